@@ -20,7 +20,9 @@ from limner.core.outputs import (
     TextMaps,
 )
 from limner.exporting.writing import trace, write_onnx
+from limner.layers.target_aware import target_inputs
 from limner.networks import NETWORKS, build_network
+from limner.tasks.box_objective import example_of_boxes
 from limner.weights.exported import RUNTIMES
 
 # The smallest sensible form of each row, so that the contract takes seconds.
@@ -118,6 +120,20 @@ TINY = {
         "image_size": 64,
     },
     "unet3d": {"widths": (4, 8, 12)},
+    "nnunet": {"features": (4, 8, 12, 16)},
+    "nnunet-resenc": {"features": (4, 8, 12, 16), "blocks": (1, 1, 2, 1)},
+    "vnet": {"width": 4, "convs": (1, 1), "decoder_convs": (1, 1)},
+    "segresnet": {"width": 8, "blocks": (1, 1), "decoder_blocks": (1,)},
+    "residual-unet": {"widths": (4, 8, 12)},
+    "unetr": {
+        "image_size": 32,
+        "width": 8,
+        "hidden": 24,
+        "num_blocks": 4,
+        "num_heads": 3,
+        "mlp_hidden": 32,
+    },
+    "swinunetr": {"width": 12, "window": 3},
     "panoptic-deeplab": {
         "backbone": "resnet18",
         "atrous_channels": 8,
@@ -138,6 +154,19 @@ TINY = {
         "encoder_layers": 1,
         "decoder_layers": 2,
         "refines_boxes": True,
+    },
+    "rtdetr": {
+        "backbone": "resnet18_width16",
+        "backbone_norm": "trained",
+        "encoder_channels": 32,
+        "channels": 64,
+        "heads": 4,
+        "num_queries": 64,  # more than there are pixels: rounding cannot select others
+        "feedforward": 16,
+        "encoder_feedforward": 16,
+        "decoder_layers": 2,
+        "expansion": 0.5,
+        "denoising": 4,
     },
 }
 # Parameters that the authors' training leaves as they were drawn.
@@ -174,12 +203,13 @@ def draw(dims, *, batch=2, channels=3, size=None, seed=0):
 def pixel_scores(outputs):
     """The scores of each pixel: of the classes, or of the queries' masks, or centres and offsets too.
 
-    Of points, their scores, and their boxes in units of their strides.
+    Of points, their scores, and their boxes in units of their strides. Of a set of boxes, each number in
+    order, since that of the queries means nothing.
     """
     if isinstance(outputs, PointBoxes):
         return torch.cat((outputs.class_logits, outputs.boxes / outputs.points[:, 2:]), 2).transpose(1, 2)
     if isinstance(outputs, QueryBoxes):
-        return torch.cat((outputs.class_logits, outputs.boxes), 2).transpose(1, 2)
+        return torch.cat((outputs.class_logits, outputs.boxes), 2).sort(1).values.transpose(1, 2)
     if isinstance(outputs, PixelMaps):
         return outputs.stacked()
     return outputs.mask_logits if isinstance(outputs, QueryMasks) else outputs.logits
@@ -199,7 +229,8 @@ def every_score(outputs):
     if isinstance(outputs, PointBoxes):
         return [outputs.class_logits, outputs.boxes]
     if isinstance(outputs, QueryBoxes):
-        layers = (outputs, *outputs.auxiliary)
+        restored = () if outputs.denoised is None else outputs.denoised.layers
+        layers = (outputs, *outputs.auxiliary, *restored)
         return [scores for layer in layers for scores in (layer.class_logits, layer.boxes)]
     return [outputs.logits, *(side.logits for side in outputs.auxiliary)]
 
@@ -224,8 +255,8 @@ def scores(network, images):
 
 
 def test_every_parameter_learns(name, dims):
-    network = built_for_training(name, dims)
-    outputs = network(draw(dims))
+    network, images = built_for_training(name, dims), draw(dims)
+    outputs = network(images, *target_inputs(network, example_of_boxes(images).targets))
     assert isinstance(outputs, NETWORKS[name].output)
     no_object = isinstance(outputs, (CentreOffsets, QueryMasks))
     assert all(logits.shape[:2][0] == 2 for logits in every_score(outputs))

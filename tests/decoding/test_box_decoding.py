@@ -114,6 +114,20 @@ def test_neighbours_on_both_sides_of_a_seam_stay_two():
     assert sorted(as_rows(found)) == sorted((*box, label) for box, label, _ in objects)
 
 
+def test_the_last_edge_of_something_round_is_no_second_object():
+    class Round(Runs):
+        """Of a disc, a window sees only as much in height as there is of it."""
+
+        def _outputs(self, top, left):
+            found = super()._outputs(top, left)
+            if left == 120:  # 5 of 60 columns of the disc are in this window, which are 33 pixels high
+                found = outputs([[0, 33.5, 5, 66.5]], [0], [0.6])
+            return found
+
+    found = find_boxes(Round([([65.0, 20, 125, 80], 0, 0.9)], (160, 280), (160, 160)), name="a")
+    assert as_rows(found) == [(65, 20, 125, 80, 0)]
+
+
 def test_suppression_is_one_by_one(monkeypatch):
     def greedy(boxes, labels, most):
         remains = []

@@ -114,6 +114,10 @@ EXAMPLES: dict[str, Mapping[str, object]] = {
     "instance-masks": {"é 1/images/a.png": PICTURE, "é 1/masks/a.png": MASK, "é 1/masks/b.png": 0 * MASK},
     # Corners are filled with their border: x from 2 to 4 is three pixels.
     "icdar-text": {"é 1.png": PICTURE, "gt_é 1.txt": "\ufeff2,1,5,1,5,3,2,3,é,1\n"},
+    "total-text": {
+        "é 1.png": PICTURE,
+        "poly_gt_é 1.txt": "x: [[2 5 5 2]], y: [[1 1 3 3]], ornt: [u'h'], transcriptions: [u'é']\n",
+    },
     "mmocr-text": {
         "imgs/é 1.png": PICTURE,
         "words.json": json.dumps(

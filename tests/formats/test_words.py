@@ -117,6 +117,33 @@ def test_the_same_name_in_two_splits(make_tree):
     assert found == {"train": ("ch4_training",), "test": ("ch4_test",)}
 
 
+def total_text(make_tree, text: str):
+    source = open_source(make_tree({"img1.png": PICTURE, "poly_gt_img1.txt": text}))
+    assert source.name == "total-text"
+    return source
+
+
+def test_total_text(make_tree):
+    text = """x: [[ 5 25 25\n  5]], y: [[ 5 5 15 15]], ornt: [u'h'], transcriptions: [u'it\'s, "a"']
+x: [[1 9 12 9 1]], y: [[1 1 5 9 9]], ornt: [u'#'], transcriptions: [u'#']
+x: [[30 40 40]], y: [[20 20 30]], ornt: [u'c'], transcriptions: [u"it's"]
+x: [[30 40 40]], y: [[20 20]], ornt: [u'c'], transcriptions: [u'lost']
+"""
+    source = total_text(make_tree, text)
+    words = source.read_words(source.records[0])
+    assert words.polygons[0].tolist() == [[5, 5], [25, 5], [25, 15], [5, 15]]
+    assert [len(polygon) for polygon in words.polygons] == [4, 5, 3]
+    assert words.texts[1:] == (None, "it's") and words.is_ignored.tolist() == [False, True, False]
+    findings = {f.code: f.where for f in source.label_problems(source.records[0]).findings()}
+    assert findings["annotation-malformed"] == "poly_gt_img1.txt, word 4"
+
+
+def test_total_text_that_is_cut_off_is_named(make_tree):
+    source = total_text(make_tree, "x: [[5 25 25]], y: [[5 5 15]], ornt: [u'h']\nx: [[5 25")
+    with pytest.raises(DataError, match=r"poly_gt_img1\.txt[\s\S]*2 words, of which 1"):
+        source.read_words(source.records[0])
+
+
 def mmocr(*instances: object) -> str:
     row = {"img_path": "x/img_1.png", "height": 40, "width": 60, "instances": instances}
     return json.dumps({"metainfo": {"dataset_type": "TextDetDataset"}, "data_list": [row]})

@@ -81,3 +81,11 @@ def test_names():
     assert isinstance(build_norm("none", 4), nn.Identity)
     assert isinstance(build_norm("instance", 4, spatial_dims=3), nn.InstanceNorm3d)
     assert list(build_norm("batch", 4, affine=False).parameters()) == []
+
+
+@pytest.mark.parametrize("affine", [False, True])
+def test_instance_norm_of_one_voxel_keeps_its_value(affine):
+    """One value has no variance; PyTorch refuses it."""
+    norm = build_norm("instance", 2, spatial_dims=3, affine=affine)
+    features = torch.tensor([3.0, -1.0]).view(1, 2, 1, 1, 1)
+    assert torch.equal(norm(features), features)

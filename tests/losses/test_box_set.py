@@ -5,7 +5,7 @@ import torch
 
 from limner.core.boxes import BoxTargets
 from limner.core.errors import ConfigError
-from limner.core.outputs import QueryBoxes
+from limner.core.outputs import NOTHING, DenoisedBoxes, QueryBoxes
 from limner.losses.box_set import BoxSetLoss
 
 SIZE = (100, 200)
@@ -64,3 +64,36 @@ def test_more_objects_than_queries():
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ConfigError, match="class_weight"):
         BoxSetLoss(class_weight=-1)
+    with pytest.raises(ConfigError, match="focal or varifocal"):
+        BoxSetLoss(scores="dice")
+
+
+def test_varifocal_scores_learn_the_iou():
+    # The box covers the right half of the true one: an IoU of a half.
+    found = outputs([[0.25, 0.5, 0.25, 1.0], [0.9, 0.9, 0.1, 0.1]], [[0.0], [0.0]])
+    parts = BoxSetLoss(scores="varifocal", class_weight=1.0)(found, [target([[25, 0, 125, 100]], [0])], SIZE)
+    # Cross-entropy of 0.5 with 0.5 is ln 2, weighted by 0.5; of nothing 0.75 * 0.5^2 * ln 2.
+    assert parts["class"].item() == pytest.approx((0.5 + 0.75 * 0.25) * math.log(2))
+
+
+def test_the_cost_of_the_class_decides_the_pairs_alone():
+    found = outputs([[0.5, 0.5, 0.25, 0.5], [0.5, 0.5, 0.25, 0.45]], [[-3.0], [3.0]])
+    truth = [target([[75, 25, 125, 75]], [0])]
+    by_class = BoxSetLoss(class_weight=2.0)(found, truth, SIZE)
+    by_box = BoxSetLoss(class_weight=2.0, class_cost=0.0)(found, truth, SIZE)
+    assert by_class["distance"] > 0 and by_box["distance"] == 0
+
+
+def test_copies_are_compared_with_their_own_box():
+    box = [0.5, 0.5, 0.25, 0.5]
+    copy = QueryBoxes(torch.zeros(1, 3, 1), torch.tensor([[[0.1, 0.1, 0.1, 0.1], box, box]]))
+    last = outputs([box], [[50.0]])
+    both = QueryBoxes(
+        last.class_logits,
+        last.boxes,
+        denoised=DenoisedBoxes((copy, copy), torch.tensor([[NOTHING, 0, NOTHING]]), 1),
+    )
+    parts = BoxSetLoss(class_weight=1.0)(both, [target([[75, 25, 125, 75]], [0])], SIZE)
+    assert parts["noisy_distance"] == 0 and parts["noisy_overlap"].item() == pytest.approx(0, abs=1e-6)
+    # In each of two layers one is right and two are nothing, by focal loss at a probability of one half.
+    assert parts["noisy_class"].item() == pytest.approx(2 * (0.25 + 2 * 0.75) * 0.25 * math.log(2))

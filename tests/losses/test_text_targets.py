@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from limner.core.words import Words
+from limner.decoding.text_maps import find_words
 from limner.losses.text_targets import draw_text_targets
 
 shapely = pytest.importorskip("shapely")
@@ -50,7 +51,8 @@ def test_cores_and_borders_are_the_shrunk_and_grown_polygons(seed):
     for polygon in map(shapely.Polygon, polygons):
         margin = polygon.area * (1 - 0.4**2) / polygon.length
         distance = shapely.distance(middles, polygon.exterior)
-        cores |= shapely.contains(polygon.buffer(-margin), middles)
+        if shapely.contains(polygon.buffer(-margin), middles).any():
+            cores |= shapely.contains(polygon.buffer(0.5 - margin), middles)
         near |= shapely.contains(polygon, middles) | (distance <= margin)
         thresholds = np.maximum(thresholds, 0.3 + 0.4 * (1 - distance / margin))
     # A rounded corner of shapely is a polygon too: next to it a few pixels may differ.
@@ -63,12 +65,29 @@ def test_numbers_by_hand():
     # A = 400, L = 100, D = 400 * 0.84 / 100 = 3.36.
     found = draw(words(box(10, 10, 50, 20)))
     rows, columns = np.nonzero(found.cores[0, 0].numpy())
+    # From 13.36 - 0.5 to 16.64 + 0.5: the middles of pixels 13 to 16.
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (13, 16, 13, 46)
     # The middle of pixel (10, 30) is 0.5 from the upper side.
     assert found.thresholds[0, 0, 10, 30].item() == pytest.approx(0.3 + 0.4 * (1 - 0.5 / 3.36))
     assert found.thresholds[0, 0, 9, 30].item() == pytest.approx(0.3 + 0.4 * (1 - 0.5 / 3.36))
     assert found.thresholds[0, 0, 15, 30].item() == pytest.approx(0.3)
     assert not found.near[0, 0, 6, 30] and found.near[0, 0, 7, 30]
+
+
+@pytest.mark.parametrize("side", [10, 12, 16, 24])
+def test_cores_are_decoded_to_their_words(side):
+    """Small words too: of a core of four rows, half a pixel on either side is a quarter of its height."""
+    rng = np.random.default_rng(side)
+    for _ in range(20):
+        half = np.array([rng.uniform(1.5, 5) * side, side]) / 2
+        angle = rng.uniform(-0.5, 0.5)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        word = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half @ turn.T + rng.uniform(78, 82, 2)
+        cores = draw(words(word), size=(160, 160)).cores[0, 0].float().numpy()
+        found = find_words(cores, (160, 160), name="a").polygons
+        assert len(found) == 1
+        one, other = shapely.Polygon(found[0]), shapely.Polygon(word)
+        assert one.intersection(other).area / one.union(other).area > 0.7
 
 
 def test_ignored_and_small_words_are_neither_text_nor_background():

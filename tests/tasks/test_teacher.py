@@ -4,9 +4,10 @@ from torch import nn
 
 from limner.core.batch import Batch
 from limner.core.errors import ConfigError
+from limner.core.image_class import ImageClass
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelClass, LabelTable, distinct_color
-from limner.core.outputs import DenseLogits
+from limner.core.outputs import ClassLogits, DenseLogits
 from limner.core.plan import LossPlan, LossTerm
 from limner.tasks import find_task
 from limner.tasks.teacher import Teacher, classes_of
@@ -75,3 +76,30 @@ def test_a_term_without_teacher_says_what_to_do():
     criterion = find_task("semantic").build_criterion(LossPlan(terms=BOTH), labels=table("a", "b"))
     with pytest.raises(ConfigError, match="--teacher MODEL"):
         criterion.loss(DenseLogits(torch.zeros(2, 2, 8, 8)), a_batch())
+
+
+class Whole(nn.Module):
+    """Classes of whole images: the mean of each channel is a logit."""
+
+    def forward(self, images):
+        return ClassLogits(images.float().mean((2, 3)))
+
+
+def test_classes_of_whole_images_are_learned_at_a_temperature():
+    terms = (LossTerm(name="cross_entropy"), LossTerm(name="distill_soft", options={"temperature": 4.0}))
+    criterion = find_task("classification").build_criterion(LossPlan(terms=terms), labels=table("a", "b"))
+    criterion.distillation.teacher = Teacher(Whole(), (2, 0))
+    images, classes = torch.randn(3, 3, 4, 4) * 9, torch.tensor([0, 1, 1])
+    student = torch.randn(3, 2)
+    value = criterion.loss(ClassLogits(student), Batch(images, tuple("abc"), {ImageClass: classes}))
+    wanted, found = (images.mean((2, 3))[:, [2, 0]] / 4).softmax(1), (student / 4).softmax(1)
+    by_hand = 16 * (wanted * (wanted.log() - found.log())).sum(1).mean()
+    assert value.parts["distill_soft"].item() == pytest.approx(by_hand.item(), rel=1e-4)
+    labels = nn.functional.cross_entropy(student, classes)
+    assert value.total.item() == pytest.approx((by_hand + labels).item(), rel=1e-4)
+
+
+def test_terms_of_pixels_are_refused_for_whole_images():
+    terms = (LossTerm(name="cross_entropy"), LossTerm(name="distill_cwd"))
+    with pytest.raises(ConfigError, match="distill_soft"):
+        find_task("classification").build_criterion(LossPlan(terms=terms), labels=table("a", "b"))

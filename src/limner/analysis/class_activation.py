@@ -5,16 +5,18 @@ locations that did not contribute. HiResCAM (Draelos and Carin, 2020) multiplies
 each location, which for a last convolution shows exactly what was used. LayerCAM (Jiang et al., 2021) uses
 only positive gradients and stays sharp in early layers.
 
-Shape legend: C channels of the image, F features of the layer, K classes, H, W image size, h, w the layer's.
+Shape legend: C channels of the image, F features of the layer, K classes, *S image size, *s the layer's.
 """
 
 from collections.abc import Callable, Sequence
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
+from limner.core.box_geometry import as_corners
 from limner.core.errors import ConfigError, UnknownNameError
 from limner.core.outputs import (
     CentreOffsets,
@@ -23,14 +25,21 @@ from limner.core.outputs import (
     PixelMaps,
     PixelOutputs,
     PointBoxes,
+    QueryBoxes,
     QueryMasks,
     TextMaps,
     resize_logits,
 )
 from limner.core.prediction import SCORE_THRESHOLD
+from limner.decoding.boxes_of_points import point_scores
 
 Heat = npt.NDArray[np.float32]
-"""(H, W) from 0 to 1."""
+"""(*S) from 0 to 1."""
+
+NO_BOX = (
+    "No box of this class has a score of 0.5 or more there, so there is nothing to explain. Choose a "
+    "location inside a box with --point or --region."
+)
 
 NOTHING_PREDICTED = (
     "No pixel is predicted as this class, so there is nothing to explain. Choose a location with --point or "
@@ -39,7 +48,7 @@ NOTHING_PREDICTED = (
 
 
 def _grad_cam(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-    return (gradient.mean((1, 2), keepdim=True) * activation).sum(0)
+    return (gradient.mean(tuple(range(1, gradient.ndim)), keepdim=True) * activation).sum(0)
 
 
 def _hires_cam(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
@@ -55,21 +64,22 @@ METHODS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "hirescam": _hires_cam,
     "layercam": _layer_cam,
 }
-"""Name -> activation (F, h, w) and its gradient -> map (h, w)."""
+"""Name -> activation (F, *s) and its gradient -> map (*s)."""
 
 
 def explainable_layers(network: nn.Module, images: torch.Tensor) -> dict[str, tuple[int, ...]]:
-    """Return the layers whose output is a feature map, with its (F, h, w), in execution order.
+    """Return the layers whose output is a feature map, with its (F, *s), in execution order.
 
     Args:
         network: In evaluation mode.
-        images: (1, C, H, W), normalised network input.
+        images: (1, C, *S), normalised network input.
     """
     found: dict[str, tuple[int, ...]] = {}
+    dims = images.ndim
 
     def note(name: str) -> Callable[[nn.Module, object, object], None]:
         def hook(module: nn.Module, inputs: object, output: object) -> None:
-            if isinstance(output, torch.Tensor) and output.ndim == 4 and output.is_floating_point():
+            if isinstance(output, torch.Tensor) and output.ndim == dims and output.is_floating_point():
                 found.pop(name, None)
                 found[name] = tuple(output.shape[1:])
 
@@ -87,8 +97,8 @@ def explainable_layers(network: nn.Module, images: torch.Tensor) -> dict[str, tu
 
 def default_layer(layers: dict[str, tuple[int, ...]]) -> str:
     """Return the last layer with the coarsest map, which has the deepest features."""
-    coarsest = min(shape[1] * shape[2] for shape in layers.values() if shape[1] * shape[2] > 1)
-    return [name for name, shape in layers.items() if shape[1] * shape[2] == coarsest][-1]
+    coarsest = min(prod(shape[1:]) for shape in layers.values() if prod(shape[1:]) > 1)
+    return [name for name, shape in layers.items() if prod(shape[1:]) == coarsest][-1]
 
 
 def activation_maps(
@@ -98,27 +108,27 @@ def activation_maps(
     layer: str,
     class_index: int,
     target: npt.NDArray[np.bool_] | None = None,
-    size: tuple[int, int] | None = None,
+    size: tuple[int, ...] | None = None,
 ) -> dict[str, Heat]:
     """Return method -> heat map of the evidence for a class, of the whole image or at the target.
 
     Args:
         network: In evaluation mode; its parameters get no gradients.
-        images: (1, C, H, W), normalised network input.
+        images: (1, C, *S), normalised network input.
         layer: A name of `explainable_layers`.
         class_index: The class, 0..K-1.
-        target: (H, W) pixels whose scores are explained; defaults to those predicted as the class.
-        size: H, W of target and heat maps; defaults to those of `images`.
+        target: (*S) pixels whose scores are explained; defaults to those predicted as the class.
+        size: *S of target and heat maps; defaults to that of `images`.
 
     Raises:
         UnknownNameError: The layer does not exist.
-        ConfigError: No pixel is predicted as the class, and no target is given; or a target is given, and the
-            classes are those of whole images.
+        ConfigError: No pixel is predicted as the class, and no target is given; no box touches the target; or
+            a target is given, and the classes are those of whole images.
     """
     modules = dict(network.named_modules())
     if layer not in modules:
         raise UnknownNameError("layer", layer, [name for name in modules if name])
-    size = size or (int(images.shape[2]), int(images.shape[3]))
+    size = size or tuple(images.shape[2:])
     kept: list[torch.Tensor] = []
 
     def keep(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
@@ -138,10 +148,10 @@ def activation_maps(
 
 
 def _explained_score(
-    outputs: PixelOutputs | PixelMaps | PointBoxes | ClassLogits,
+    outputs: PixelOutputs | PixelMaps | PointBoxes | QueryBoxes | ClassLogits,
     class_index: int,
     target: npt.NDArray[np.bool_] | None,
-    size: tuple[int, int],
+    size: tuple[int, ...],
 ) -> torch.Tensor:
     """Return the scalar that is explained: the score of the image, or the sum of those at the target."""
     if isinstance(outputs, ClassLogits):
@@ -150,14 +160,36 @@ def _explained_score(
                 "--point and --region are for classes of pixels; this model predicts classes of whole images."
             )
         return outputs.logits[0, class_index].float()
+    if isinstance(outputs, QueryBoxes):
+        return _score_of_boxes(outputs, class_index, target, size)
     is_set = isinstance(outputs, (PointBoxes, QueryMasks, TextMaps))
     scores = _pixel_scores(outputs, size)
     pixels = _target(scores, class_index, target, least=SCORE_THRESHOLD if is_set else None)
     return scores[class_index][pixels].sum()
 
 
+def _score_of_boxes(
+    outputs: QueryBoxes, class_index: int, target: npt.NDArray[np.bool_] | None, size: tuple[int, ...]
+) -> torch.Tensor:
+    """Return the sum of the scores of boxes of a class, or the highest of a box that touches the target."""
+    scores = outputs.class_logits[0, :, class_index].float().sigmoid()
+    if target is None:
+        chosen = scores >= SCORE_THRESHOLD
+        if not bool(chosen.any()):
+            raise ConfigError(NO_BOX)
+        return scores[chosen].sum()
+    height, width = size
+    rows, columns = np.nonzero(target)
+    left, top, right, bottom = as_corners(outputs.boxes[0].detach().float()).T
+    covers = (left * width < columns.max() + 1) & (right * width > columns.min())
+    covers &= (top * height < rows.max() + 1) & (bottom * height > rows.min())
+    if not bool(covers.any()):
+        raise ConfigError(NO_BOX)
+    return scores[covers].amax()
+
+
 def _pixel_scores(outputs: PixelOutputs | PixelMaps | PointBoxes, size: Sequence[int]) -> torch.Tensor:
-    """Return class scores (K, H, W).
+    """Return class scores (K, *S).
 
     For mask sets, the sum over the masks that cover a pixel; for boxes, the highest of the points around it.
     """
@@ -177,7 +209,7 @@ def _pixel_scores(outputs: PixelOutputs | PixelMaps | PointBoxes, size: Sequence
 
 def _scores_of_points(outputs: PointBoxes, size: Sequence[int]) -> torch.Tensor:
     """Return (K, H, W): the highest score of the levels at each pixel."""
-    scores, strides = outputs.class_logits[0].float().sigmoid(), outputs.points[:, 2]
+    scores, strides = point_scores(outputs.class_logits[0]), outputs.points[:, 2]
     levels = []
     for stride in torch.unique(strides):
         own = strides == stride
@@ -200,12 +232,12 @@ def _target(
     return pixels
 
 
-def scaled_heat(values: torch.Tensor, size: tuple[int, int]) -> Heat:
+def scaled_heat(values: torch.Tensor, size: tuple[int, ...]) -> Heat:
     """Clip to positive evidence, scale to 0..1 and resize to the image.
 
     Args:
-        values: (h, w).
-        size: H, W.
+        values: (*s).
+        size: *S.
     """
     positive = values.clamp(min=0)[None, None]
     heat = resize_logits(positive, size)[0, 0]

@@ -2,16 +2,15 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limner.core.errors import ConfigError, DataError, ModelError, describe, did_you_mean
 from limner.core.labels import LabelTable
-from limner.core.plan import InferencePlan
 from limner.core.prediction import Prediction
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
@@ -19,6 +18,7 @@ from limner.core.sample import Record, Sample
 from limner.devices.memory import peak_bytes
 from limner.evaluation.error_maps import earlier_maps
 from limner.evaluation.pictures import MATRIX, earlier_pictures
+from limner.evaluation.predicted_boxes import PredictedBoxes, box_files
 from limner.evaluation.predicted_masks import PredictedMasks
 from limner.evaluation.predicted_objects import PredictedObjects, results_file
 from limner.evaluation.predicted_words import PredictedWords, word_files
@@ -35,13 +35,14 @@ from limner.evaluation.write_scores import (
 )
 from limner.formats import open_source
 from limner.formats.coco.coco_results import read_results
-from limner.formats.source import TEXT_TASK, Source
-from limner.inference.load_predictor import load_predictor
+from limner.formats.source import BOX_TASK, TEXT_TASK, Source
+from limner.inference.ensemble import AnyPredictor, Settings, averaging, open_members
 from limner.inference.measurement import Measurement, Predict
 from limner.inference.predictor import Predictor
 from limner.inference.truth import labels_for
 from limner.loading.splits import Splits, assign_splits
 from limner.planning.task_choice import check_labels
+from limner.preparation.folds import read_folds
 from limner.preparation.prepared_run import PreparedRun
 from limner.preparation.run_splits import read_splits
 from limner.storage.filled_folder import filled_folder
@@ -51,6 +52,7 @@ from limner.storage.unfinished import marked_unfinished
 from limner.storage.user_paths import user_path
 from limner.storage.whole_files import remove_file
 from limner.tasks import find_task
+from limner.tasks.task import Task
 from limner.transforms.fit_values import ValueRange
 from limner.weights.card import model_folder
 
@@ -106,7 +108,9 @@ def evaluate(
     boundaries: bool = False,
     thresholds: bool = False,
     maps: bool = False,
-    settings: InferencePlan | None = None,
+    distances: bool = False,
+    tolerance: float | None = None,
+    settings: Settings | None = None,
     value_range: ValueRange | None = None,
     device: str = "auto",
     precision: str | None = None,
@@ -116,10 +120,12 @@ def evaluate(
     """Score a model, or predictions of another program.
 
     Args:
-        run_or_model: A run folder, or a model folder.
+        run_or_model: A run folder, or a model folder. Of a cross-validation, each validation image is scored
+            by the model that was not trained on it, and other images by the mean of all models.
         predictions: Instead of a model: a folder of index masks with the values of the data's own masks,
             named like the images; or COCO JSON of objects or panoptic segments, or a folder with
-            instances.json or panoptic.json; or a folder of ICDAR's text files of words. Requires `data`.
+            instances.json or panoptic.json; or a folder of ICDAR's text files of words, or of YOLO's of
+            boxes. Requires `data`.
         data: Labelled images; defaults to those of the training.
         split: ``val``, ``test`` or ``train`` of the training, or of `data` by its layout or dataset.yaml.
             Defaults to ``val``, for `data` to every labelled image.
@@ -129,6 +135,10 @@ def evaluate(
         boundaries: Also compute boundary IoU and F1; a street scene takes about 0.2 s more.
         thresholds: Also draw PR and ROC curves and measure calibration; only for two classes.
         maps: Also write a map of the right and wrong pixels of each image; only for label maps.
+        distances: Also measure distances between surfaces where the spacing is unknown, in pixels; volumes,
+            and images with known spacing, are measured in any case.
+        tolerance: Tolerance of the surface Dice in millimetres (pixels where the spacing is unknown);
+            defaults to the largest spacing of each case.
         settings: Window, overlap, flips and scales; defaults to those of the model's plan.
         value_range: As in `load`; only for a model, like the next three.
         device: As in `load`.
@@ -141,24 +151,27 @@ def evaluate(
         ConfigError: The split is unknown, or the arguments contradict each other.
         DataError: The data cannot be opened, its classes are not the model's, or no image could be scored.
     """
-    extent = Extent(boundaries, thresholds, uncertainty=True, maps=maps)
+    if tolerance is not None and not 0 <= tolerance < inf:
+        raise ConfigError(f"--tolerance is a distance of 0 or more; found {tolerance}.")
+    extent = Extent(boundaries, thresholds, uncertainty=True, maps=maps, cases=distances, tolerance=tolerance)
     images = _Images(data, split, by_position)
     if predictions is not None:
         _refuse_mixture(run_or_model, images, extent)
         return _evaluate_files(user_path(predictions), images, out=out, extent=extent, track=track)
     if run_or_model is None:
         raise ConfigError("Specify a run or a model to evaluate, or a folder of masks with --predictions.")
-    predictor = load_predictor(
+    members = open_members(
         run_or_model, device=device, precision=precision, settings=settings,
         value_range=value_range, network=network,
     )  # fmt: skip
-    predictor.share_cores()
+    for member in members:
+        member.share_cores()
     run = _run_of(user_path(run_or_model))
-    return _evaluate_model(predictor, run, images, out=out, extent=extent, track=track)
+    return _evaluate_model(members, run, images, out=out, extent=extent, track=track)
 
 
 def _evaluate_model(
-    predictor: Predictor,
+    members: Sequence[Predictor],
     run: RunFolder | None,
     images: "_Images",
     *,
@@ -166,12 +179,18 @@ def _evaluate_model(
     extent: Extent,
     track: Track,
 ) -> EvaluateResult:
-    name, measurement = _images_to_score(predictor, run, images, extent)
+    name, measurement = _images_to_score(members[0], run, images, extent)
     if out is None:
         out = Path("evaluation") / name if run is None else run.evaluation(name)
     out = user_path(out)
+    folds = None if run is None or name != "val" else read_folds(run)
+    # The folds' own images are predicted by the one model that has not seen them, so nothing is averaged.
+    predictor = averaging(members) if folds is None else members[0]
+    predictor_of = None if folds is None else {n: members[fold] for n, fold in folds.fold_of.items()}
     with _protected(out, run, measurement):
-        return _score_model(predictor, measurement, split=name, out=out, track=track)
+        return _score_model(
+            predictor, measurement, split=name, out=out, track=track, predictor_of=predictor_of
+        )
 
 
 def _protected(out: Path, run: RunFolder | None, measurement: Measurement) -> AbstractContextManager[object]:
@@ -238,11 +257,22 @@ def _images_to_score(
 
 
 def _score_model(
-    predictor: Predictor, measurement: Measurement, *, split: str, out: Path, track: Track
+    predictor: AnyPredictor,
+    measurement: Measurement,
+    *,
+    split: str,
+    out: Path,
+    track: Track,
+    predictor_of: Mapping[str, AnyPredictor] | None = None,
 ) -> EvaluateResult:
+    """Score a model, or for each image the one in `predictor_of`."""
     seconds: deque[float] = deque(maxlen=TIMED_IMAGES)
     probabilities = measurement.extent.thresholds
-    predict = partial(_predict, predictor, probabilities=probabilities, seconds=seconds)
+
+    def predict(sample: Sample) -> Prediction:
+        chosen = predictor if predictor_of is None else predictor_of[sample.name]
+        return _predict(chosen, sample, probabilities=probabilities, seconds=seconds)
+
     found = measurement.run(predict, split=split, out=out, track=track)
     write_speed(out, seconds, device=str(predictor.device), peak_bytes=peak_bytes(predictor.device))
     return EvaluateResult(out, split, found.scores, found.skipped, found.pictures)
@@ -270,27 +300,41 @@ def _evaluate_files(
     if not records:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
     name = _foreign_name(source.root, images.split)
-    file = results_file(given)
-    # Text files are beside boxes.json too, and a readme may be beside masks.
-    words = word_files(given) if file is None and TEXT_TASK in source.tasks else None
-    predict: Predict
     out = Path("evaluation") / name if out is None else user_path(out)
-    if words is not None:
-        check_labels(source, TEXT_TASK)
-        task, predict = find_task(TEXT_TASK), PredictedWords(words).predict
-        labels = task.labels(labels)
-    elif file is None:
-        task, predict = find_task("semantic"), PredictedMasks(given, labels).predict
-    else:
-        results = read_results(file)
-        check_labels(source, results.kind)
-        task = find_task(results.kind)
-        labels = task.labels(labels)
-        predict = PredictedObjects(results, labels, records).predict
+    task, labels, predict = _reader_of(given, source, labels, records)
     measurement = Measurement(task, source, records, labels, extent)
     with _protected(out, None, measurement):
         found = measurement.run(predict, split=name, out=out, track=track)
     return EvaluateResult(out, name, found.scores, found.skipped, found.pictures)
+
+
+def _reader_of(
+    given: Path, source: Source, labels: LabelTable, records: Sequence[Record]
+) -> tuple[Task, LabelTable, Predict]:
+    """Return the task of predictions on disk, the classes that are scored, and what reads each image's."""
+    file = results_file(given)
+    if file is not None:
+        results = read_results(file)
+        task = _task_for(results.kind, source)
+        labels = task.labels(labels)
+        return task, labels, PredictedObjects(results, labels, records).predict
+    # Text files are beside boxes.json too, and a readme may be beside masks.
+    words = word_files(given) if TEXT_TASK in source.tasks else None
+    if words is not None:
+        task = _task_for(TEXT_TASK, source)
+        return task, task.labels(labels), PredictedWords(words).predict
+    boxes = box_files(given) if BOX_TASK in source.tasks else None
+    if boxes is not None:
+        task = _task_for(BOX_TASK, source)
+        labels = task.labels(labels)
+        return task, labels, PredictedBoxes(boxes, labels, records).predict
+    return find_task("semantic"), labels, PredictedMasks(given, labels).predict
+
+
+def _task_for(name: str, source: Source) -> Task:
+    """Return a task that the labels are for."""
+    check_labels(source, name)
+    return find_task(name)
 
 
 def _settled_labels(data: str, track: Track) -> LabelTable:
@@ -301,7 +345,7 @@ def _settled_labels(data: str, track: Track) -> LabelTable:
 
 
 def _predict(
-    predictor: Predictor, sample: Sample, *, probabilities: bool, seconds: deque[float]
+    predictor: AnyPredictor, sample: Sample, *, probabilities: bool, seconds: deque[float]
 ) -> Prediction:
     """Predict, and record the time."""
     started = time.perf_counter()
@@ -313,7 +357,9 @@ def _predict(
 
 
 def _run_of(path: Path) -> RunFolder | None:
-    """Return the run at this path, or that contains this model folder."""
+    """Return the run or cross-validation at this path, or the run that contains this model folder."""
+    if RunFolder(path).folds.is_file():
+        return RunFolder(path)
     for folder in (path, model_folder(path).parent):
         if RunFolder(folder).splits.is_file():
             return RunFolder(folder)

@@ -31,7 +31,8 @@ def plan(
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Time budget for training.")] = None,
     spatial: Annotated[
-        str | None, typer.Option(help="2d trains on slices of volumes, 3d on volumes; default: 3d.")
+        str | None,
+        typer.Option(help="Volumes: 2d (slices), 2.5d (slices with their neighbours), 3d or auto (default)."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
     out: Annotated[

@@ -76,10 +76,12 @@ class DenseLogits(Outputs):
         logits: (B, K, *s) before softmax, covering the whole input at the network's own resolution;
             use `resize_logits` for input resolution (bilinear or trilinear, ``align_corners=False``).
         auxiliary: Outputs of auxiliary heads; empty in evaluation mode.
+        weight: Weight of the loss of `logits`; below 1 if it and those of `auxiliary` sum to 1.
     """
 
     logits: torch.Tensor
     auxiliary: tuple[AuxiliaryLogits, ...] = ()
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -220,14 +222,36 @@ class QueryBoxes(Outputs):
         class_logits: (B, Q, K) before sigmoid: each class on its own, without "nothing".
         boxes: (B, Q, 4) middle x and y, width and height, as fractions of the input in [0, 1].
         auxiliary: The outputs of each earlier decoder layer, in order. Empty in evaluation mode.
-        proposals: The boxes of a first stage, one for each pixel of the encoder; None in evaluation mode and
-            without a first stage.
+        proposals: The boxes of a first stage, one for each pixel of the encoder, regardless of class; None in
+            evaluation mode and without a first stage.
+        denoised: What became of noisy copies of the true boxes; None in evaluation mode and without copies.
     """
 
     class_logits: torch.Tensor
     boxes: torch.Tensor
     auxiliary: tuple["QueryBoxes", ...] = ()
     proposals: "QueryBoxes | None" = None
+    denoised: "DenoisedBoxes | None" = None
+
+
+@dataclass(frozen=True)
+class DenoisedBoxes:
+    """Boxes that were restored from D noisy copies of the true boxes of each image, in training.
+
+    Attributes:
+        layers: The boxes of each decoder layer, (B, D, ...).
+        truth: (B, D) int64: number of the true box to restore, among those that are not ignored; `NOTHING`
+            for copies with so much noise that there is nothing.
+        groups: Number of copies with little noise of each true box.
+    """
+
+    layers: tuple[QueryBoxes, ...]
+    truth: torch.Tensor
+    groups: int
+
+
+NOTHING = -1
+"""Number of the true box of queries that have none."""
 
 
 @dataclass(frozen=True)
@@ -280,10 +304,22 @@ def _register_for_export() -> None:
         lambda leaves, weight: AuxiliaryLogits(next(iter(leaves)), weight),
         serialized_type_name="limner.AuxiliaryLogits",
     )
+    register_pytree_node(
+        DenoisedBoxes,
+        lambda restored: ([list(restored.layers), restored.truth], restored.groups),
+        _restored,
+        serialized_type_name="limner.DenoisedBoxes",
+    )
     for kind in output_kinds().values():
         register_pytree_node(
             kind, _values_of, partial(_rebuilt, kind), serialized_type_name=f"limner.{kind.__name__}"
         )
+
+
+def _restored(leaves: Iterable[Any], groups: int) -> DenoisedBoxes:
+    """Return the restored boxes whose layers, truth and groups are given."""
+    layers, truth = leaves
+    return DenoisedBoxes(tuple(layers), truth, groups)
 
 
 def _values_of(outputs: Any) -> tuple[list[Any], None]:  # noqa: ANN401 - of any kind

@@ -3,6 +3,8 @@
 Shape legend: P points, K classes, N boxes, H and W image size.
 """
 
+from torch import Tensor
+
 from limner.core.outputs import Outputs, PointBoxes
 from limner.decoding.found_boxes import MOST_OVERLAP, FoundBoxes, best_pairs, place_boxes
 from limner.decoding.network_runs import Tile
@@ -25,12 +27,19 @@ def boxes_of_points(tile: Tile, size: tuple[int, int]) -> FoundBoxes:
         size: (H, W) of the image.
     """
     outputs = as_point_boxes(tile.outputs)
-    # What is learned is the chance of the class times the IoU; their geometric mean is the score, as in FCOS.
     scores, points, labels = best_pairs(
-        outputs.class_logits[0].float().sigmoid().sqrt(), least=LEAST_SCORE, most=MOST_CANDIDATES
+        point_scores(outputs.class_logits[0]), least=LEAST_SCORE, most=MOST_CANDIDATES
     )
     found = place_boxes(outputs.boxes[0, points].float(), labels, scores, tile, size)
     return found.suppressed(most_overlap=MOST_OVERLAP).select(slice(MOST_FOUND))
+
+
+def point_scores(logits: Tensor) -> Tensor:
+    """Return the scores of logits, of any shape.
+
+    What is learned is the chance of the class times the IoU; their geometric mean is the score, as in FCOS.
+    """
+    return logits.float().sigmoid().sqrt()
 
 
 def as_point_boxes(outputs: Outputs) -> PointBoxes:

@@ -1,11 +1,16 @@
 """Objects that the borders of windows cut: their pieces become one box.
 
 Two windows that overlap see the same pixels there. So two boxes of one class are of the same object if they
-agree in the part of the image that both windows see. Of such boxes the ones that no border cuts are right; if
-all are cut, as of objects larger than the overlap, the box around the pieces is.
+agree in the part of the image that both windows see; a cut box without such a partner is a part of the box of
+the other window that contains it, as the last edge of something round. Of such boxes the ones that no border
+cuts are right; if all are cut, as of objects larger than the overlap, the box around the pieces is.
 
 Shape legend: N boxes, highest score first.
 """
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,24 +23,51 @@ SEAM = 4.0
 AGREEMENT = 0.5
 """IoU in the part that two windows see above which two boxes are of the same object."""
 
+CONTAINED = 0.8
+"""Fraction of a cut box there that is in a box of the other window, of which it then is a part."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The boxes of one object that borders of windows cut.
+
+    Attributes:
+        members: Indices of all of them, highest score first; two or more.
+        whole: Indices of those that no border cuts; may be empty.
+    """
+
+    members: Tensor
+    whole: Tensor
+
+
+def cut_objects(
+    found: FoundBoxes, size: tuple[int, int], *, partners: Callable[[int], Sequence[int]]
+) -> list[Cut]:
+    """Return the objects of which at least one of several boxes is cut.
+
+    Args:
+        found: Boxes of all windows.
+        size: (H, W) of the image, whose own borders cut nothing.
+        partners: Index of a cut box -> those of the boxes of other windows that are of the same object.
+    """
+    is_cut = _are_cut(found, size)
+    return [Cut(members, members[~is_cut[members]]) for members in _groups(is_cut, partners)]
+
 
 def merge_cut_boxes(found: FoundBoxes, size: tuple[int, int]) -> FoundBoxes:
     """Return one box for each object that borders of windows cut, and all others as they are.
 
     Args:
         found: Boxes of all windows.
-        size: (H, W) of the image, whose own borders cut nothing.
+        size: (H, W) of the image.
     """
-    is_cut = _are_cut(found, size)
-    groups = _groups(found, is_cut)
     xyxy, remains = found.xyxy.clone(), torch.ones(len(found), dtype=torch.bool, device=found.xyxy.device)
-    for members in groups:
-        whole = members[~is_cut[members]]
-        remains[members] = False
-        if len(whole):
-            remains[whole] = True
+    for cut in cut_objects(found, size, partners=partial(_agreeing, found)):
+        remains[cut.members] = False
+        if len(cut.whole):
+            remains[cut.whole] = True
             continue
-        best, pieces = members[0], found.xyxy[members]
+        best, pieces = cut.members[0], found.xyxy[cut.members]
         xyxy[best] = torch.cat((pieces[:, :2].amin(0), pieces[:, 2:].amax(0)))
         remains[best] = True
     return found.with_boxes(xyxy).select(remains)
@@ -49,9 +81,9 @@ def _are_cut(found: FoundBoxes, size: tuple[int, int]) -> Tensor:
     return (((found.xyxy - found.windows).abs() <= SEAM) & is_inner).any(1)
 
 
-def _groups(found: FoundBoxes, is_cut: Tensor) -> list[Tensor]:
+def _groups(is_cut: Tensor, partners: Callable[[int], Sequence[int]]) -> list[Tensor]:
     """Return the indices of the boxes of each object with a cut box and at least two, in order of score."""
-    group_of = list(range(len(found)))
+    group_of = list(range(len(is_cut)))
 
     def root(place: int) -> int:
         while group_of[place] != place:
@@ -59,26 +91,33 @@ def _groups(found: FoundBoxes, is_cut: Tensor) -> list[Tensor]:
         return place
 
     for place in is_cut.nonzero().flatten().tolist():
-        for other in _agreeing(found, place).nonzero().flatten().tolist():
+        for other in partners(place):
             first, last = sorted((root(place), root(other)))
             group_of[last] = first
     members: dict[int, list[int]] = {}
-    for place in range(len(found)):
+    for place in range(len(is_cut)):
         members.setdefault(root(place), []).append(place)
-    return [torch.tensor(some, device=found.xyxy.device) for some in members.values() if len(some) > 1]
+    return [torch.tensor(some, device=is_cut.device) for some in members.values() if len(some) > 1]
 
 
-def _agreeing(found: FoundBoxes, place: int) -> Tensor:
-    """Return (N,) which boxes of the same class from other windows agree with one where both windows see."""
+def _agreeing(found: FoundBoxes, place: int) -> list[int]:
+    """Return the boxes of the same class from other windows that agree with one where both windows see.
+
+    If none does, the one that contains most of it.
+    """
     window, box = found.windows[place], found.xyxy[place]
     low = torch.maximum(found.windows[:, :2], window[:2])
     high = torch.minimum(found.windows[:, 2:], window[2:])
     first = _areas_within(box.expand_as(found.xyxy), low, high)
     second = _areas_within(found.xyxy, low, high)
     shared = _areas_within(found.xyxy, torch.maximum(low, box[:2]), torch.minimum(high, box[2:]))
-    agree = shared > AGREEMENT * (first + second - shared)
-    other_window = (found.windows != window).any(1)
-    return agree & other_window & (found.labels == found.labels[place])
+    may_agree = (found.windows != window).any(1) & (found.labels == found.labels[place])
+    agree = may_agree & (shared > AGREEMENT * (first + second - shared))
+    if agree.any():
+        return agree.nonzero().flatten().tolist()
+    contained = torch.where(may_agree & (first > 0), shared / first.clamp(min=1e-6), 0.0)
+    best = int(contained.argmax())
+    return [best] if contained[best] > CONTAINED else []
 
 
 def _areas_within(boxes: Tensor, low: Tensor, high: Tensor) -> Tensor:

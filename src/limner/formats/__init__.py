@@ -68,6 +68,7 @@ from limner.formats.volumes.write_nnunet_raw import WriteNnunetRaw
 from limner.formats.volumes.write_structure_masks import WriteStructureMasks
 from limner.formats.words.icdar_text import IcdarText
 from limner.formats.words.mmocr_text import MmocrText
+from limner.formats.words.total_text import TotalText
 from limner.formats.writers import Writer
 from limner.storage.unfinished import refuse_unfinished
 from limner.storage.user_paths import user_path
@@ -79,7 +80,7 @@ FORMATS: dict[str, type[Source]] = {
         *(Cityscapes, MapillaryVistas, MapillaryVistas12, Ade20k, CocoStuff, CamVid, RetinalVessels, Polyps),
         *(NnunetRaw, MedicalDecathlon, StructureMasks, Bids, ModalityFolders, DicomSeries),
         *(CocoPanoptic, CocoInstances),
-        *(MmocrText, IcdarText),
+        *(MmocrText, IcdarText, TotalText),
         *(Voc, ClassMasks, InstanceMasks, ListedPairs, ColouredMasks, PairedFolders),
         # If there are both masks and drawings, the masks were exported for training.
         *(Cvat, LabelmeFlags, Labelme, LabelStudio, Supervisely, Via, Datumaro, QuPath, RunLengthCsv),

@@ -25,6 +25,9 @@ from limner.images.read_image import read_image
 TEXT_TASK = "text-detection"
 """The task of formats that give words."""
 
+BOX_TASK = "detection"
+"""The task of formats that give boxes."""
+
 
 class Source(ABC):
     """A labelled folder, opened through one format; only names are held in memory.

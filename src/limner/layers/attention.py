@@ -33,8 +33,8 @@ class MultiheadAttention(nn.Module):
             queries: (B, N, C), including positions.
             keys: (B, M, C), including positions.
             values: (B, M, C).
-            mask: (B, N, M) bool, true for keys that a query may attend to, at least one each. None allows
-                all.
+            mask: (B or 1, N, M) bool, true for keys that a query may attend to, at least one each. None
+                allows all.
 
         Returns:
             (B, N, C).

@@ -48,11 +48,28 @@ class DeformableQueryLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, queries: Tensor, position: Tensor, memory: Tensor, references: Tensor, sizes: Sequence[Size]
+        self,
+        queries: Tensor,
+        position: Tensor,
+        memory: Tensor,
+        references: Tensor,
+        sizes: Sequence[Size],
+        *,
+        mask: Tensor | None = None,
     ) -> Tensor:
-        """Map queries (B, Q, C) with positions (B, Q, C) and references (B, Q, 2 or 4) to (B, Q, C)."""
+        """Map queries (B, Q, C) to (B, Q, C).
+
+        Args:
+            queries: (B, Q, C).
+            position: (B, Q, C), added to queries and keys.
+            memory: (B, M, C).
+            references: (B, Q, 2) points, or (B, Q, 4) boxes.
+            sizes: Height and width of each level.
+            mask: (B or 1, Q, Q) bool, true for queries that a query may attend to; None allows all.
+        """
         placed = queries + position
-        queries = self.self_norm(queries + self.dropout(self.self_attn(placed, placed, queries)))
+        attended = self.self_attn(placed, placed, queries, mask=mask)
+        queries = self.self_norm(queries + self.dropout(attended))
         added = self.cross_attn(queries + position, memory, references[:, :, None], sizes)
         result: Tensor = self.feedforward(self.cross_norm(queries + self.dropout(added)))
         return result

@@ -8,8 +8,8 @@ Shape legend: B batch, Q queries, M pixels, C channels.
 """
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from limner.layers.activation import ActivationName, build_activation
 from limner.layers.attention import MultiheadAttention
 
 
@@ -74,9 +74,12 @@ class QueryLayer(nn.Module):
 class FeedForward(nn.Module):
     """Two linear layers with a shortcut, then a norm."""
 
-    def __init__(self, channels: int, width: int, *, dropout: float = 0.0) -> None:
+    def __init__(
+        self, channels: int, width: int, *, dropout: float = 0.0, activation: ActivationName = "relu"
+    ) -> None:
         super().__init__()
         self.linear1 = nn.Linear(channels, width)
+        self.act = build_activation(activation)
         self.linear2 = nn.Linear(width, channels)
         self.norm = nn.LayerNorm(channels)
         self.dropout = nn.Dropout(dropout)
@@ -85,6 +88,6 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., C) to (..., C)."""
-        inside = self.dropout(F.relu(self.linear1(x), inplace=True))
+        inside = self.dropout(self.act(self.linear1(x)))
         result: Tensor = self.norm(x + self.dropout(self.linear2(inside)))
         return result

@@ -41,6 +41,30 @@ def sine_position(
     return encoding.flatten(0, 1).to(like.dtype)
 
 
+def pixel_sine_position(size: tuple[int, int], channels: int, *, like: torch.Tensor) -> torch.Tensor:
+    """Return the encoding of each pixel of a map by its row and column, counted in pixels from 0.
+
+    Unlike that of `sine_position`, it depends on the size of the map; it is RT-DETR's.
+
+    Args:
+        size: H and W.
+        channels: C, a multiple of 4: sines and cosines of the row, then those of the column.
+        like: Tensor whose device and dtype are used.
+
+    Returns:
+        (H * W, C), row by row.
+    """
+    assert channels % 4 == 0, f"{channels} channels are not divisible by 4"
+    quarter = channels // 4
+    exponent = torch.arange(quarter, dtype=torch.float32, device=like.device) / quarter
+    rows, columns = (
+        torch.arange(length, dtype=torch.float32, device=like.device)[:, None] / TEMPERATURE**exponent
+        for length in size
+    )
+    rows, columns = rows.repeat_interleave(size[1], 0), columns.repeat(size[0], 1)
+    return torch.cat((rows.sin(), rows.cos(), columns.sin(), columns.cos()), 1).to(like.dtype)
+
+
 def sine_of(places: torch.Tensor, channels: int) -> torch.Tensor:
     """Return the encoding of numbers, 1 of which is 2 pi.
 

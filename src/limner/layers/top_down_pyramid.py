@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from limner.layers.attention import MultiheadAttention
 from limner.layers.convolution import ConvNormAct
 from limner.layers.initialization import init_uniform
-from limner.layers.query_layer import FeedForward
+from limner.layers.pixel_layer import PixelLayer
 from limner.layers.sine_position import sine_position
 
 GROUPS = 32
@@ -68,7 +67,7 @@ class PixelEncoder(nn.Module):
         super().__init__()
         self.input_proj = nn.Conv2d(width, channels, 1)
         self.layers = nn.ModuleList(
-            _PixelLayer(channels, heads=heads, feedforward=feedforward, dropout=dropout)
+            PixelLayer(channels, heads=heads, feedforward=feedforward, dropout=dropout)
             for _ in range(num_layers)
         )
         init_uniform(self.input_proj)
@@ -81,18 +80,3 @@ class PixelEncoder(nn.Module):
         for layer in self.layers:
             pixels = layer(pixels, position)
         return pixels.transpose(1, 2).reshape(features.shape)
-
-
-class _PixelLayer(nn.Module):
-    def __init__(self, channels: int, *, heads: int, feedforward: int, dropout: float) -> None:
-        super().__init__()
-        self.self_attn = MultiheadAttention(channels, heads, dropout=dropout)
-        self.norm = nn.LayerNorm(channels)
-        self.dropout = nn.Dropout(dropout)
-        self.feedforward = FeedForward(channels, feedforward, dropout=dropout)
-
-    def forward(self, pixels: Tensor, position: Tensor) -> Tensor:
-        placed = pixels + position
-        normed = self.norm(pixels + self.dropout(self.self_attn(placed, placed, pixels)))
-        result: Tensor = self.feedforward(normed)
-        return result

@@ -35,6 +35,12 @@ DISTILLATIONS: dict[str, type[nn.Module]] = {
 }
 """Losses of a student's logits against its teacher's: ``forward(student, teacher, counted) -> scalar``."""
 
+CLASS_DISTILLATIONS: dict[str, type[nn.Module]] = {
+    "distill_soft": SoftTargetLoss,
+    "distill_dist": CorrelationLoss,
+}
+"""Those of `DISTILLATIONS` that need no pixels, for classes of whole images."""
+
 CLASS_LOSSES: dict[str, type[nn.Module]] = {
     "cross_entropy": CrossEntropyLoss,
     "focal": FocalLoss,

@@ -2,13 +2,16 @@
 
 Papers: DETR (Carion et al., ECCV 2020), https://arxiv.org/abs/2005.12872; with focal loss, Deformable DETR
 (Zhu et al., ICLR 2021), https://arxiv.org/abs/2010.04159, whose settings are the defaults. Authors' code:
-https://github.com/fundamentalvision/Deformable-DETR (Apache-2.0 licence).
+https://github.com/fundamentalvision/Deformable-DETR (Apache-2.0 licence). With scores that say how good the
+box is, and copies of true boxes to restore: RT-DETR (Zhao et al., CVPR 2024),
+https://arxiv.org/abs/2304.08069.
 
 Shape legend: B batch, L decoder layers, Q queries, K classes, N true boxes of an image, M pairs of an image.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +19,10 @@ from torch import Tensor, nn
 from limner.core.box_geometry import as_corners, as_middles, generalized_ious, paired_generalized_ious
 from limner.core.boxes import BoxTargets
 from limner.core.errors import ConfigError
-from limner.core.outputs import QueryBoxes
+from limner.core.outputs import NOTHING, DenoisedBoxes, QueryBoxes
 from limner.losses.focal import binary_focal_costs
-from limner.losses.matching import assign
+from limner.losses.matching import Matches, assign
+from limner.losses.query_scores import SCORE_LOSSES
 
 
 @dataclass(frozen=True)
@@ -29,28 +33,54 @@ class _Truth:
     labels: Tensor
 
 
+@dataclass(frozen=True)
+class _Layers:
+    """The outputs of several layers, stacked: logits (L, B, Q, K) and boxes (L, B, Q, 4)."""
+
+    logits: Tensor
+    boxes: Tensor
+
+    @classmethod
+    def of(cls, layers: Sequence[QueryBoxes]) -> "_Layers":
+        logits = torch.stack([layer.class_logits for layer in layers]).float()
+        return cls(logits, torch.stack([layer.boxes for layer in layers]).float())
+
+
 class BoxSetLoss(nn.Module):
-    """Focal loss of all queries' classes; absolute error and generalised IoU of matched boxes.
+    """Loss of all queries' scores; absolute error and generalised IoU of matched boxes.
 
     Raises:
         ConfigError: A setting is out of range.
     """
 
     def __init__(
-        self, *, class_weight: float = 2.0, distance_weight: float = 5.0, overlap_weight: float = 2.0
+        self,
+        *,
+        scores: Literal["focal", "varifocal"] = "focal",
+        class_weight: float = 2.0,
+        distance_weight: float = 5.0,
+        overlap_weight: float = 2.0,
+        class_cost: float | None = None,
     ) -> None:
         """Build the loss.
 
         Args:
+            scores: Loss of the scores: ``focal`` learns 1 for objects, ``varifocal`` the IoU of their boxes.
             class_weight: Factor of the class term, in the loss and in the matching costs.
             distance_weight: The same for the absolute error of middle and size, as fractions of the image.
             overlap_weight: The same for the generalised IoU.
+            class_cost: Factor of the class in the matching costs; None takes `class_weight`.
         """
         super().__init__()
+        if scores not in SCORE_LOSSES:
+            raise ConfigError(f"box_set: scores is {' or '.join(SCORE_LOSSES)}; found {scores!r}.")
         self.weights = {"class": class_weight, "distance": distance_weight, "overlap": overlap_weight}
-        for name, value in self.weights.items():
+        self.class_cost = class_weight if class_cost is None else class_cost
+        numbers = {f"{name}_weight": value for name, value in self.weights.items()}
+        for name, value in {**numbers, "class_cost": self.class_cost}.items():
             if not value >= 0:
-                raise ConfigError(f"box_set: {name}_weight must be 0 or more; found {value}.")
+                raise ConfigError(f"box_set: {name} must be 0 or more; found {value}.")
+        self.score_loss = SCORE_LOSSES[scores]
 
     def forward(
         self, outputs: QueryBoxes, targets: Sequence[BoxTargets], size: tuple[int, int]
@@ -58,7 +88,7 @@ class BoxSetLoss(nn.Module):
         """Return the weighted terms, whose sum is the loss.
 
         All are sums over queries and layers, divided by the number of true boxes. The boxes of a first stage
-        are compared regardless of class.
+        are compared regardless of class; those restored from noisy copies with the box that they are from.
 
         Args:
             outputs: Of B images, with those of earlier layers.
@@ -66,33 +96,45 @@ class BoxSetLoss(nn.Module):
             size: (H, W) of the input.
         """
         truth = [_truth_of(target, size) for target in targets]
-        layers = (outputs, *outputs.auxiliary)
         total = max(sum(len(image.labels) for image in truth), 1)
-        parts = self._terms(layers, truth, total)
+        parts = self._matched(_Layers.of((outputs, *outputs.auxiliary)), truth, total)
         if outputs.proposals is not None:
             objects = [_Truth(image.boxes, torch.zeros_like(image.labels)) for image in truth]
-            of_first = self._terms((outputs.proposals,), objects, total)
+            of_first = self._matched(_Layers.of((outputs.proposals,)), objects, total)
             parts |= {f"first_{name}": value for name, value in of_first.items()}
+        if outputs.denoised is not None:
+            copies = outputs.denoised
+            pairs = [_restored(copies, image) for image in range(len(truth))]
+            of_copies = self._terms(_Layers.of(copies.layers), truth, pairs, total * copies.groups)
+            parts |= {f"noisy_{name}": value for name, value in of_copies.items()}
         return parts
 
-    def _terms(self, layers: Sequence[QueryBoxes], truth: Sequence[_Truth], total: int) -> dict[str, Tensor]:
-        logits = torch.stack([layer.class_logits for layer in layers]).float()  # (L, B, Q, K)
-        boxes = torch.stack([layer.boxes for layer in layers]).float()
+    def _matched(self, layers: _Layers, truth: Sequence[_Truth], total: int) -> dict[str, Tensor]:
+        """Return the terms of the pairs with the lowest costs."""
         with torch.no_grad():
-            costs = [self._costs(logits[:, i], boxes[:, i], image) for i, image in enumerate(truth)]
-            matches = assign(costs, device=logits.device)
-        one, zero = binary_focal_costs(logits)
-        found, true, extra = [], [], []
+            costs = [
+                self._costs(layers.logits[:, i], layers.boxes[:, i], image) for i, image in enumerate(truth)
+            ]
+            matches = assign(costs, device=layers.logits.device)
+        return self._terms(layers, truth, matches, total)
+
+    def _terms(
+        self, layers: _Layers, truth: Sequence[_Truth], matches: Sequence[Matches], total: int
+    ) -> dict[str, Tensor]:
+        """Return the terms of given pairs."""
+        logits, found, true = [], [], []
         for i, (match, image) in enumerate(zip(matches, truth, strict=True)):
-            layer = torch.arange(len(layers), device=logits.device)[:, None]
+            layer = torch.arange(len(layers.logits), device=layers.logits.device)[:, None]
             labels = image.labels[match.segments]
-            extra.append((one[:, i] - zero[:, i])[layer, match.queries, labels].sum())
-            found.append(boxes[:, i][layer, match.queries].flatten(0, 1))
+            logits.append(layers.logits[:, i][layer, match.queries, labels].flatten())
+            found.append(layers.boxes[:, i][layer, match.queries].flatten(0, 1))
             true.append(image.boxes[match.segments].flatten(0, 1))
-        own, wanted = torch.cat(found), torch.cat(true)
-        _, overlaps = paired_generalized_ious(as_corners(own), as_corners(wanted))
+        own, wanted, of_objects = torch.cat(found), torch.cat(true), torch.cat(logits)
+        ious, overlaps = paired_generalized_ious(as_corners(own), as_corners(wanted))
+        loss = self.score_loss
+        extra = loss.of_objects(of_objects, ious) - loss.of_nothing(of_objects)
         terms = {
-            "class": zero.sum() + torch.stack(extra).sum(),
+            "class": loss.of_nothing(layers.logits).sum() + extra.sum(),
             "distance": (own - wanted).abs().sum(),
             "overlap": (1 - overlaps).sum(),
         }
@@ -106,7 +148,14 @@ class BoxSetLoss(nn.Module):
         distance = torch.cdist(flat, truth.boxes, p=1)
         overlap = generalized_ious(as_corners(flat), as_corners(truth.boxes))
         of_box = self.weights["distance"] * distance - self.weights["overlap"] * overlap
-        return self.weights["class"] * of_class + of_box.view(of_class.shape)
+        return self.class_cost * of_class + of_box.view(of_class.shape)
+
+
+def _restored(copies: DenoisedBoxes, image: int) -> Matches:
+    """Return the pairs of copies and the true boxes that they are from, the same in each layer."""
+    (queries,) = (copies.truth[image] != NOTHING).nonzero(as_tuple=True)
+    pairs = torch.stack((queries, copies.truth[image, queries]))[:, None].expand(-1, len(copies.layers), -1)
+    return Matches(*pairs)
 
 
 def _truth_of(target: BoxTargets, size: tuple[int, int]) -> _Truth:

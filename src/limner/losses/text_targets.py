@@ -7,8 +7,10 @@ falls from its highest value on the outline to its lowest. Authors' code: https:
 (Apache-2.0 licence), whose numbers are used.
 
 What differs, and why: instead of drawing shrunk and grown polygons with whole-numbered corners, each pixel is
-measured: it is in the core if it is inside and at least D from the outline. That is the same shape, exact for
-words of a few pixels, and works for all words of a batch at once, on any device.
+measured: it is in the core if it is inside and at least D - 1/2 from the outline. That is the same shape,
+exact for words of a few pixels, and works for all words of a batch at once, on any device. The half is that
+of the authors' drawing, which includes the pixels of the border; in decoding, the border of a core goes
+through the middles of its outermost pixels, so that it is at D again.
 
 Shape legend: B batch, N words of all images, P points of all words, Q pixels of all windows, H and W height
 and width.
@@ -24,6 +26,10 @@ from limner.core.words import WordTargets
 
 SMALLEST = 8.0
 """Words whose bounding box has a shorter side are ignored, in pixels (authors' `min_text_size`)."""
+
+
+HALF_PIXEL = 0.5
+"""Distance from the border of a core within which pixels outside of it belong to it."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +74,9 @@ def draw_text_targets(
     pixels = outlines.pixels(height, width)
     distances, is_inside = outlines.measured(pixels)
     depth = outlines.margins[pixels.word]
-    in_core = is_inside & (distances >= depth)
-    has_core = torch.bincount(pixels.word[in_core], minlength=len(outlines.margins)) > 0
+    in_core = is_inside & (distances >= depth - HALF_PIXEL)
+    is_deep = is_inside & (distances >= depth)
+    has_core = torch.bincount(pixels.word[is_deep], minlength=len(outlines.margins)) > 0
     is_learned = (~outlines.is_ignored & has_core)[pixels.word]
     is_near = (is_inside | (distances <= depth)) & is_learned
     # On a large word the middle is far from the outline: there the threshold is the lowest.

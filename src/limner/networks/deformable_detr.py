@@ -11,14 +11,12 @@ Shape legend: B batch, C channels, Q queries, K classes, L levels, M pixels of a
 height and width, h and w those of a level.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from limner.core.config import Config
 from limner.core.errors import ConfigError
@@ -27,6 +25,7 @@ from limner.layers.convolution import ConvNormAct
 from limner.layers.deformable_attention import Size, pixel_centres
 from limner.layers.deformable_layers import DeformablePixelLayer, DeformableQueryLayer
 from limner.layers.norm import freeze_batch_norms
+from limner.layers.query_boxes import BoxHead, moved_boxes, pixel_proposals, score_head
 from limner.layers.sine_position import sine_of, sine_position
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
@@ -36,23 +35,11 @@ from limner.networks.pyramid_network import check_heads
 GROUPS = 32
 """Number of groups in each GroupNorm."""
 
-FIRST_SCORE = 0.01
-"""Score of every class at the start (RetinaNet, Lin et al., ICCV 2017)."""
-
 FINEST_STRIDE = 8
 """Stride of the finest level."""
 
 FIRST_SIDE = -2.0
 """Logit of the width and height of boxes at the start: an eighth of the image, as in the authors' code."""
-
-LEAST = 1e-5
-"""Distance from 0 and 1 at which logits are cut off."""
-
-PROPOSAL_SIDE = 0.05
-"""Side of boxes around pixels of the finest level, as a fraction of the image; each level doubles it."""
-
-INSIDE = 0.01
-"""Proposals nearer to the border than this fraction of the image are left out."""
 
 
 class DeformableDETROptions(Config):
@@ -183,7 +170,7 @@ class BoxDecoder(nn.Module):
             for _ in range(options.decoder_layers)
         )
         count = len(self.layers) + options.two_stage if options.refines_boxes else 1
-        self.classifiers = nn.ModuleList(_classifier(channels, num_classes) for _ in range(count))
+        self.classifiers = nn.ModuleList(score_head(channels, num_classes) for _ in range(count))
         sides = (0.0 if options.two_stage else FIRST_SIDE, *(0.0 for _ in range(count - 1)))
         self.regressors = nn.ModuleList(BoxHead(channels, first_side=side) for side in sides)
         if not options.two_stage:
@@ -228,7 +215,7 @@ class BoxDecoder(nn.Module):
         if not self.two_stage:
             position, queries = self.query_embed.weight.expand(len(memory), -1, -1).chunk(2, -1)
             return queries, position, self.reference_points(position).sigmoid(), None
-        proposals, inside = _proposals(sizes, like=memory)
+        proposals, inside = pixel_proposals(sizes, like=memory)
         seen = self.proposal_norm(self.proposal_output(memory.masked_fill(~inside[:, None], 0)))
         logits = self.classifiers[-1](seen)
         places = self.regressors[-1](seen) + proposals  # before the sigmoid
@@ -237,58 +224,6 @@ class BoxDecoder(nn.Module):
         encoded = sine_of(chosen.sigmoid(), memory.shape[-1] // 2).to(memory.dtype)
         position, queries = self.query_norm(self.query_output(encoded)).chunk(2, -1)
         return queries, position, chosen.sigmoid(), QueryBoxes(logits, places.sigmoid())
-
-
-class BoxHead(nn.Module):
-    """MLP of three layers: a query to the move of its box, at first none."""
-
-    def __init__(self, channels: int, *, first_side: float) -> None:
-        """Build the head; `first_side` is what it adds to the logits of width and height at the start."""
-        super().__init__()
-        self.hidden = nn.ModuleList(nn.Linear(channels, channels) for _ in range(2))
-        self.last = nn.Linear(channels, 4)
-        nn.init.zeros_(self.last.weight)
-        with torch.no_grad():
-            self.last.bias.copy_(torch.tensor([0.0, 0.0, first_side, first_side]))
-
-    def forward(self, queries: Tensor) -> Tensor:
-        """Map (B, Q, C) to (B, Q, 4), before the sigmoid."""
-        for linear in self.hidden:
-            queries = F.relu(linear(queries))
-        result: Tensor = self.last(queries)
-        return result
-
-
-def moved_boxes(moves: Tensor, references: Tensor) -> Tensor:
-    """Return boxes (B, Q, 4) at reference points (B, Q, 2), or from reference boxes (B, Q, 4), and moves."""
-    start = logit(references.float())
-    missing = moves.shape[-1] - start.shape[-1]
-    return (moves.float() + F.pad(start, (0, missing))).sigmoid()
-
-
-def logit(values: Tensor) -> Tensor:
-    """Return the inverse of the sigmoid, finite for values of 0 and 1."""
-    return (values.clamp(min=LEAST) / (1 - values).clamp(min=LEAST)).log()
-
-
-def _proposals(sizes: Sequence[Size], *, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a box (M, 4) around each pixel before the sigmoid, and (M,) whether it is inside the image."""
-    centres = pixel_centres(sizes, like=like)[0, :, 0]
-    sides = torch.cat(
-        [
-            torch.full((height * width, 2), PROPOSAL_SIDE * 2**level, device=like.device)
-            for level, (height, width) in enumerate(sizes)
-        ]
-    )
-    boxes = torch.cat((centres, sides), 1)
-    inside = ((boxes > INSIDE) & (boxes < 1 - INSIDE)).all(1)
-    return (boxes / (1 - boxes)).log().masked_fill(~inside[:, None], torch.inf), inside
-
-
-def _classifier(channels: int, num_classes: int) -> nn.Linear:
-    linear = nn.Linear(channels, num_classes)
-    nn.init.constant_(linear.bias, math.log(FIRST_SCORE / (1 - FIRST_SCORE)))
-    return linear
 
 
 def _projection(width: int, channels: int, *, kernel_size: int = 1, stride: int = 1) -> ConvNormAct:

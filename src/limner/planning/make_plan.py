@@ -12,12 +12,14 @@ from limner.core.plan import Plan
 from limner.core.sample import Record
 from limner.devices.machine import Machine, examine
 from limner.formats.source import TEXT_TASK, Source
+from limner.networks import NETWORKS
 from limner.planning.decisions import Case, decide
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.measurer import Measurer
 from limner.planning.rules import RULES
+from limner.planning.rules.volumes import AS_IN_START
 from limner.planning.settings import SIZES, Flat, nest, read_settings, settable_fields
-from limner.planning.slicing import choose_slicing
+from limner.planning.slicing import Slicing, choose_slicing
 from limner.planning.task_choice import check_labels, check_mixing, check_pairing, check_start, default_task
 from limner.tasks import find_task
 
@@ -64,10 +66,11 @@ def make_plan(
     check_mixing(task.name, user)
     labels = task.labels(labels)
     names = {split: [record.name for record in records] for split, records in splits.items()}
-    fingerprint = take_fingerprint(facts, labels, names, slicing=choose_slicing(facts, user))
+    machine = machine or examine(device)
+    slicing = _slicing(facts, user, start, is_cpu=machine.is_cpu)
+    fingerprint = take_fingerprint(facts, labels, names, slicing=slicing)
     _stretch_sizes(user, fingerprint)
     _check_network(user, start, task=task.name, spatial_dims=fingerprint.spatial_dims)
-    machine = machine or examine(device)
     case = Case(
         fingerprint=fingerprint,
         labels=labels,
@@ -85,6 +88,20 @@ def make_plan(
     data = _data_plan(source, labels, num_images=fingerprint.num_images)
     values = {"data": data, **nest(_plain(settled)), "reasons": _in_order(reasons)}
     return parse_config(Plan, values, where="The plan")
+
+
+def _slicing(facts: DatasetFacts, user: Flat, start: Plan | None, *, is_cpu: bool) -> Slicing | None:
+    """Return how volumes are cut into slices: as for the initial weights, as the user says, or as suits."""
+    if start is None:
+        entry = NETWORKS.get(user.get("network.name", ""))
+        dims = (2, 3) if entry is None else entry.spatial_dims
+        return choose_slicing(facts, user, network_dims=dims, is_cpu=is_cpu)
+    known = {
+        "input.spatial_dims": start.input.spatial_dims,
+        "input.slice_axis": start.input.slice_axis,
+        "input.slice_neighbours": start.input.slice_neighbours,
+    }
+    return choose_slicing(facts, known | user, origin=AS_IN_START)
 
 
 def _data_plan(source: Source, labels: LabelTable, *, num_images: Mapping[str, int]) -> dict[str, Any]:

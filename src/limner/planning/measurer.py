@@ -9,6 +9,7 @@ from torch import nn
 from limner.core.labels import LabelTable
 from limner.core.plan import LossPlan, Plan
 from limner.layers.norm import replace_norms
+from limner.layers.target_aware import target_inputs
 from limner.networks import build_network
 from limner.planning.cost import Cost, measure_cost
 from limner.planning.rules.network import objective_of
@@ -81,7 +82,8 @@ class Measurer:
             criterion.to(self._device)
 
             def step(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
-                return criterion.loss(network(images), objective.example(images)).total
+                batch = objective.example(images)
+                return criterion.loss(network(images, *target_inputs(network, batch.targets)), batch).total
 
             return measure_cost(
                 network,

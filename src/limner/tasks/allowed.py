@@ -27,15 +27,15 @@ OBJECTS_ONLY_WHOLE = Allowed(
     views=False,
     probabilities=False,
     why_not=(
-        "predicts whole images at their own size with a network of queries: objects found in windows, "
+        "predicts whole images at their own size with a network of queries: regions found in windows, "
         "mirrored or zoomed views cannot be averaged"
     ),
 )
-"""Prediction options of networks that return a set of objects."""
+"""Prediction options of networks that divide a whole image among its segments."""
 
-BOXES_IN_WINDOWS = Allowed(
+OBJECTS_IN_WINDOWS = Allowed(
     views=False,
     probabilities=False,
-    why_not="predicts a list of boxes: those of mirrored or zoomed views cannot be averaged",
+    why_not="predicts a list of objects: those of mirrored or zoomed views cannot be averaged",
 )
-"""Prediction options of networks that return boxes; those that borders of windows cut are joined."""
+"""Prediction options of networks that return boxes or masks; those that borders of windows cut are joined."""

@@ -16,18 +16,21 @@ from limner.core.labels import LabelTable
 from limner.core.outputs import ClassLogits, Outputs
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.core.wording import share, times
-from limner.losses import CLASS_LOSSES, TAG_LOSSES, build_loss
+from limner.losses import CLASS_DISTILLATIONS, CLASS_LOSSES, TAG_LOSSES, build_loss
 from limner.tasks.objective import Criterion, LossValue, Objective
 from limner.tasks.situation import Situation
+from limner.tasks.teacher import Distillation, distilling
 
 NOTABLE_IMBALANCE = 5
 """Ratio of the most common to the rarest class from which the plan says how to balance them."""
 
 
 class ClassObjective(Objective):
-    """Losses of `CLASS_LOSSES`, on images with one class each."""
+    """Losses of `CLASS_LOSSES` and `CLASS_DISTILLATIONS` (with a teacher), on images with one class each."""
 
-    losses = frozenset(CLASS_LOSSES)
+    losses = frozenset(CLASS_LOSSES) | frozenset(CLASS_DISTILLATIONS)
+    # The temperature of most published comparisons, as in Tian et al., ICLR 2020 (arXiv:1910.10699).
+    distillation = LossTerm(name="distill_soft", options={"temperature": 4.0})
 
     def default_loss(
         self, situation: Situation, settled: Mapping[str, Any], network_loss: Mapping[str, Any]
@@ -84,11 +87,14 @@ class ClassCriterion(Criterion):
     def __init__(self, plan: LossPlan, table: Mapping[str, type[nn.Module]], *, num_classes: int) -> None:
         super().__init__()
         self.num_classes = num_classes
-        self.names = tuple(term.name for term in plan.terms)
-        self.weights = tuple(term.weight for term in plan.terms)
+        taught = distilling(plan.terms)
+        terms = [term for term in plan.terms if term not in taught]
+        self.names = tuple(term.name for term in terms)
+        self.weights = tuple(term.weight for term in terms)
         self.losses = nn.ModuleList(
-            build_loss(term, class_weights=plan.class_weights, losses=table) for term in plan.terms
+            build_loss(term, class_weights=plan.class_weights, losses=table) for term in terms
         )
+        self.distillation = Distillation(taught) if taught else None
 
     def loss(self, outputs: Outputs, batch: Batch) -> LossValue:
         """Compute the losses.
@@ -118,6 +124,9 @@ class ClassCriterion(Criterion):
             name: weight * loss(outputs.logits, target)
             for name, weight, loss in zip(self.names, self.weights, self.losses, strict=True)
         }
+        if self.distillation is not None:
+            all_images = torch.ones(len(target), dtype=torch.bool, device=target.device)
+            parts |= self.distillation(outputs.logits, batch.images, all_images)
         total = sum(parts.values(), start=outputs.logits.new_zeros(()))
         return LossValue(total, {name: value.detach() for name, value in parts.items()})
 

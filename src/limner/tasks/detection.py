@@ -16,10 +16,12 @@ from limner.evaluation.detection_scorer import DetectionScorer
 from limner.evaluation.scorer import USUAL, Extent
 from limner.formats.coco.coco_writing import predicted_boxes, write_coco
 from limner.formats.predicted_boxes import BOX_FILES
+from limner.formats.source import BOX_TASK
 from limner.storage.whole_files import write_whole
-from limner.tasks.allowed import BOXES_IN_WINDOWS
+from limner.tasks.allowed import OBJECTS_IN_WINDOWS
 from limner.tasks.box_networks import default_box_network
 from limner.tasks.prediction_folder import BOXES, OVERLAYS, PredictionFolder
+from limner.tasks.prediction_json import boxes_json
 from limner.tasks.situation import Situation
 from limner.tasks.task import Task
 
@@ -32,11 +34,11 @@ if TYPE_CHECKING:
 class DetectionTask(Task):
     """Trained on the boxes of countable classes; crowds and difficult objects are ignored."""
 
-    name = "detection"
+    name = BOX_TASK
     title = "object detection"
-    labels_of = "detection"
+    labels_of = BOX_TASK
     targets = (Boxes,)
-    allowed = BOXES_IN_WINDOWS
+    allowed = OBJECTS_IN_WINDOWS
     large_scale_jitter = True
     prediction_formats = tuple(BOX_FILES)
     shown_scores = ("box_ap", "box_ap50", "box_ap75", "f1")
@@ -86,6 +88,12 @@ class DetectionTask(Task):
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> "BoxWriter":
         """Return a writer of COCO JSON, of one file per image in other formats, and of overlays."""
         return BoxWriter(folder, labels)
+
+    def to_json(
+        self, prediction: BoxPrediction, labels: LabelTable, *, polygons: bool = False
+    ) -> dict[str, Any]:
+        """Return the boxes."""
+        return {"objects": boxes_json(prediction, labels)}
 
     def draw(
         self,

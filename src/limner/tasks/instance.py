@@ -16,9 +16,10 @@ from limner.evaluation.instance_scorer import InstanceScorer
 from limner.evaluation.scorer import USUAL, Extent
 from limner.formats.coco.coco_writing import predicted_objects, write_coco
 from limner.images.masks import write_values
-from limner.tasks.allowed import OBJECTS_ONLY_WHOLE
+from limner.tasks.allowed import OBJECTS_IN_WINDOWS
 from limner.tasks.object_networks import default_object_network
 from limner.tasks.prediction_folder import INSTANCES, OVERLAYS, PredictionFolder
+from limner.tasks.prediction_json import objects_json
 from limner.tasks.situation import Situation
 from limner.tasks.task import Task
 
@@ -35,7 +36,7 @@ class InstanceTask(Task):
     title = "instance segmentation"
     labels_of = "instance"
     targets = (Segments,)
-    allowed = OBJECTS_ONLY_WHOLE
+    allowed = OBJECTS_IN_WINDOWS
     large_scale_jitter = True
     shown_scores = ("ap", "ap50", "ap75", "box_ap")
 
@@ -79,17 +80,27 @@ class InstanceTask(Task):
         """Return the objects of an image, highest score first."""
         from limner.core.outputs import CentreOffsets
         from limner.decoding.centre_offsets import find_centred_objects, mean_of_views
+        from limner.decoding.objects_in_windows import find_objects_in_windows
         from limner.decoding.query_masks import as_queries, find_objects
 
         if runs.kind is CentreOffsets:
             things = labels.is_thing.tolist()
-            return find_centred_objects(mean_of_views(runs), runs.size, is_thing=things, name=name)
+            maps = mean_of_views(runs)
+            return find_centred_objects(maps, runs.size, is_thing=things, name=name, seen_size=runs.seen_size)
+        if runs.is_windowed:
+            return find_objects_in_windows(runs, name=name)
         outputs, extent = runs.whole()
         return find_objects(as_queries(outputs), extent, name=name).cropped_to(runs.size)
 
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> "InstanceWriter":
         """Return a writer of COCO JSON, maps of object numbers, and overlays."""
         return InstanceWriter(folder, labels)
+
+    def to_json(
+        self, prediction: SegmentPrediction, labels: LabelTable, *, polygons: bool = False
+    ) -> dict[str, Any]:
+        """Return the objects."""
+        return {"objects": objects_json(prediction, labels, polygons=polygons)}
 
     def draw(
         self,

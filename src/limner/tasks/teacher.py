@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from limner.core.errors import ConfigError, describe
 from limner.core.labels import LabelTable
-from limner.core.outputs import DenseLogits, QueryMasks, resize_logits
+from limner.core.outputs import ClassLogits, DenseLogits, QueryMasks, resize_logits
 from limner.core.plan import LossTerm
 from limner.decoding.label_maps import semantic_logits
 from limner.devices.precision import precision_context
@@ -22,7 +22,7 @@ class Teacher(nn.Module):
     """A frozen network, always in evaluation mode, that computes in its own precision.
 
     Args:
-        network: Images in file values (B, C, *S) -> logits or queries.
+        network: Images in file values (B, C, *S) -> logits of pixels, queries, or logits of whole images.
         classes: The teacher's index of each class of the student, from `classes_of`.
         precision: A name of `PRECISIONS`.
     """
@@ -41,13 +41,15 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits (B, K, *s) of the student's classes, in float32.
+        """Return the logits of the student's classes in float32: (B, K, *s), or (B, K) of whole images.
 
         Args:
             images: (B, C, *S) in file values, as the student sees them.
         """
         with precision_context(images.device, self.precision):
             outputs = self.network(images)
+        if isinstance(outputs, ClassLogits):
+            return outputs.logits.float()[:, self.classes]
         assert isinstance(outputs, (DenseLogits, QueryMasks)), "planning refuses other teachers"
         size = outputs.logits.shape[2:] if isinstance(outputs, DenseLogits) else outputs.mask_logits.shape[2:]
         return semantic_logits(outputs, size)[:, self.classes]
@@ -93,12 +95,12 @@ class Distillation(nn.Module):
         self.teacher: nn.Module | None = None
 
     def forward(self, logits: Tensor, images: Tensor, counted: Tensor) -> dict[str, Tensor]:
-        """Return each weighted term, computed at the resolution of the teacher's outputs.
+        """Return each weighted term; those of pixels are computed at the resolution of the teacher's outputs.
 
         Args:
-            logits: (B, K, ...) of the student, at any resolution.
+            logits: (B, K, ...) of the student's pixels, at any resolution; or (B, K) of whole images.
             images: (B, C, *S) in file values.
-            counted: (B, *S) bool; False for ignored pixels.
+            counted: (B, *S) bool, False for ignored pixels; or (B,) of whole images.
         """
         if self.teacher is None:
             raise ConfigError(
@@ -106,10 +108,11 @@ class Distillation(nn.Module):
                 "loss.teacher."
             )
         expected = self.teacher(images)
-        found = resize_logits(logits, expected.shape[2:])
-        valid = F.interpolate(counted[:, None].float(), size=expected.shape[2:])[:, 0].bool()
+        if expected.ndim > 2:
+            logits = resize_logits(logits, expected.shape[2:])
+            counted = F.interpolate(counted[:, None].float(), size=expected.shape[2:])[:, 0].bool()
         return {
-            name: weight * loss(found, expected, valid)
+            name: weight * loss(logits, expected, counted)
             for name, weight, loss in zip(self.names, self.weights, self.losses, strict=True)
         }
 

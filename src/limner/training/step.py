@@ -12,6 +12,7 @@ from torch.nn.utils import get_total_norm
 from torch.utils._pytree import tree_map
 
 from limner.core.batch import Batch
+from limner.layers.target_aware import target_inputs
 from limner.tasks.objective import Criterion
 
 
@@ -61,7 +62,7 @@ def compute_gradients(
         exchange = nullcontext() if position == len(pieces) - 1 else accelerator.no_sync(model)
         with exchange:
             with accelerator.autocast():
-                outputs = model(piece.images)
+                outputs = model(piece.images, *target_inputs(model, piece.targets))
             # Losses are computed in float32 for any precision of the network: sums over a million
             # pixels lose too much in 8 bits of mantissa.
             value = criterion.loss(_in_float32(outputs), piece)

@@ -3,6 +3,8 @@
 Shape legend: B batch, C channels, *S spatial axes.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -29,7 +31,8 @@ class Model(nn.Module):
     def __init__(self, network: nn.Module, plan: Plan, labels: LabelTable) -> None:
         super().__init__()
         self.network = network
-        self.normalization: nn.Module = InputNormalization(plan.input.mean, plan.input.std)
+        values = plan.input
+        self.normalization: nn.Module = InputNormalization(values.mean, values.std, values.clip)
         self.plan = plan
         self.labels = labels
 
@@ -81,12 +84,13 @@ class Model(nn.Module):
         rest(self.network, self.plan.network.freeze, norms=self.plan.network.norm == "frozen")
         return self
 
-    def forward(self, images: torch.Tensor) -> Outputs:
+    def forward(self, images: torch.Tensor, *targets: Any) -> Outputs:
         """Run the network.
 
         Args:
             images: (B, C, *S) of any numeric type, in file values.
+            targets: In training, the `target_inputs` of the network.
         """
-        outputs = self.network(self.normalization(images))
+        outputs = self.network(self.normalization(images), *targets)
         assert isinstance(outputs, Outputs), f"not an output kind: {type(outputs)}"
         return outputs

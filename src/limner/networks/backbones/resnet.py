@@ -40,6 +40,8 @@ class ResNetShape:
         stem: Channels of three 3x3 convolutions, or one number for a single 7x7 convolution.
         average_shortcut: Downsampling shortcuts pool by averaging before their 1x1 convolution.
         width: Channels of the 3x3 convolutions of the first stage, which each further stage doubles.
+        projects_first: The shortcut of the very first block has a convolution too, though nothing changes its
+            size.
     """
 
     blocks: tuple[int, int, int, int]
@@ -47,6 +49,7 @@ class ResNetShape:
     stem: tuple[int, ...] = (64,)
     average_shortcut: bool = False
     width: int = 64
+    projects_first: bool = False
 
 
 def _family() -> dict[str, ResNetShape]:
@@ -74,11 +77,20 @@ def _family() -> dict[str, ResNetShape]:
 RESNETS = _family()
 """Name -> shape: resnet18, resnet18c (deep stem), resnet50s (wide deep stem), ..."""
 
-NARROW_RESNETS = {
+UNPUBLISHED_RESNETS = {
     f"resnet18_width{width}": ResNetShape((2, 2, 2, 2), bottleneck=False, stem=(width,), width=width)
     for width in (16, 24, 32)
+} | {
+    f"resnet{depth}vd": ResNetShape(
+        blocks, bottleneck=False, stem=(32, 32, 64), average_shortcut=True, projects_first=True
+    )
+    for depth, blocks in ((18, (2, 2, 2, 2)), (34, (3, 4, 6, 3)))
 }
-"""Name -> shape of ResNets for short training on a CPU; there are no pretrained weights of them."""
+"""Name -> shape of ResNets of which there are no weights trained on ImageNet under these names.
+
+The narrow ones are for short training on a CPU. `resnet18vd` and `resnet34vd` are those of the small forms of
+RT-DETR, whose weights contain them.
+"""
 
 
 class ResNet(nn.Module):
@@ -141,6 +153,12 @@ class ResNet(nn.Module):
                     )
                 )
             self.add_module(f"layer{index + 1}", stage)
+        if shape.projects_first:
+            first_block = self.layer1[0]
+            assert isinstance(first_block, BasicBlock), "a bottleneck's first shortcut always has one"
+            first_block.downsample = _projection(
+                stem_channels, shape.width, 1, average=shape.average_shortcut
+            )
         _initialize(self)
 
     def truncate(self, num_maps: int) -> None:
@@ -253,6 +271,10 @@ def _stem(in_channels: int, stem: tuple[int, ...]) -> nn.Module:
 def _shortcut(in_channels: int, out_channels: int, stride: int, *, average: bool) -> nn.Sequential | None:
     if stride == 1 and in_channels == out_channels:
         return None
+    return _projection(in_channels, out_channels, stride, average=average)
+
+
+def _projection(in_channels: int, out_channels: int, stride: int, *, average: bool) -> nn.Sequential:
     norm = TolerantBatchNorm2d(out_channels)
     if not average:
         return nn.Sequential(_convolution(in_channels, out_channels, 1, stride=stride), norm)

@@ -33,7 +33,8 @@ def _with_teacher(decision: Decision, objective: Objective, case: Case) -> Decis
     if objective.distillation is None:
         raise ConfigError(
             "This network cannot learn from a teacher: its outputs have no term for it. Choose a network "
-            "that returns DenseLogits (`limner networks`), or omit --teacher."
+            "that predicts classes of pixels, or one class of a whole image (`limner networks`), or omit "
+            "--teacher."
         )
     reason = f"{decision.reason}; {objective.distillation.name} learns the outputs of the teacher"
     assert isinstance(decision.value, tuple), "terms are decided as a tuple"

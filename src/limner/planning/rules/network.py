@@ -5,7 +5,7 @@ from typing import Any
 
 from limner.core.plan import Decision
 from limner.networks import NETWORKS
-from limner.networks.backbones.resnet import NARROW_RESNETS
+from limner.networks.backbones.resnet import UNPUBLISHED_RESNETS
 from limner.planning.decisions import Case
 from limner.tasks import find_task
 from limner.tasks.objective import Objective
@@ -56,7 +56,7 @@ def choose_pretraining(case: Case, settled: Mapping[str, Any]) -> Iterator[Decis
     name, backbone = settled["network.name"], settled["network.options"].get("backbone")
     if case.start is not None:
         yield Decision("network.pretrained", "no", "the initial weights include the encoder")
-    elif backbone in NARROW_RESNETS:
+    elif backbone in UNPUBLISHED_RESNETS:
         yield Decision("network.pretrained", "no", f"there are no published weights of {backbone}")
     elif name in NETWORKS and NETWORKS[name].is_probe:
         reason = "the features of an encoder with random weights say little about an image"

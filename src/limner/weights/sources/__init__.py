@@ -7,6 +7,9 @@ from limner.weights.sources.mask2former_checkpoints import MASK2FORMER_DETECTRON
 from limner.weights.sources.maskformer_checkpoints import MASKFORMER_HUGGING_FACE
 from limner.weights.sources.milesial import MILESIAL
 from limner.weights.sources.mmseg import MMSEG
+from limner.weights.sources.monai import MONAI
+from limner.weights.sources.nnunet import NNUNET
+from limner.weights.sources.rtdetr_checkpoints import RTDETR_HUGGING_FACE
 from limner.weights.sources.smp import SMP
 from limner.weights.sources.torchvision_models import TORCHVISION
 from limner.weights.sources.transformers_models import SEGFORMER_HUGGING_FACE, UPERNET_HUGGING_FACE
@@ -17,9 +20,12 @@ SOURCES: Mapping[str, CheckpointSource] = {
     "maskformer-hugging-face": MASKFORMER_HUGGING_FACE,
     "segformer-hugging-face": SEGFORMER_HUGGING_FACE,
     "upernet-hugging-face": UPERNET_HUGGING_FACE,
+    "rtdetr-hugging-face": RTDETR_HUGGING_FACE,
     "torchvision": TORCHVISION,
     "segmentation-models-pytorch": SMP,
     "mmsegmentation": MMSEG,
     "milesial-unet": MILESIAL,
+    "nnunet": NNUNET,
+    "monai": MONAI,
 }
 """All supported kinds of checkpoints, in the order in which they are tried."""

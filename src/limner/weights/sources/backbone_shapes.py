@@ -6,7 +6,7 @@ from math import isqrt
 
 from limner.core.errors import ModelError, describe
 from limner.networks.backbones.mit import MIX_TRANSFORMERS
-from limner.networks.backbones.resnet import RESNETS
+from limner.networks.backbones.resnet import RESNETS, UNPUBLISHED_RESNETS
 from limner.networks.backbones.swin import SWINS
 
 Sizes = Mapping[str, tuple[int, ...]]
@@ -84,9 +84,11 @@ def _resnet(sizes: Sizes, where: str) -> str:
     if not stem:
         stem = tuple(sizes.get(f"backbone.conv1.{index}.weight", (0,))[0] for index in (0, 3, 6))
     is_plain = sizes.get("backbone.layer1.0.conv2.weight", (64, 64))[:2] == (64, 64)
-    for name, resnet in RESNETS.items():
+    projects = not is_bottleneck and "backbone.layer1.0.downsample.1.weight" in sizes
+    for name, resnet in (RESNETS | UNPUBLISHED_RESNETS).items():
         shape = (resnet.blocks, resnet.bottleneck, resnet.stem, resnet.average_shortcut)
-        if is_plain and shape == (blocks, is_bottleneck, stem, has_average):
+        is_same = shape == (blocks, is_bottleneck, stem, has_average) and resnet.projects_first == projects
+        if is_plain and is_same:
             return name
     kind = "ResNet" if is_plain else "ResNeXt or wide ResNet"
     found = f"a {kind} of blocks {blocks} with a stem of {stem[0]} channels" if blocks else "another one"

@@ -44,6 +44,7 @@ def conclude(
     window: Inferred[PredictionWindow] | None = None,
     facts: Mapping[str, str] | None = None,
     names: Inferred[Sequence[str]] | None = None,
+    settings: Mapping[str, Inferred[Any]] | None = None,
 ) -> Conclusions:
     """Return everything that the tensors of a network for semantic segmentation do not contain.
 
@@ -56,6 +57,7 @@ def conclude(
         window: Its sliding window.
         facts: Anything else, in words.
         names: Names of the classes that the project is known to use, if the checkpoint has none.
+        settings: Dotted key -> further settings of the plan.
 
     Raises:
         ConfigError: The task is another one, or values are needed that the caller has to set.
@@ -68,9 +70,10 @@ def conclude(
         _labels(checkpoint, shape.num_classes, asked, names),
         _normalization(shape.in_channels, normalization, asked),
         resize,
-        _licence(checkpoint, asked),
+        stated_licence(checkpoint, asked),
         window,
         facts or {},
+        settings or {},
     )
 
 
@@ -158,7 +161,8 @@ def _with_palette(table: LabelTable, checkpoint: Checkpoint) -> LabelTable:
     return replace(table, classes=tuple(classes))
 
 
-def _licence(checkpoint: Checkpoint, asked: Asked) -> Inferred[str | None]:
+def stated_licence(checkpoint: Checkpoint, asked: Asked) -> Inferred[str | None]:
+    """Return the licence that the caller or the checkpoint's README states, or None."""
     if asked.licence is not None:
         return Inferred(asked.licence, "you set it")
     stated = re.search(r"\A---\s.*?^license:\s*(\S+)", checkpoint.card, re.DOTALL | re.MULTILINE)
