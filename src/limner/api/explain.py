@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from limner.analysis.class_activation import (
@@ -130,10 +129,10 @@ def explain_classes(
     class_names = class_names or _first_classes(predictor, image)
     height, width = shown.shape[:2]
     target = _target((height, width), point, region)
-    network, seen_target = predictor.model.network.eval(), _as_seen(target, inputs)
+    seen_target = _as_seen(target, inputs)
     found = []
     for name in dict.fromkeys(class_names):
-        evidence = _evidence(network, inputs, names, name, layer, seen_target)
+        evidence = _evidence(predictor, inputs, name, layer, seen_target)
         found.append(replace(evidence, heats=_resized(evidence.heats, (height, width))))
     return tuple(found) if folder is None else _drawn(found, shown, target, image=image, folder=folder)
 
@@ -160,17 +159,12 @@ def _first_classes(predictor: Predictor, image: Path) -> list[str]:
 
 
 def _evidence(
-    network: nn.Module,
-    inputs: torch.Tensor,
-    names: Sequence[str],
-    class_name: str,
-    layer: str | None,
-    target: Target,
+    predictor: Predictor, inputs: torch.Tensor, class_name: str, layer: str | None, target: Target
 ) -> Explanation:
     """Return the evidence for one class, at the size that the network sees, without pictures."""
+    network, index = predictor.model.network.eval(), predictor.labels.names.index(class_name)
     features, looks = explainable_layers(network, inputs), attention_layers(network, inputs)
-    chosen = layer if layer and layer not in looks else default_layer(features)
-    index = names.index(class_name)
+    chosen = layer if layer and layer not in looks else default_layer(features, predictor.kind)
     heats = activation_maps(network, inputs, layer=chosen, class_index=index, target=target)
     look = None
     if looks:

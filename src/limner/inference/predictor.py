@@ -12,6 +12,7 @@ import torch
 
 from limner.core.errors import ConfigError, DataError
 from limner.core.labels import LabelTable
+from limner.core.outputs import OutputKind
 from limner.core.picture import PLAIN, Geometry, Image
 from limner.core.plan import InferencePlan, Plan
 from limner.core.prediction import Prediction
@@ -90,6 +91,11 @@ class Predictor:
         return find_task(self.plan.task)
 
     @property
+    def kind(self) -> OutputKind:
+        """The kind of output of the network."""
+        return self.task.output_kind(self.plan.loss)
+
+    @property
     def plan(self) -> Plan:
         """The plan of the run that trained the model."""
         return self.model.plan
@@ -147,8 +153,7 @@ class Predictor:
         self.model.eval()
         try:
             with torch.inference_mode(), precision_context(self.device, self.precision):
-                kind = self.task.output_kind(self.plan.loss)
-                runs = ImageRuns(self.model, images, size, self.settings, where, kind)
+                runs = ImageRuns(self.model, images, size, self.settings, where, self.kind)
                 return self.task.predict(runs, name=name, labels=self.labels, probabilities=probabilities)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):

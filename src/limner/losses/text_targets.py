@@ -7,10 +7,10 @@ falls from its highest value on the outline to its lowest. Authors' code: https:
 (Apache-2.0 licence), whose numbers are used.
 
 What differs, and why: instead of drawing shrunk and grown polygons with whole-numbered corners, each pixel is
-measured: it is in the core if it is inside and at least D - 1/2 from the outline. That is the same shape, exact
-for words of a few pixels, and works for all words of a batch at once, on any device. The half is that of the
-authors' drawing, which includes the pixels of the border; in decoding, the border of a core goes through the
-middles of its outermost pixels, so that it is at D again.
+measured: it is in the core if it is inside and at least D - 1/2 from the outline. That is the same shape,
+exact for words of a few pixels, and works for all words of a batch at once, on any device. The half is that
+of the authors' drawing, which includes the pixels of the border; in decoding, the border of a core goes
+through the middles of its outermost pixels, so that it is at D again.
 
 Shape legend: B batch, N words of all images, P points of all words, Q pixels of all windows, H and W height
 and width.
