@@ -5,9 +5,10 @@ READY := .venv/.ready
 PYTHON_FILES := src tests benchmarks docs/draw_architecture.py
 PEERS_READY := .venv-peers/.ready
 PEERS_EXTRAS := dev,tuning,peers
+DOCS_READY := .venv-docs/.ready
 MINUTES ?= 10
 
-.PHONY: install demo test test-peers test-long test-matrix soak check generate clean
+.PHONY: install demo test test-peers test-long test-matrix soak check generate wheel docs clean
 
 install: $(READY)
 
@@ -68,5 +69,20 @@ generate: install
 	$(BIN)/limner networks --markdown > docs/networks.md
 	$(BIN)/python docs/draw_architecture.py
 
+# A wheel and its source archive in dist/.
+wheel: install
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m build --outdir dist
+
+$(DOCS_READY): docs/requirements.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --upgrade pip
+	.venv-docs/bin/python -m pip install --quiet --requirement docs/requirements.txt
+	@touch $@
+
+# The pages of docs/ as a site in build/site; a broken link is an error.
+docs: $(DOCS_READY)
+	.venv-docs/bin/mkdocs build
+
 clean:
-	rm -rf .venv .venv-peers .venv-matrix build dist
+	rm -rf .venv .venv-peers .venv-matrix .venv-docs build dist

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from limner.api.compare import compare
     from limner.api.compare_networks import compare_networks
     from limner.api.convert import convert
+    from limner.api.cross_validate import cross_validate
     from limner.api.demo import demo
     from limner.api.doctor import doctor
     from limner.api.evaluate import evaluate
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from limner.api.plan import plan
     from limner.api.predict import predict
     from limner.api.report import report
+    from limner.api.serve import serve
     from limner.api.split import split
     from limner.api.stats import stats
     from limner.api.train import train
@@ -45,6 +47,7 @@ __all__ = [
     "compare",
     "compare_networks",
     "convert",
+    "cross_validate",
     "demo",
     "doctor",
     "evaluate",
@@ -56,6 +59,7 @@ __all__ = [
     "plan",
     "predict",
     "report",
+    "serve",
     "split",
     "stats",
     "train",

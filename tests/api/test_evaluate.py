@@ -103,7 +103,7 @@ def test_masks_of_any_program_are_scored_with_the_same_code(run, cells, tmp_path
     )
     for name in ("scores.json", "per_image.csv"):
         assert (by_files.out / name).read_bytes() == (by_model.out / name).read_bytes()
-    assert len(by_files.pictures) == 5 and by_model.scores.boundary is not None
+    assert len(by_files.pictures) == 5 and by_model.scores.parts.boundary is not None
 
 
 def test_a_readme_beside_masks_is_no_prediction_of_words(cells, tmp_path):

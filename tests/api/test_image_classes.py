@@ -46,7 +46,7 @@ def test_a_class_that_a_split_lacks_is_named(insects):
     for path in (insects / "val" / "bees").iterdir():
         path.unlink()
     found = {f.code: f.found for f in limner.check(insects).findings}
-    assert found["class-absent-from-split"] == "no image shows bees"
+    assert found["class-absent-from-split"] == "no image shows 'bees'"
 
 
 def test_copies_between_splits_are_found_and_mended(insects, tmp_path):

@@ -1,5 +1,10 @@
+import hashlib
+import json
+import shutil
+
 import pytest
 import torch
+import yaml
 
 import limner
 from limner.analysis import network_speed
@@ -28,6 +33,23 @@ def test_a_model_has_its_own_classes(run):
     assert found.num_classes == 2 and found.channels == 3 and found.batch == 2
     one = limner.measure(run.model, size=(40, 40), device="cpu")
     assert found.multiply_adds == 2 * one.multiply_adds
+
+
+def test_a_model_resizes_images_as_its_plan_says(run, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(run.model, folder)
+    plan = folder / "plan.yaml"
+    found = yaml.safe_load(plan.read_text())
+    found["input"]["resize"] = {"shortest": 24, "multiple": 8}
+    plan.write_text(yaml.safe_dump(found))
+    card = json.loads((folder / "model.json").read_text())
+    card["sha256"]["plan.yaml"] = hashlib.sha256(plan.read_bytes()).hexdigest()
+    (folder / "model.json").write_text(json.dumps(card))
+    small = limner.measure(run.model, size=(24, 48), device="cpu")
+    resized = limner.measure(folder, size=(48, 96), device="cpu")
+    assert (resized.size, resized.network_size) == ((48, 96), (24, 48))
+    assert small.network_size == small.size
+    assert resized.multiply_adds == small.multiply_adds
 
 
 def test_memory_is_measured_before_counting_raises_the_peak(monkeypatch):

@@ -1,13 +1,16 @@
 """Small files that would take gigabytes or minutes if their content were written out."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import limner
 from limner.core.errors import ConfigError, DataError
+from limner.core.finding import Severity
 from limner.core.yaml_text import MAX_CHARACTERS, load_yaml
 from limner.formats import open_source
 from limner.formats.dataset_yaml import read_dataset_file
@@ -58,6 +61,28 @@ def test_of_yaml_in_data_yaml(tmp_path: Path, kind: str) -> None:
     (found,) = [finding for finding in source.findings if finding.code == "names-unreadable"]
     assert (found.where, problem in found.found) == ("data.yaml", True)
     assert source.declared_labels().names == ("background", "class 0")
+    assert found.severity is Severity.ERROR
+
+
+def test_a_damaged_data_yaml_stops_training_whatever_names_the_classes(tmp_path: Path) -> None:
+    (tmp_path / "dataset.yaml").write_text("format: yolo\nclasses: [background, cell]\n")
+    yolo(tmp_path, "[" * 3000)
+    assert "names-unreadable" in {finding.code for finding in limner.check(tmp_path).errors}
+
+
+def test_another_yaml_than_data_yaml_matters_only_without_names(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("[[")
+    source = yolo(tmp_path, "names: [cell]")
+    assert source.declared_labels().names == ("background", "cell")
+    assert "names-unreadable" not in {finding.code for finding in source.findings}
+
+
+@pytest.mark.parametrize("kind", ["deep lists", "deep mappings"])
+def test_deep_yaml_is_refused_at_once(kind: str) -> None:
+    began = time.process_time()
+    with pytest.raises(ValueError, match="nested too deeply"):
+        load_yaml(BOMBS[kind][0])
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize("kind", BOMBS)

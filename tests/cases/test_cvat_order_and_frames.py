@@ -45,7 +45,7 @@ def test_a_class_whose_objects_are_all_covered_is_said_to_be(tmp_path: Path) -> 
     shapes = polygon("big", BIG, 5) + polygon("small", SMALL, 0)
     opened(tmp_path, image(shapes), ["a.png"])
     found = {finding.code: finding.found for finding in check(tmp_path).findings}
-    assert found["class-covered"] == "all objects lie under objects of other classes: small (1 object)"
+    assert found["class-covered"] == "all objects lie under objects of other classes: 'small' (1 object)"
     assert "class-never-occurs" not in found
 
 

@@ -12,7 +12,7 @@ from limner.core.labels import LabelClass, LabelTable
 from limner.core.prediction import SemanticPrediction
 from limner.evaluation.scores_file import read_scores
 from limner.evaluation.semantic_scorer import SemanticScorer
-from limner.evaluation.semantic_scores import named_scores
+from limner.evaluation.semantic_scores import LabelScores
 from limner.evaluation.write_scores import PerImageFile, write_scores
 from limner.metrics.confusion import pixel_scores
 from limner.reporting.run_comparison import ComparedRuns, render_run_comparison
@@ -37,15 +37,15 @@ def test_no_foreground_dice_without_a_background(tmp_path):
     labels = table("road", "grass")
     scorer, image = scored(labels)
     scores = scorer.compute()
-    assert scores.foreground_dice is None and image.foreground_dice is None
+    assert scores.parts.foreground_dice is None and image.parts.foreground_dice is None
     written = json.loads(write_scores(tmp_path, scores, split="val").read_text())
     assert "foreground_dice" not in written
     assert "foreground_dice" not in written["intervals"] and "foreground_dice" not in written["per_image"]
     # three of six images have 4 of 4 pixels right, the others 3 of 4
     assert written["pixel_accuracy"] == pytest.approx(21 / 24)
-    assert "foreground_dice" not in named_scores(labels, pixel_scores(scores.confusion))
+    assert "foreground_dice" not in LabelScores(labels, pixel_scores(scores.confusion)).named()
     assert scorer.columns[0] == "mean_iou" and len(scorer.columns) == len(image.numbers)
-    assert scorer.rank_title == "mean IoU" and image.rank == image.pixel.mean_iou
+    assert scorer.rank_title == "mean IoU" and image.rank == image.parts.pixel.mean_iou
 
 
 def test_the_columns_of_images_without_a_background(tmp_path):
@@ -61,9 +61,9 @@ def test_the_columns_of_images_without_a_background(tmp_path):
 def test_foreground_dice_with_a_background():
     scorer, image = scored(table("background", "cell"))
     # in all: 9 of 12 pixels of the cell are found, none too many: 18 / 21
-    assert scorer.compute().foreground_dice == pytest.approx(18 / 21)
+    assert scorer.compute().parts.foreground_dice == pytest.approx(18 / 21)
     assert scorer.columns[0] == "foreground_dice" and scorer.rank_title == "foreground Dice"
-    assert image.rank == image.foreground_dice == 1.0
+    assert image.rank == image.parts.foreground_dice == 1.0
 
 
 def test_older_files_have_no_pixel_accuracy_by_another_name(tmp_path):
@@ -94,7 +94,7 @@ def test_an_image_without_the_main_score_has_no_rank():
 
 def test_a_run_of_one_class_has_no_score_that_could_select_weights():
     labels = table("cell")
-    scores = named_scores(labels, pixel_scores(np.array([[12]])))
+    scores = LabelScores(labels, pixel_scores(np.array([[12]]))).named()
     assert all(math.isnan(value) for value in scores.values())
     state = RunState(step=1)
     assert not state.judge(scores["mean_iou"], patience=3)

@@ -1,10 +1,12 @@
 """Volumes from check to prediction with a network in two dimensions."""
 
+import csv
 import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import limner
 from limner.core.affine import axis_codes
@@ -41,6 +43,9 @@ def run(tmp_path_factory) -> RunFolder:
     root = tmp_path_factory.mktemp("volumes")
     for n in range(8):
         write_case(root / "data", n, split="val" if n > 5 else "train", turned=n in (2, 7))
+    names = ("background, value: 0", "case, value: 7", "core, value: 9")
+    classes = "".join(f"- {{name: {name}}}\n" for name in names)
+    (root / "data" / "dataset.yaml").write_text(f"classes:\n{classes}", encoding="utf-8")
     return limner.train(
         root / "data",
         run=root / "run",
@@ -71,6 +76,43 @@ def test_slices_are_learned_and_volumes_scored(run: RunFolder) -> None:
     scores = json.loads((run.root / "evaluation" / "val" / "scores.json").read_text())
     assert scores["num_images"] == 2
     assert scores["mean_iou"] > 0.7, scores["mean_iou"]
+
+
+@pytest.mark.slow
+def test_validation_decides_on_small_parts(run: RunFolder) -> None:
+    from limner.api.train import resume
+    from limner.planning.plan_files import read_plan
+    from limner.weights.bundle import read_model_plan
+
+    plan = read_plan(run.plan)
+    assert plan.inference.largest_component is not None
+    assert (
+        "in 2 validation cases, keeping only the largest part" in plan.reasons["inference.largest_component"]
+    )
+    assert read_model_plan(run.model) == plan
+    resume(run.root, device="cpu")  # the decision is no change of the plan
+
+
+@pytest.mark.slow
+def test_sizes_and_films_of_volumes(run: RunFolder, tmp_path: Path) -> None:
+    data = Path(run.root).parent / "data" / "val"
+    image = data / "images" / "case7.nii.gz"
+    out = tmp_path / "out"
+    result = limner.predict(
+        run.root, image, out=out, compare=data, animation=True, sizes=True, probabilities=True, device="cpu"
+    )
+    with (out / "sizes.csv").open(encoding="utf-8", newline="") as file:
+        rows = [*csv.DictReader(file)]
+    found = read_values(result.masks[0])
+    for name, value in zip(sorted({row["class"] for row in rows}), (7, 9), strict=True):
+        whole = next(row for row in rows if row["class"] == name and not row["part"])
+        assert int(whole["voxels"]) == (found == value).sum()
+        assert float(whole["mm3"]) == 3 * int(whole["voxels"])
+    film = Image.open(out / "animations" / "case7.gif")
+    assert film.n_frames == 9  # along the axis of the slices, wherever it is stored
+    probabilities = np.load(out / "probabilities" / "case7.npy")
+    assert probabilities.shape == (3, *found.shape) and probabilities.dtype == np.float16
+    np.testing.assert_allclose(probabilities.astype(np.float32).sum(0), 1, atol=2e-3)
 
 
 @pytest.mark.slow

@@ -51,9 +51,18 @@ def test_a_class_absent_from_a_split():
     images = [image(f"t{i}", "train", v0=50, v1=50, v2=5) for i in range(4)]
     findings = class_findings(rows_of(*images, image("v", "val", v0=50, v1=50)))
     assert [(f.code, f.where, f.found) for f in findings] == [
-        ("class-absent-from-split", "split 'val'", "no mask holds c2")
+        ("class-absent-from-split", "split 'val'", "no mask holds 'c2'")
     ]
     assert "measured" in findings[0].expected
+
+
+def test_names_are_in_quotes():
+    table = LabelTable(tuple(LabelClass(f"c{v}" + v * " ", (v,), (v, v, v)) for v in range(3)))
+    images = [image(f"t{i}", "train", v0=50, v1=50, v2=5) for i in range(2)]
+    facts = DatasetFacts((*images, image("v", "val", v0=50)))
+    absent, few = class_findings(label_rows(facts, table))
+    assert absent.found == "no mask holds 'c1 ', 'c2  '"
+    assert few.found == "'c1 ' (in 2 masks), 'c2  ' (in 2 masks)"
 
 
 def test_a_class_absent_from_training_cannot_be_learned():
@@ -65,7 +74,7 @@ def test_a_class_absent_from_training_cannot_be_learned():
 def test_a_class_in_fewer_than_three_images():
     images = [image(f"t{i}", "train", v0=50, v1=50) for i in range(4)]
     findings = class_findings(rows_of(*images, *(image(f"u{i}", "train", v2=9) for i in range(2))))
-    assert [(f.code, f.found) for f in findings] == [("class-in-few-images", "c2 (in 2 masks)")]
+    assert [(f.code, f.found) for f in findings] == [("class-in-few-images", "'c2' (in 2 masks)")]
 
 
 def test_a_class_of_hardly_any_pixels():
@@ -90,7 +99,7 @@ def test_a_class_that_differs_between_splits_is_named():
     val = [image(f"v{n}", "val", v0=600, v1=400) for n in range(6)]
     found = class_findings(label_rows(DatasetFacts((*train, *val)), TABLE))
     (differs,) = [f for f in found if f.code == "class-differs-between-splits"]
-    assert differs.found == "c1 (40.0 % of val, 5.0 % of train)"
+    assert differs.found == "'c1' (40.0 % of val, 5.0 % of train)"
     # In four images only, it may be chance.
     found = class_findings(label_rows(DatasetFacts((*train, *val[:4])), TABLE))
     assert "class-differs-between-splits" not in {f.code for f in found}

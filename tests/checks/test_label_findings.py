@@ -231,7 +231,7 @@ def test_named_classes_that_cover_all_values_are_settled(judge):
 def test_a_named_class_that_is_nowhere_is_a_warning(judge):
     settings = {"classes": [{"name": "a"}, {"name": "b"}, {"name": "unicorn"}]}
     verdict, findings = judge(blobs(0, 1), settings)
-    assert "unicorn (value 2)" in findings["class-never-occurs"].found
+    assert "'unicorn' (value 2)" in findings["class-never-occurs"].found
     assert verdict.labels is not None
 
 

@@ -44,6 +44,12 @@ OPTIONS = {
     "panoptic-deeplab": {"backbone": "resnet18"},
     "segnet": {"widths": (16, 32, 64, 128, 128)},
     "resunet": {"widths": (16, 32, 64, 128)},
+    "nnunet": {"features": (16, 32, 64, 128, 160)},
+    "nnunet-resenc": {"features": (16, 32, 64, 128), "blocks": (1, 1, 2, 2)},
+    "vnet": {"width": 8},
+    "segresnet": {"width": 16},
+    "unetr": {"image_size": 160, "hidden": 192, "num_blocks": 4, "num_heads": 3, "mlp_hidden": 384},
+    "swinunetr": {"width": 24},
     "unetplusplus": {"widths": (16, 32, 64, 128, 256)},
     "encoder-unet": {"backbone": "resnet18"},
     "upernet": {**RESNET18C, "channels": 128, "auxiliary_channels": 64},
@@ -150,7 +156,7 @@ def test_four_images_are_learned_by_heart(four_images, name):
 
 
 def build(name):
-    network = build_network(name, num_classes=NUM_CLASSES, **OPTIONS.get(name, {}))
+    network = build_network(name, num_classes=NUM_CLASSES, spatial_dims=2, **OPTIONS.get(name, {}))
     if NETWORKS[name].output is CentreOffsets:
         term = LossTerm(name="centre_offset", options=dict(NETWORKS[name].loss))
         return network, CentreCriterion(LossPlan(terms=(term,)), labels=TABLE)

@@ -43,6 +43,11 @@ IGNORED = 255
 MEANS = {"mean_iou", "mean_dice", "mean_recall", "mean_boundary_iou", "mean_boundary_f1"}
 PIXELS = {*MEANS, "pixel_accuracy", "frequency_weighted_iou"}
 CLASS_PIXELS = {"iou", "dice", "precision", "recall", "boundary_iou", "boundary_f1"}
+CASES = {
+    f"{mean}{n}"
+    for mean in ("", "mean_")
+    for n in ("case_dice", "hd95", "surface_distance", "surface_dice", "volume_difference")
+}
 AREAS = {"average_precision", "area_under_roc", "best_threshold", "best_dice"}
 APS = {f"{p}ap{s}" for p in ("", "box_") for s in ("", "50", "75", "_small", "_medium", "_large")}
 BOXES = {f"box_{n}" for n in ("ap", "ap50", "ap75", "ar_1", "ar_10", "ar_100", "ap_small", "ar_small")}
@@ -119,12 +124,12 @@ SITUATIONS = {
     ),
     "one class": Situation(
         "semantic", ("cell",), (filled(0), filled(0)),
-        frozenset({*PIXELS, *CLASS_PIXELS, "foreground_dice", *AREAS, "calibration_error"}),
+        frozenset({*PIXELS, *CLASS_PIXELS, "foreground_dice", *AREAS, *CASES, "calibration_error"}),
         ("mean IoU", ""), "one class, cell",
     ),
     "no foreground in truth or prediction": Situation(
         "semantic", CELLS, (filled(0), filled(0)),
-        frozenset({"foreground_dice", "boundary_f1", "mean_boundary_f1", *AREAS}),
+        frozenset({"foreground_dice", "boundary_f1", "mean_boundary_f1", *AREAS, *CASES}),
         ("foreground Dice", ""), "Neither truth nor prediction has foreground",
     ),
     "foreground in the prediction alone": Situation(
@@ -138,7 +143,7 @@ SITUATIONS = {
     ),
     "everything ignored": Situation(
         "semantic", CELLS, (filled(IGNORED), filled(0)),
-        frozenset({*PIXELS, *CLASS_PIXELS, "foreground_dice", *AREAS, "calibration_error"}),
+        frozenset({*PIXELS, *CLASS_PIXELS, "foreground_dice", *AREAS, *CASES, "calibration_error"}),
         ("foreground Dice", ""), "Every pixel of the truth is ignored",
     ),
     "a class that is absent everywhere": Situation(
@@ -267,7 +272,7 @@ def of_pair(task, pair):
     truth, found = pair
     if task == "semantic":
         chance = np.stack([found == 0, found == 1]).astype(np.float32)
-        return SemanticPrediction("a", found, chance), Sample("a", IMAGE, (LabelMap(truth),))
+        return SemanticPrediction("a", found, chance), Sample("a", IMAGE, (LabelMap(truth),), (1.0, 2.0))
     if task == "instance":
         labels, masks, scores = found
         stacked = np.array(masks).reshape(-1, 8, 8).astype(bool)
@@ -314,7 +319,7 @@ def scored(situation):
             scorer.score(prediction, sample)
         return scorer.compute()
     semantic = situation.task == "semantic"
-    extent = Extent(semantic, semantic and len(situation.names) == 2)
+    extent = Extent(semantic, semantic and len(situation.names) == 2, cases=semantic)
     scorer = find_task(situation.task).scorer(labels, extent)
     scorer.score(*of_pair(situation.task, situation.pair))
     return scorer.compute()

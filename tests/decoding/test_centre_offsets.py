@@ -1,14 +1,18 @@
 """Grouping of pixels against a second implementation, pixel by pixel, from the paper."""
 
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
+from scipy import ndimage
 
 from limner.core.outputs import CentreOffsets
 from limner.decoding.centre_offsets import (
     MOST_CENTRES,
+    MOST_SADDLE,
     find_centred_objects,
     find_centred_segments,
     find_centres,
@@ -31,13 +35,14 @@ def noisy(seed: int) -> CentreOffsets:
 def reference(outputs: CentreOffsets) -> dict[frozenset, tuple[int, float]]:
     """The objects of an image: pixels -> class and score."""
     chances = outputs.class_logits[0].softmax(0).numpy()
-    heat, offsets = outputs.centres[0, 0].numpy(), outputs.offsets[0].numpy()
+    heat, offsets = smoothed(outputs.centres[0, 0].numpy()), outputs.offsets[0].numpy()
     peaks = []
     for y in range(SIZE[0]):
         for x in range(SIZE[1]):
             near = heat[max(0, y - 3) : y + 4, max(0, x - 3) : x + 4]
             if heat[y, x] > 0.1 and heat[y, x] == near.max():
                 peaks.append((y, x))
+    peaks = [peak for peak in peaks if stands_out(heat, peak, peaks)]
     pixels = {peak: [] for peak in peaks}
     for y in range(SIZE[0]):
         for x in range(SIZE[1]):
@@ -50,8 +55,22 @@ def reference(outputs: CentreOffsets) -> dict[frozenset, tuple[int, float]]:
         if own:
             label = Counter(label for _, _, label in sorted(own, key=lambda p: p[2])).most_common(1)[0][0]
             mean = np.mean([chances[label, y, x] for y, x, _ in own])
-            found[frozenset((y, x) for y, x, _ in own)] = (label, mean * min(heat[peak], 1))
+            found[frozenset((y, x) for y, x, _ in own)] = (label, (mean * min(heat[peak], 1)) ** 0.5)
     return found
+
+
+def smoothed(heat: np.ndarray) -> np.ndarray:
+    """The mean of 3x3 pixels with weights 1, 2, 1 along each axis; the border is repeated."""
+    padded = np.pad(heat, 1, mode="edge").astype(np.float32)
+    rows = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
+    return (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 4
+
+
+def stands_out(heat: np.ndarray, peak: tuple[int, int], peaks: list[tuple[int, int]]) -> bool:
+    """Whether no higher peak is in the part around this one that is above 0.8 of its height."""
+    regions, _ = ndimage.label(heat > MOST_SADDLE * heat[peak], np.ones((3, 3)))
+    together = [other for other in peaks if regions[other] == regions[peak]]
+    return not any(heat[other] > heat[peak] for other in together)
 
 
 def test_objects_are_those_of_the_paper():
@@ -69,6 +88,8 @@ def test_objects_are_those_of_the_paper():
 
 def test_segments_are_the_objects_and_one_region_of_each_stuff():
     outputs = noisy(0)
+    # Peaks that make objects are high enough for segments too, and there are no others.
+    outputs = replace(outputs, centres=torch.where(outputs.centres > 0.1, outputs.centres + 0.2, 0.0))
     objects = find_centred_objects(outputs, SIZE, is_thing=IS_THING, name="a")
     found = find_centred_segments(outputs, SIZE, is_thing=IS_THING, name="a")
     best = outputs.class_logits[0].argmax(0).numpy()
@@ -83,6 +104,21 @@ def test_segments_are_the_objects_and_one_region_of_each_stuff():
         assert (found.segment_ids == number).sum() == mask.sum()
 
 
+def test_low_peaks_split_no_segment():
+    """A disc with a high peak and a low one at its border, where offsets are not learned yet."""
+    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]]
+    disc = torch.from_numpy((rows - 20) ** 2 + (columns - 20) ** 2 <= 15**2)
+    classes = torch.stack([9.0 * disc, 0 * disc, 0 * disc, 9.0 * ~disc])[None]
+    centres, offsets = torch.zeros(1, 1, *SIZE), torch.zeros(1, 2, *SIZE)
+    centres[0, 0, 18:23, 18:23], centres[0, 0, 18:23, 31:36] = 0.9, 0.2
+    outputs = CentreOffsets(classes, centres, offsets)
+    found = find_centred_segments(outputs, SIZE, is_thing=IS_THING, name="a")
+    assert len(found.labels) == 1 and np.array_equal(found.segment_ids == 1, disc.numpy())
+    # As an object it is there, with a low score.
+    scores = find_centred_objects(outputs, SIZE, is_thing=IS_THING, name="a").scores
+    assert len(scores) == 2 and scores[0] > 0.9 > 0.5 > scores[1]
+
+
 def test_an_image_without_peaks_has_no_objects():
     outputs = CentreOffsets(torch.tensor([9.0, 0, 0, 0]).view(1, 4, 1, 1).expand(1, 4, *SIZE), *(
         torch.zeros(1, maps, *SIZE) for maps in (1, 2)
@@ -92,26 +128,57 @@ def test_an_image_without_peaks_has_no_objects():
     assert not found.segment_ids.any() and len(found.labels) == 0
 
 
+def hills(*places: tuple[int, int, float], size=(60, 90), sigma=4.0) -> torch.Tensor:
+    """The highest of Gaussians at these places (y, x, height)."""
+    y, x = torch.meshgrid(*(torch.arange(side) for side in size), indexing="ij")
+    each = [h * torch.exp(-((y - at) ** 2 + (x - to) ** 2) / (2 * sigma**2)) for at, to, h in places]
+    return torch.stack(each).amax(0)
+
+
 def test_equal_neighbours_are_one_peak():
     """In bfloat16 the top of a peak is flat: two centres in one object would share its pixels at random."""
-    heat = torch.zeros(20, 30)
-    heat[5:7, 4:6] = 0.9  # flat, 2x2
-    heat[10, 20], heat[10, 24] = 0.5, 0.5  # equal, but not neighbours: 4 apart, the neighbourhood reaches 3
-    heat[15, 5], heat[15, 7] = 0.4, 0.3
-    centres, heights = find_centres(heat)
-    assert heights.tolist() == torch.tensor([0.9, 0.5, 0.5, 0.4]).tolist()
-    assert centres[1:].tolist() == [[10, 20], [10, 24], [15, 5]]
+    heat = hills((20, 20, 0.9), (40, 70, 0.9)).to(torch.bfloat16).float().clamp(max=0.85)
+    assert ((heat == heat.max()).sum() > 4) and len(find_centres(heat)[0]) == 2
     volume = torch.zeros(8, 8, 8)
-    volume[3:5, 3:5, 3:5] = 0.7
+    volume[2:6, 2:6, 2:6] = 0.7
     assert len(find_centres(volume)[0]) == 1
+
+
+def test_a_peak_of_its_own_is_one_behind_a_saddle():
+    # Between Gaussians d apart the heat sinks to exp(-d^2 / 8 sigma^2) of their height: 0.68 at 7, 0.88 at 4.
+    assert len(find_centres(hills((30, 30, 0.9), (30, 37, 0.9)))[0]) == 2
+    assert len(find_centres(hills((30, 30, 0.9), (30, 34, 0.9)))[0]) == 1
+    # The lower one decides: 7 apart from one of 0.9, the way from a height of 0.5 sinks to 0.43 only.
+    assert len(find_centres(hills((30, 30, 0.9), (30, 37, 0.5)))[0]) == 1
+
+
+def test_a_rippled_hill_is_one_object():
+    """Decoders leave stripes of single pixels, and a hard object a plateau of noise."""
+    heat = hills((30, 40, 0.5), sigma=10.0)
+    noise = torch.rand(heat.shape, generator=torch.Generator().manual_seed(0)) - 0.5
+    stripes = 0.3 * (torch.arange(60) % 2 - 0.5).view(-1, 1)
+    centres, heights = find_centres(heat * (1 + stripes + 0.2 * noise))
+    assert len(centres) == 1 and 0.4 < float(heights) < 0.6
+    assert (centres[0] - torch.tensor([30, 40])).abs().max() <= 5
 
 
 def test_the_highest_peaks_are_kept():
     heat = torch.zeros(400, 400)
-    heat[::8, ::8] = torch.rand(50, 50) + 0.5
+    heat[4::8, 4::8] = 4 * (torch.rand(50, 50) + 0.5)  # of which smoothing leaves a quarter
     centres, heights = find_centres(heat)
     assert len(centres) == MOST_CENTRES
-    assert heights.min() >= heat[heat > 0].sort(descending=True).values[MOST_CENTRES - 1]
+    highest = heat.flatten().sort(descending=True).values[:MOST_CENTRES]
+    torch.testing.assert_close(heights, highest / 4)
+
+
+def test_peaks_are_found_at_the_size_that_the_network_saw():
+    """An image of twice the size has the same objects, twice as large."""
+    outputs = noisy(1)
+    small = find_centred_objects(outputs, SIZE, is_thing=IS_THING, name="a")
+    twice = [2 * side for side in SIZE]
+    large = find_centred_objects(outputs, twice, is_thing=IS_THING, name="a", seen_size=SIZE)
+    assert len(large.masks) == len(small.masks)
+    assert large.masks.sum() == pytest.approx(4 * small.masks.sum(), rel=0.05)
 
 
 class Views:
@@ -127,7 +194,9 @@ class Views:
     def views(self):
         for flipped in ((), (0,), (0, 1)):
             outputs = self.outputs.mirrored(flipped)
-            yield SimpleNamespace(flipped=flipped, bands=lambda o=outputs: [(slice(0, SIZE[0]), o)])
+            shape = torch.Size((1, 3, *SIZE))
+            part = (tuple(slice(0, side) for side in SIZE), outputs)
+            yield SimpleNamespace(flipped=flipped, shape=shape, parts=lambda p=part: iter([p]))
 
 
 def test_mirrored_views_agree():

@@ -52,7 +52,7 @@ def square(*corners):
 
 
 def semantic():
-    scorer = SemanticScorer(LABELS, boundaries=True, thresholds=True, uncertainty=True)
+    scorer = SemanticScorer(LABELS, boundaries=True, thresholds=True, uncertainty=True, cases=True)
     for number in range(5):
         truth, found = square(2, 9).astype(np.uint8), square(3, 9).astype(np.uint8)
         sure = np.where(found, 0.9, 0.2).astype(np.float32)

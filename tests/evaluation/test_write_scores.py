@@ -107,7 +107,7 @@ def test_the_curves_of_every_threshold_are_a_table_beside(tmp_path):
     write_scores(tmp_path, scores, split="val")
     rows = list(csv.DictReader((tmp_path / "thresholds.csv").open(encoding="utf-8", newline="")))
     assert len(rows) == 1001 and rows[500]["threshold"] == "0.500000"
-    assert float(rows[500]["dice"]) == pytest.approx(scores.pixel.dice[1], abs=1e-6)
+    assert float(rows[500]["dice"]) == pytest.approx(scores.parts.pixel.dice[1], abs=1e-6)
     write_scores(tmp_path, scorer().compute(), split="val")  # without thresholds: no stale table stays
     assert [p.name for p in tmp_path.iterdir()] == ["scores.json"]
 

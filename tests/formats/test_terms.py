@@ -13,7 +13,7 @@ from limner.checks.outcome import run_checks
 from limner.checks.scan import scan
 from limner.core.finding import Finding
 from limner.formats import FORMATS, open_source
-from limner.formats.problems import KINDS
+from limner.formats.codes import FORMAT_CODES
 from limner.formats.source import Source
 
 _spec = importlib.util.spec_from_file_location("examples", Path(__file__).with_name("examples.py"))
@@ -88,16 +88,16 @@ def test_findings_have_the_words_of_the_format(make_tree, name: str) -> None:
 @pytest.mark.parametrize("name", BUILT)
 def test_problems_have_the_words_of_the_format(make_tree, name: str) -> None:
     source = open_source(make_tree(FOLDERS[name]))
-    general = [code for code in KINDS if not _of_one_format(code)]
+    general = [code for code, kind in FORMAT_CODES.items() if kind.fix and not _of_one_format(code)]
     assert "image-missing" in general
     for code in general:
-        _, expected, fix = KINDS[code]
-        text = f"{source.terms.fill(expected)} {source.terms.fill(fix)}"
+        kind = FORMAT_CODES[code]
+        text = f"{source.terms.fill(kind.expected)} {source.terms.fill(kind.fix)}"
         assert "{" not in text and wrong_words(source, code, text) <= {"mask"}, (code, text)
 
 
 def _of_one_format(code: str) -> bool:
     """Tell whether only one file or folder of formats reports a problem."""
-    files = [path for path in SOURCES.rglob("*.py") if path.name != "problems.py"]
+    files = [path for path in SOURCES.rglob("*.py") if path.name != "codes.py"]
     users = [path for path in files if f'"{code}"' in path.read_text(encoding="utf-8")]
     return len(users) <= 1 or {path.parent.name for path in users} == {"coco"}

@@ -1,4 +1,5 @@
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from limner.inference.sliding_window import (
     pad_by_reflection,
+    pad_images,
     sliding_window,
     window_starts,
     window_weights,
@@ -47,18 +49,22 @@ def test_starts_by_hand():
     assert window_starts(4, 4, 0.5) == [0]
 
 
-def collect(bands, size):
-    """Put the bands together, looking that they follow one another."""
-    bands = list(bands)
-    assert [rows.start for rows, _ in bands] == [0, *(rows.stop for rows, _ in bands)][:-1]
-    assert bands[-1][0].stop == size[0]
-    assert all(part.shape[2] == rows.stop - rows.start for rows, part in bands)
-    return torch.cat([part for _, part in bands], 2)
+def collect(parts, size):
+    """Put the parts together, checking that they cover each pixel once."""
+    whole, times = None, torch.zeros(size)
+    for box, part in parts:
+        assert part.shape[2:] == torch.Size([side.stop - side.start for side in box])
+        whole = part.new_empty((*part.shape[:2], *size)) if whole is None else whole
+        whole[(..., *box)] = part
+        times[box] += 1
+    assert (times == 1).all()
+    return whole
 
 
 @pytest.mark.parametrize("size", [(50, 41), (20, 50), (50, 11), (7, 9), (1, 1), (16, 16), (19, 17, 23)])
-@pytest.mark.parametrize(("overlap", "at_once"), [(0.0, 1), (0.25, 3), (0.6, 100)])
-def test_a_network_that_looks_at_single_pixels_gives_what_it_gives_on_the_whole(size, overlap, at_once):
+@pytest.mark.parametrize(("overlap", "at_once"), [(0.0, 1), (0.25, 3), (0.6, 100), (0.8, 2)])
+@pytest.mark.parametrize("axis", [0, -1])
+def test_a_network_that_looks_at_single_pixels_gives_what_it_gives_on_the_whole(size, overlap, at_once, axis):
     images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
     mix = torch.randn(4, 3, generator=torch.Generator().manual_seed(1))
 
@@ -66,10 +72,15 @@ def test_a_network_that_looks_at_single_pixels_gives_what_it_gives_on_the_whole(
         assert windows.shape[0] <= 2 * at_once and windows.shape[2:] == (16,) * len(size)
         return torch.einsum("kc,bc...->bk...", mix, windows)
 
-    bands = sliding_window(
-        network, images, window=(16,) * len(size), overlap=overlap, windows_at_once=at_once
+    parts = sliding_window(
+        network,
+        images,
+        window=(16,) * len(size),
+        overlap=overlap,
+        windows_at_once=at_once,
+        axis=axis % len(size),
     )
-    torch.testing.assert_close(collect(bands, size), network_on_whole(mix, images))
+    torch.testing.assert_close(collect(parts, size), network_on_whole(mix, images))
 
 
 def network_on_whole(mix, images):
@@ -80,8 +91,8 @@ def test_one_window_is_the_whole_image_bit_for_bit():
     images = torch.randn(1, 2, 24, 30, generator=torch.Generator().manual_seed(0))
     network = torch.nn.Conv2d(2, 3, 5, padding=2)
     with torch.no_grad():
-        ((rows, scores),) = sliding_window(network, images, window=(24, 30), overlap=0.5)
-        assert rows == slice(0, 24)
+        ((box, scores),) = sliding_window(network, images, window=(24, 30), overlap=0.5)
+        assert box == (slice(0, 24), slice(0, 30))
         assert torch.equal(scores, network(images))
 
 
@@ -97,8 +108,62 @@ def test_blending_equals_a_plain_weighted_average():
             place = np.s_[..., y : y + 12, x : x + 12]
             total[place] += network(images[place]).double() * weight
             norm[place] += weight
-        bands = sliding_window(network, images, window=(12, 12), overlap=0.4, windows_at_once=2)
-        torch.testing.assert_close(collect(bands, (30, 26)).double(), total / norm, atol=1e-5, rtol=1e-5)
+        parts = sliding_window(network, images, window=(12, 12), overlap=0.4, windows_at_once=2)
+        torch.testing.assert_close(collect(parts, (30, 26)).double(), total / norm, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.5, 0.7])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_volumes_are_blended_as_by_a_plain_weighted_average(overlap, axis):
+    size, window = (17, 23, 14), (8, 9, 6)
+    images = torch.randn(1, 1, *size, generator=torch.Generator().manual_seed(0))
+    network = torch.nn.Conv3d(1, 3, 3, padding=1)
+    sides = [np.exp(-0.5 * ((np.arange(w) - (w - 1) / 2) / (w / 8)) ** 2) for w in window]
+    weight = torch.tensor(np.einsum("i,j,k->ijk", *sides))
+    total, norm = torch.zeros(1, 3, *size, dtype=torch.float64), torch.zeros(size, dtype=torch.float64)
+    with torch.no_grad():
+        grid = (window_starts(s, w, overlap) for s, w in zip(size, window, strict=True))
+        for z, y, x in itertools.product(*grid):
+            place = np.s_[..., z : z + 8, y : y + 9, x : x + 6]
+            total[place] += network(images[place]).double() * weight
+            norm[place] += weight
+        parts = sliding_window(network, images, window=window, overlap=overlap, axis=axis)
+        torch.testing.assert_close(collect(parts, size).double(), total / norm, atol=1e-5, rtol=1e-5)
+
+
+def test_only_a_part_of_the_scores_is_held(monkeypatch):
+    """Of 64 rows with windows of 16 that overlap by half, 8 wait for later windows, whatever the height."""
+    held, original = [], torch.Tensor.new_empty
+
+    def new_empty(tensor, *shape):
+        held.append(original(tensor, *shape))
+        return held[-1]
+
+    monkeypatch.setattr(torch.Tensor, "new_empty", new_empty)
+    images = torch.rand(1, 1, 64, 32, 32)
+    network = partial(torch.Tensor.repeat, repeats=(1, 5, 1, 1, 1))
+    for _ in sliding_window(network, images, window=(16, 16, 16), overlap=0.5):
+        pass
+    # Of 5 classes: along the outermost axis, half a window by all by all; and less along the others.
+    assert [some.numel() for some in held] == [5 * 16 * 16 * 8, 5 * 16 * 8 * 32, 5 * 8 * 32 * 32]
+
+
+def test_windows_of_one_value_are_run_once_for_each_value():
+    images = torch.zeros(1, 1, 24, 24)
+    images[..., :8] = torch.rand(24, 8, generator=torch.Generator().manual_seed(0))
+    images[..., 16:, 16:] = 3.0
+    runs = []
+
+    def network(windows):
+        runs.append(len(windows))
+        return torch.cat([windows, 2 - windows], 1)
+
+    for at_once in (1, 4):
+        runs.clear()
+        parts = sliding_window(network, images, window=(8, 8), overlap=0, windows_at_once=at_once)
+        torch.testing.assert_close(collect(parts, (24, 24)), torch.cat([images, 2 - images], 1))
+        # Three windows differ; of the six others one shows 3, the last, and of those with 0 one is run.
+        assert sum(runs) == 3 + 2
 
 
 @given(st.integers(2, 9), st.integers(2, 9), st.integers(1, 40), st.integers(1, 40))
@@ -113,3 +178,15 @@ def test_padding_equals_numpys_reflection(height, width, tall, wide):
 def test_an_axis_of_one_pixel_is_repeated():
     padded = pad_by_reflection(torch.full((1, 1, 1, 1), 7), (3, 5))
     assert padded.shape == (1, 1, 3, 5) and (padded == 7).all()
+
+
+def test_volumes_are_padded_as_in_training():
+    images = torch.arange(24.0).reshape(1, 2, 3, 4)
+    padded = pad_images(images, (6, 4), (7.0, -1.0))
+    assert padded.shape == (1, 2, 6, 4)
+    assert torch.equal(padded[:, :, 1:4], images)
+    assert (padded[:, 0, [0, 4, 5]] == 7).all()
+    assert (padded[:, 1, [0, 4, 5]] == -1).all()
+    assert pad_images(images, (2, 4), (7.0, -1.0)) is images
+    scores = next(sliding_window(lambda part: part.clone(), images, window=(6, 6), overlap=0.5, fill=(0, 0)))
+    torch.testing.assert_close(scores[1], images)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limner.core.errors import DataError
+from limner.core.errors import ConfigError, DataError
 from limner.core.label_map import LabelMap
 from limner.core.plan import AugmentPlan, InputPlan
 from limner.core.randomness import generator
@@ -46,8 +46,10 @@ def test_what_was_recorded_replays_byte_for_byte(channels, dtype, volume, square
         scale=(0.5, 2.0),
         flip_axes=tuple(range(len(crop))),
         quarter_turns=True,
-        category_max_ratio=0.5,
+        category_max_ratio=1.0 if volume else 0.5,
         foreground_probability=0.5,
+        rotation=30 if volume else 0,
+        **({"gamma": (0.7, 1.5), "noise": 0.1, "blur": 1, "low_resolution": 0.5} if volume else {}),
     )
     plan = input_plan(channels, crop)
     pipeline = build_pipeline(augment, plan, _labels())
@@ -93,6 +95,12 @@ def test_the_plan_is_followed():
         QuarterTurn(),
         Photometric(0.1, 0.2, 0.3, 0.04),
     )
+
+
+def test_settings_of_images_are_refused_for_volumes():
+    for key, value in {"category_max_ratio": 0.75, "random_changes": 2, "scale_of": "fit"}.items():
+        with pytest.raises(ConfigError, match=f"augment.{key} is for 2D images; set it to"):
+            build_pipeline(AugmentPlan(**{key: value}), input_plan(1, (8, 8, 8)), _labels())
 
 
 def test_what_is_switched_off_is_left_out():

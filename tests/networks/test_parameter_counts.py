@@ -41,6 +41,8 @@ WOLNY_DECONV = {
     "upsampling_bias": False,
     "conv_bias": False,
 }
+DYNUNET = {"spatial_dims": 3, "auxiliary_heads": 3, "conv_bias": False, "norm_affine": False}
+RESENC = "ResEncUNet 3D 6 stages 32..320, blocks 1,3,4,6,6,6, 1 in, 2 out, deep_supervision=False"
 EOMT_L = {"backbone": "vit_large_patch14_reg4_dinov2", "num_queries": 100}
 # The reference's name and variant -> (network, classes, channels, options, parameters, hash of the shapes).
 ROWS = {
@@ -565,6 +567,34 @@ ROWS = {
         *("vit", 150, 3, MAE, 163877228),
         "c57c4ebd8889d40eef9837ad76c84f5f85ff6b4594ac52a1fe795e66f562a485",
     ),
+    ("V-Net", "MONAI VNet, act elu, 1 in, 2 out"): (
+        *("vnet", 2, 1, {"spatial_dims": 3}, 45597898),
+        "de00b950a93b10557b4f3c238c806a08484e2f941ffce2fda4d76b78b7688a91",
+    ),
+    ("SwinUNETR", "feature_size 48, 1 in, 14 out"): (
+        *("swinunetr", 14, 1, {"spatial_dims": 3}, 62187296),
+        "57e7c1fb6388083375a0e829b114dc5edd162a8b61f339052f12c7181b23ca63",
+    ),
+    ("SwinUNETR", "feature_size 48, 4 in, 3 out"): (
+        *("swinunetr", 3, 4, {"spatial_dims": 3}, 62191941),
+        "e526bc3d7157a9b7702f6dff876cd5a70a3c84c600424cf5d6d89c0d3af2801f",
+    ),
+    ("UNETR", "img 128, feature 16, 4 in, 3 out (BraTS)"): (
+        *("unetr", 3, 4, {"spatial_dims": 3, "image_size": 128}, 102468147),
+        "bf0ba339721fb43d02c16282a200eb81532260e3ddfdbf0bf07ed4098a9d219d",
+    ),
+    ("nnU-Net ResEnc", RESENC): (
+        *("nnunet-resenc", 2, 1, {"spatial_dims": 3, "auxiliary_heads": 4}, 102349770),
+        "89d52e2b4fc69c11704ae0f6770b9a79dc5f23ab9fdb6b09b9bcce0de81fc47c",
+    ),
+    ("nnU-Net", "PlainConvUNet 3D 6 stages 32..320, 2 convs per stage, 1 in, 2 out, deep supervision"): (
+        *("nnunet", 2, 1, {"spatial_dims": 3, "auxiliary_heads": 4}, 31195594),
+        "fca47b048d5756d146158f82df6299c29fc34ea1966edbb158a29baf4d5dcc63",
+    ),
+    ("nnU-Net (DynUNet)", "MONAI DynUNet 3D 6 stages 32..320, 1 in, 2 out"): (
+        *("nnunet", 2, 1, DYNUNET, 31182632),
+        "77c273adcf6ebf29e68fd38fefb17611fcb833637fc6528d3b91c9188529c35a",
+    ),
     ("3D U-Net", "wolny UNet3D default f_maps 64, gcr, 4 levels, 1 in, 2 out"): (
         "unet3d",
         2,
@@ -584,6 +614,7 @@ VGG_COPY = ("512x256x3x3", *["512x512x3x3"] * 5, *["512"] * 6)
 # Parameters that the reference holds and never uses, which ours leaves out: ImageNet's classifier, and in one
 # a second copy of VGG16's last two blocks.
 # The authors' backbone of DBNet also has a convolution that nothing uses.
+# MONAI's transformer blocks have the normalisation of a cross-attention that they lack.
 DB_NARROW = ("1000x512", "1000", "256x2048x1x1", "256")
 DB_WIDE = ("1000x2048", "1000", "256x2048x1x1", "256")
 UNUSED = {
@@ -592,6 +623,7 @@ UNUSED = {
     ("DBNet++", "author repo, DCNv2 ResNet-18, adaptive thresh, k=50"): DB_NARROW,
     ("DBNet++", "author repo, ResNet-50, adaptive thresh, k=50"): DB_WIDE,
     ("DBNet++", "author repo, DCNv2 ResNet-50, adaptive thresh, k=50"): DB_WIDE,
+    ("UNETR", "img 128, feature 16, 4 in, 3 out (BraTS)"): ("768",) * 24,
     ("PraNet", "Res2Net50-v1b-26w-4s, channel 32"): CLASSIFIER,
     ("CaraNet", "Res2Net101-v1b-26w-4s"): CLASSIFIER,
     ("Inf-Net", "Res2Net backbone, channel 32"): CLASSIFIER,

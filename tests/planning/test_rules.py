@@ -328,12 +328,12 @@ def test_large_images_go_through_a_window(make_case, make_facts, gpu):
     assert "more than" in reasons["inference.window"]
 
 
-def test_volumes_get_a_3d_unet_without_mirrors(make_case, make_facts):
+def test_volumes_get_a_3d_unet(make_case, make_facts):
     facts = make_facts(8, shape=(40, 64, 64), channels=1, dtype="float32", grids="random")
     settled, _ = settle(make_case(facts))
     assert settled["input.spatial_dims"] == 3
     assert len(settled["input.crop_size"]) == 3
-    assert settled["augment.flip_axes"] == ()
+    assert (settled["augment.flip_axes"], settled["augment.scale"]) == ((0, 1, 2), (0.7, 1.4))
     assert settled["inference.window"] == settled["input.crop_size"]
 
 
@@ -408,6 +408,20 @@ def test_the_encoder_of_weights_moves_slowly(make_case, make_facts, start):
     case = replace(make_case(make_facts(4)), start=start.model_copy(update={"network": network}))
     assert settle(case)[0]["optimizer.multipliers"] == {"backbone": 0.1}
     assert settle(replace(case, start=start))[0]["optimizer.multipliers"] == {}
+
+
+@pytest.mark.parametrize(("side", "minutes", "zoom"), [(190, 8, 0.34), (120, 8, 0.53), (60, 8, None)])
+def test_large_objects_are_reduced_for_networks_from_scratch(make_case, make_facts, side, minutes, zoom):
+    # They become 64 pixels wide: 64 / 190 is 0.34.
+    facts = make_facts(shape=(480, 640), grids="sky")
+    area = float(side**2)
+    drawn = {1: ObjectFacts(3, 0, area, area, area)}
+    facts = replace(facts, images=tuple(replace(image, objects=drawn) for image in facts.images))
+    settled, reasons = settle(make_case(facts, minutes=minutes), task="instance")
+    assert settled["network.name"] == "unet-centres"
+    assert settled["input.resize"] == (None if zoom is None else ResizePlan(zoom=zoom))
+    if zoom is not None:
+        assert f"become {int(side * zoom)} pixels wide" in reasons["input.resize"]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,12 @@ def randomize(network):
     return network.eval()
 
 
+def assert_same_gradients(found, expected, name=""):
+    """Compare in multiples of the largest value, since gradients are sums over many voxels."""
+    scale = expected.abs().max().item() or 1.0
+    assert (found - expected).abs().max().item() < 1e-3 * scale + 1e-8, name
+
+
 def mmseg_models():
     """Import mmsegmentation's modules, with a stand-in for compiled operators that no network here uses."""
     mmcv = pytest.importorskip("mmcv", reason="mmsegmentation is not installed")

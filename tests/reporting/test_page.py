@@ -14,7 +14,7 @@ from limner.reporting.page import SECTIONS
 VOID = {"meta", "img", "br", "hr"}
 LIMIT_BYTES = 6_000_000
 
-OF_OTHERS = {"objects", "curves"}
+OF_OTHERS = {"objects", "curves", "folds"}
 """Sections about objects and about classes of whole images; the runs here are of label maps."""
 
 

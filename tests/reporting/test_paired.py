@@ -65,3 +65,23 @@ def test_objects_are_compared_by_the_mean_of_their_images(tmp_path, column, name
     assert found.keys() == {name}
     assert found[name].value == pytest.approx(0.15)  # half of the images gain 0.1, half 0.2
     assert found[name].is_clear and found[name].num_images == 30
+
+
+def test_cases_are_compared_by_their_mean_dice(tmp_path):
+    head = "name,right/a,false_positives/a,false_negatives/a,case_dice/a,case_dice/b"
+    # Class a: 0.5 and 0.7 against 0.6 and 0.9; class b only in the second case: 0.2 against 0.4.
+    runs = [("x,1,0,0,0.5,", "y,1,0,0,0.7,0.2"), ("x,1,0,0,0.6,", "y,1,0,0,0.9,0.4")]
+    paths = [tmp_path / f"{number}.csv" for number in range(2)]
+    for path, rows in zip(paths, runs, strict=True):
+        path.write_text("\n".join((head, *rows, "")))
+    found = paired_differences(*paths, background=None)
+    assert found["mean_case_dice"].value == pytest.approx((0.75 + 0.4) / 2 - (0.6 + 0.2) / 2)
+    assert found["mean_case_dice"].low > 0
+
+
+def test_runs_of_other_classes_have_no_difference(tmp_path):
+    rows = [("x", 90, 5, 3, 2, 2, 3), ("y", 80, 10, 5, 5, 5, 5)]
+    one, two = write(tmp_path / "1.csv", rows), write(tmp_path / "2.csv", rows)
+    assert paired_differences(one, two, background=None)
+    two.write_text(two.read_text().replace("/c", "/nucleus"))
+    assert paired_differences(one, two, background=None) == {}

@@ -26,6 +26,13 @@ def test_the_total_is_the_weighted_sum_and_side_heads_count_with_their_weight():
     assert both.total.item() == pytest.approx((alone.total + 0.4 * of_side).item(), rel=1e-5)
 
 
+def test_the_main_scores_count_with_the_weight_that_the_network_gives_them():
+    task = DenseCriterion(LossPlan(), num_classes=3)
+    logits = torch.randn(2, 3, 8, 8)
+    whole = task.loss(DenseLogits(logits), BATCH).total.item()
+    assert task.loss(DenseLogits(logits, weight=0.25), BATCH).total.item() == pytest.approx(0.25 * whole)
+
+
 def test_coarse_logits_are_compared_at_the_labels_resolution():
     task = DenseCriterion(LossPlan(), num_classes=3)
     coarse = torch.randn(2, 3, 2, 2, requires_grad=True)

@@ -54,7 +54,7 @@ def test_labels_and_points_go_where_the_image_goes(name):
     # The interpolated image and the nearest labels agree but for the border.
     agree = (found.image[..., 0] > 127) == (moved == 1)
     assert agree[inside].mean() > 0.97
-    matrix = GEOMETRIC[name](0.6, 41, 51)
+    matrix = GEOMETRIC[name](0.6, (41, 51))
     middle = matrix[:, :2] @ np.array([26.0, 17.0]) + matrix[:, 2]
     found_middle = np.argwhere(moved == 1).mean(0)[::-1] + 0.5
     np.testing.assert_allclose(found_middle, middle, atol=0.6)

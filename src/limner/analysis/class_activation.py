@@ -5,11 +5,12 @@ locations that did not contribute. HiResCAM (Draelos and Carin, 2020) multiplies
 each location, which for a last convolution shows exactly what was used. LayerCAM (Jiang et al., 2021) uses
 only positive gradients and stays sharp in early layers.
 
-Shape legend: C channels of the image, F features of the layer, K classes, H, W image size, h, w the layer's.
+Shape legend: C channels of the image, F features of the layer, K classes, *S image size, *s the layer's.
 """
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,7 @@ from limner.core.prediction import SCORE_THRESHOLD
 from limner.decoding.boxes_of_points import point_scores
 
 Heat = npt.NDArray[np.float32]
-"""(H, W) from 0 to 1."""
+"""(*S) from 0 to 1."""
 
 NO_BOX = (
     "No box of this class has a score of 0.5 or more there, so there is nothing to explain. Choose a "
@@ -49,7 +50,7 @@ NOTHING_PREDICTED = (
 
 
 def _grad_cam(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-    return (gradient.mean((1, 2), keepdim=True) * activation).sum(0)
+    return (gradient.mean(tuple(range(1, gradient.ndim)), keepdim=True) * activation).sum(0)
 
 
 def _hires_cam(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
@@ -65,25 +66,26 @@ METHODS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "hirescam": _hires_cam,
     "layercam": _layer_cam,
 }
-"""Name -> activation (F, h, w) and its gradient -> map (h, w)."""
+"""Name -> activation (F, *s) and its gradient -> map (*s)."""
 
 
 def explainable_layers(network: nn.Module, images: torch.Tensor) -> dict[str, tuple[int, ...]]:
-    """Return the layers whose output is a feature map, with its (F, h, w), in execution order.
+    """Return the layers whose output is a feature map, with its (F, *s), in execution order.
 
     Layers that are run several times, such as heads that all levels of a pyramid share, have no single map.
 
     Args:
         network: In evaluation mode.
-        images: (1, C, H, W), normalised network input.
+        images: (1, C, *S), normalised network input.
     """
     found: dict[str, tuple[int, ...]] = {}
     runs: Counter[str] = Counter()
+    dims = images.ndim
 
     def note(name: str) -> Callable[[nn.Module, object, object], None]:
         def hook(module: nn.Module, inputs: object, output: object) -> None:
             runs[name] += 1
-            if isinstance(output, torch.Tensor) and output.ndim == 4 and output.is_floating_point():
+            if isinstance(output, torch.Tensor) and output.ndim == dims and output.is_floating_point():
                 found[name] = tuple(output.shape[1:])
 
         return hook
@@ -109,8 +111,8 @@ def default_layer(layers: dict[str, tuple[int, ...]], kind: OutputKind = DenseLo
     """
     if kind in (PointBoxes, QueryBoxes):
         layers = {name: shape for name, shape in layers.items() if name.startswith("backbone.")} or layers
-    coarsest = min(shape[1] * shape[2] for shape in layers.values() if shape[1] * shape[2] > 1)
-    return [name for name, shape in layers.items() if shape[1] * shape[2] == coarsest][-1]
+    coarsest = min(prod(shape[1:]) for shape in layers.values() if prod(shape[1:]) > 1)
+    return [name for name, shape in layers.items() if prod(shape[1:]) == coarsest][-1]
 
 
 def activation_maps(
@@ -120,17 +122,17 @@ def activation_maps(
     layer: str,
     class_index: int,
     target: npt.NDArray[np.bool_] | None = None,
-    size: tuple[int, int] | None = None,
+    size: tuple[int, ...] | None = None,
 ) -> dict[str, Heat]:
     """Return method -> heat map of the evidence for a class, of the whole image or at the target.
 
     Args:
         network: In evaluation mode; its parameters get no gradients.
-        images: (1, C, H, W), normalised network input.
+        images: (1, C, *S), normalised network input.
         layer: A name of `explainable_layers`.
         class_index: The class, 0..K-1.
-        target: (H, W) pixels whose scores are explained; defaults to those predicted as the class.
-        size: H, W of target and heat maps; defaults to those of `images`.
+        target: (*S) pixels whose scores are explained; defaults to those predicted as the class.
+        size: *S of target and heat maps; defaults to that of `images`.
 
     Raises:
         UnknownNameError: The layer does not exist.
@@ -141,7 +143,7 @@ def activation_maps(
     modules = dict(network.named_modules())
     if layer not in modules:
         raise UnknownNameError("layer", layer, [name for name in modules if name])
-    size = size or (int(images.shape[2]), int(images.shape[3]))
+    size = size or tuple(images.shape[2:])
     kept: list[torch.Tensor] = []
 
     def keep(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
@@ -169,7 +171,7 @@ def _explained_score(
     outputs: PixelOutputs | PixelMaps | PointBoxes | QueryBoxes | ClassLogits,
     class_index: int,
     target: npt.NDArray[np.bool_] | None,
-    size: tuple[int, int],
+    size: tuple[int, ...],
 ) -> torch.Tensor:
     """Return the scalar that is explained: the score of the image, or the sum of those at the target."""
     if isinstance(outputs, ClassLogits):
@@ -187,7 +189,7 @@ def _explained_score(
 
 
 def _score_of_boxes(
-    outputs: QueryBoxes, class_index: int, target: npt.NDArray[np.bool_] | None, size: tuple[int, int]
+    outputs: QueryBoxes, class_index: int, target: npt.NDArray[np.bool_] | None, size: tuple[int, ...]
 ) -> torch.Tensor:
     """Return the sum of the scores of boxes of a class, or the highest of a box that touches the target."""
     scores = outputs.class_logits[0, :, class_index].float().sigmoid()
@@ -207,7 +209,7 @@ def _score_of_boxes(
 
 
 def _pixel_scores(outputs: PixelOutputs | PixelMaps | PointBoxes, size: Sequence[int]) -> torch.Tensor:
-    """Return class scores (K, H, W).
+    """Return class scores (K, *S).
 
     For mask sets, the sum over the masks that cover a pixel; for boxes, the highest of the points around it.
     """
@@ -250,12 +252,12 @@ def _target(
     return pixels
 
 
-def scaled_heat(values: torch.Tensor, size: tuple[int, int]) -> Heat:
+def scaled_heat(values: torch.Tensor, size: tuple[int, ...]) -> Heat:
     """Clip to positive evidence, scale to 0..1 and resize to the image.
 
     Args:
-        values: (h, w).
-        size: H, W.
+        values: (*s).
+        size: *S.
     """
     positive = values.clamp(min=0)[None, None]
     heat = resize_logits(positive, size)[0, 0]

@@ -12,18 +12,22 @@ from torch import nn
 
 from limner.analysis.network_cost import synchronize
 from limner.core.outputs import DenseLogits
+from limner.core.plan import ResizePlan
 from limner.decoding.label_maps import semantic_labels
 from limner.devices.memory import peak_bytes
 from limner.devices.precision import precision_context
+from limner.inference.fitted_images import fit_images
 
 STAGES = ("pre-processing", "network", "post-processing")
-"""Stages: copying and normalising; the forward pass; labels at the input's size."""
+"""Stages: copying, resizing and normalising; the forward pass; labels at the image's size."""
 
 WARM_UP = 2
 """Warm-up passes, which are not timed."""
 
 FEWEST, MOST, LONGEST_SECONDS = 5, 100, 10.0
 """Minimum and maximum number of timed passes within the time limit."""
+
+AS_THEY_ARE = ResizePlan()
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ def measure_speed(
     batch: int,
     device: torch.device,
     precision: str = "float32",
+    resize: ResizePlan = AS_THEY_ARE,
 ) -> NetworkSpeed:
     """Time random images from bytes in memory to labels in memory, without reading files.
 
@@ -68,6 +73,7 @@ def measure_speed(
         batch: B.
         device: Device to run on.
         precision: Precision of the computation.
+        resize: Size to which images are resized for the network; labels have the images' size.
     """
     images = np.random.default_rng(0).integers(0, 256, (batch, *size, channels), dtype=np.uint8)
     if device.type == "cuda":
@@ -76,17 +82,21 @@ def measure_speed(
     times: list[tuple[float, ...]] = []
     with torch.inference_mode(), precision_context(device, precision):
         for _ in range(WARM_UP):
-            _timed_pass(network, normalization, images, device)
+            _timed_pass(network, normalization, images, device, resize)
         began = time.perf_counter()
         while len(times) < FEWEST or (len(times) < MOST and time.perf_counter() - began < LONGEST_SECONDS):
-            times.append(_timed_pass(network, normalization, images, device))
+            times.append(_timed_pass(network, normalization, images, device, resize))
     after = peak_bytes(device)
     grown = after - before if after is not None and before is not None and device.type == "cpu" else after
     return _summary(np.array(times), batch, grown)
 
 
 def _timed_pass(
-    network: nn.Module, normalization: nn.Module, images: np.ndarray, device: torch.device
+    network: nn.Module,
+    normalization: nn.Module,
+    images: np.ndarray,
+    device: torch.device,
+    resize: ResizePlan,
 ) -> tuple[float, ...]:
     """Return the seconds of each stage."""
     marks = [time.perf_counter()]
@@ -95,12 +105,13 @@ def _timed_pass(
         synchronize(device)
         marks.append(time.perf_counter())
 
-    inputs = normalization(torch.from_numpy(images).to(device).movedim(-1, 1))
+    pixels = torch.from_numpy(images).to(device).movedim(-1, 1)
+    inputs = normalization(fit_images(pixels, resize))
     mark()
     outputs = network(inputs)
     mark()
     if isinstance(outputs, DenseLogits):
-        semantic_labels(outputs, inputs.shape[2:]).cpu()
+        semantic_labels(outputs, pixels.shape[2:]).cpu()
     mark()
     return tuple(end - begin for begin, end in zip(marks, marks[1:], strict=False))
 

@@ -2,16 +2,15 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limner.core.errors import ConfigError, DataError, ModelError, describe, did_you_mean
 from limner.core.labels import LabelTable
-from limner.core.plan import InferencePlan
 from limner.core.prediction import Prediction
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
@@ -37,12 +36,13 @@ from limner.evaluation.write_scores import (
 from limner.formats import open_source
 from limner.formats.coco.coco_results import read_results
 from limner.formats.source import BOX_TASK, TEXT_TASK, Source
-from limner.inference.load_predictor import load_predictor
+from limner.inference.ensemble import AnyPredictor, Settings, averaging, open_members
 from limner.inference.measurement import Measurement, Predict
 from limner.inference.predictor import Predictor
 from limner.inference.truth import labels_for
 from limner.loading.splits import Splits, assign_splits
 from limner.planning.task_choice import check_labels
+from limner.preparation.folds import read_folds
 from limner.preparation.prepared_run import PreparedRun
 from limner.preparation.run_splits import read_splits
 from limner.storage.filled_folder import filled_folder
@@ -108,7 +108,9 @@ def evaluate(
     boundaries: bool = False,
     thresholds: bool = False,
     maps: bool = False,
-    settings: InferencePlan | None = None,
+    distances: bool = False,
+    tolerance: float | None = None,
+    settings: Settings | None = None,
     value_range: ValueRange | None = None,
     device: str = "auto",
     precision: str | None = None,
@@ -118,7 +120,8 @@ def evaluate(
     """Score a model, or predictions of another program.
 
     Args:
-        run_or_model: A run folder, or a model folder.
+        run_or_model: A run folder, or a model folder. Of a cross-validation, each validation image is scored
+            by the model that was not trained on it, and other images by the mean of all models.
         predictions: Instead of a model: a folder of index masks with the values of the data's own masks,
             named like the images; or COCO JSON of objects or panoptic segments, or a folder with
             instances.json or panoptic.json; or a folder of ICDAR's text files of words, or of YOLO's of
@@ -132,6 +135,10 @@ def evaluate(
         boundaries: Also compute boundary IoU and F1; a street scene takes about 0.2 s more.
         thresholds: Also draw PR and ROC curves and measure calibration; only for two classes.
         maps: Also write a map of the right and wrong pixels of each image; only for label maps.
+        distances: Also measure distances between surfaces where the spacing is unknown, in pixels; volumes,
+            and images with known spacing, are measured in any case.
+        tolerance: Tolerance of the surface Dice in millimetres (pixels where the spacing is unknown);
+            defaults to the largest spacing of each case.
         settings: Window, overlap, flips and scales; defaults to those of the model's plan.
         value_range: As in `load`; only for a model, like the next three.
         device: As in `load`.
@@ -144,24 +151,27 @@ def evaluate(
         ConfigError: The split is unknown, or the arguments contradict each other.
         DataError: The data cannot be opened, its classes are not the model's, or no image could be scored.
     """
-    extent = Extent(boundaries, thresholds, uncertainty=True, maps=maps)
+    if tolerance is not None and not 0 <= tolerance < inf:
+        raise ConfigError(f"--tolerance is a distance of 0 or more; found {tolerance}.")
+    extent = Extent(boundaries, thresholds, uncertainty=True, maps=maps, cases=distances, tolerance=tolerance)
     images = _Images(data, split, by_position)
     if predictions is not None:
         _refuse_mixture(run_or_model, images, extent)
         return _evaluate_files(user_path(predictions), images, out=out, extent=extent, track=track)
     if run_or_model is None:
         raise ConfigError("Specify a run or a model to evaluate, or a folder of masks with --predictions.")
-    predictor = load_predictor(
+    members = open_members(
         run_or_model, device=device, precision=precision, settings=settings,
         value_range=value_range, network=network,
     )  # fmt: skip
-    predictor.share_cores()
+    for member in members:
+        member.share_cores()
     run = _run_of(user_path(run_or_model))
-    return _evaluate_model(predictor, run, images, out=out, extent=extent, track=track)
+    return _evaluate_model(members, run, images, out=out, extent=extent, track=track)
 
 
 def _evaluate_model(
-    predictor: Predictor,
+    members: Sequence[Predictor],
     run: RunFolder | None,
     images: "_Images",
     *,
@@ -169,12 +179,18 @@ def _evaluate_model(
     extent: Extent,
     track: Track,
 ) -> EvaluateResult:
-    name, measurement = _images_to_score(predictor, run, images, extent)
+    name, measurement = _images_to_score(members[0], run, images, extent)
     if out is None:
         out = Path("evaluation") / name if run is None else run.evaluation(name)
     out = user_path(out)
+    folds = None if run is None or name != "val" else read_folds(run)
+    # The folds' own images are predicted by the one model that has not seen them, so nothing is averaged.
+    predictor = averaging(members) if folds is None else members[0]
+    predictor_of = None if folds is None else {n: members[fold] for n, fold in folds.fold_of.items()}
     with _protected(out, run, measurement):
-        return _score_model(predictor, measurement, split=name, out=out, track=track)
+        return _score_model(
+            predictor, measurement, split=name, out=out, track=track, predictor_of=predictor_of
+        )
 
 
 def _protected(out: Path, run: RunFolder | None, measurement: Measurement) -> AbstractContextManager[object]:
@@ -241,11 +257,22 @@ def _images_to_score(
 
 
 def _score_model(
-    predictor: Predictor, measurement: Measurement, *, split: str, out: Path, track: Track
+    predictor: AnyPredictor,
+    measurement: Measurement,
+    *,
+    split: str,
+    out: Path,
+    track: Track,
+    predictor_of: Mapping[str, AnyPredictor] | None = None,
 ) -> EvaluateResult:
+    """Score a model, or for each image the one in `predictor_of`."""
     seconds: deque[float] = deque(maxlen=TIMED_IMAGES)
     probabilities = measurement.extent.thresholds
-    predict = partial(_predict, predictor, probabilities=probabilities, seconds=seconds)
+
+    def predict(sample: Sample) -> Prediction:
+        chosen = predictor if predictor_of is None else predictor_of[sample.name]
+        return _predict(chosen, sample, probabilities=probabilities, seconds=seconds)
+
     found = measurement.run(predict, split=split, out=out, track=track)
     write_speed(out, seconds, device=str(predictor.device), peak_bytes=peak_bytes(predictor.device))
     return EvaluateResult(out, split, found.scores, found.skipped, found.pictures)
@@ -318,7 +345,7 @@ def _settled_labels(data: str, track: Track) -> LabelTable:
 
 
 def _predict(
-    predictor: Predictor, sample: Sample, *, probabilities: bool, seconds: deque[float]
+    predictor: AnyPredictor, sample: Sample, *, probabilities: bool, seconds: deque[float]
 ) -> Prediction:
     """Predict, and record the time."""
     started = time.perf_counter()
@@ -330,7 +357,9 @@ def _predict(
 
 
 def _run_of(path: Path) -> RunFolder | None:
-    """Return the run at this path, or that contains this model folder."""
+    """Return the run or cross-validation at this path, or the run that contains this model folder."""
+    if RunFolder(path).folds.is_file():
+        return RunFolder(path)
     for folder in (path, model_folder(path).parent):
         if RunFolder(folder).splits.is_file():
             return RunFolder(folder)

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from limner.analysis.network_cost import count_multiply_adds, count_parameters, parameters_by_part
-from limner.analysis.network_speed import NetworkSpeed, measure_speed
+from limner.analysis.network_speed import AS_THEY_ARE, NetworkSpeed, measure_speed
 from limner.api.networks import IN_CHANNELS, NUM_CLASSES, SIZES, network_settings
 from limner.core.errors import ConfigError
+from limner.core.plan import ResizePlan
 from limner.devices.device import choose_device
 from limner.devices.machine import examine
 from limner.devices.memory import is_out_of_memory
@@ -18,6 +19,7 @@ from limner.inference.load_predictor import load_predictor
 from limner.layers.input_normalization import InputNormalization
 from limner.networks import NETWORKS, build_network
 from limner.storage.user_paths import user_path
+from limner.transforms.fitted_size import fitted_size
 
 MOST_LAYERS = 2**16
 """Maximum number of classes, and of channels of an image: what 16 bits can number."""
@@ -29,7 +31,8 @@ class Measured:
 
     Attributes:
         name: Name of the network, or the model folder.
-        size: Spatial size of the input.
+        size: Spatial size of the images.
+        network_size: Spatial size of the network's input: `size`, unless the model's plan resizes images.
         batch: Batch size.
         channels: Number of image channels.
         num_classes: Number of classes.
@@ -43,6 +46,7 @@ class Measured:
 
     name: str
     size: tuple[int, ...]
+    network_size: tuple[int, ...]
     batch: int
     channels: int
     num_classes: int
@@ -68,7 +72,8 @@ def measure(
 
     Args:
         target: A name in `limner networks` (variants such as ``pspnet/resnet18c``), a model folder or a run.
-        size: Spatial size of the input; defaults to 512x512, or 64x64x64 for volumes.
+        size: Spatial size of the images; defaults to 512x512, or 64x64x64 for volumes. A model resizes them
+            as its plan says.
         batch: Batch size.
         num_classes: Number of classes of a named network; a model has its own.
         channels: Number of channels of a named network; a model has its own.
@@ -86,7 +91,8 @@ def measure(
             raise ConfigError(f"The number of {what} must be from 1 to {MOST_LAYERS:,}; found {number}.")
     model = _model(target, device, num_classes, channels)
     size = _checked_size(size, model.spatial_dims, batch)
-    _refuse_too_large(batch * model.channels * prod(size), device=str(chosen))
+    largest = max(prod(size), prod(model.network_size(size)))
+    _refuse_too_large(batch * model.channels * largest, device=str(chosen))
     try:
         return _measured(str(target), model, size=size, batch=batch, device=chosen, precision=precision)
     except (MemoryError, RuntimeError) as error:
@@ -122,11 +128,14 @@ def _measured(
         batch=batch,
         device=device,
         precision=precision,
+        resize=model.resize,
     )
-    blank = torch.zeros(batch, channels, *size, device=device)
+    network_size = model.network_size(size)
+    blank = torch.zeros(batch, channels, *network_size, device=device)
     return Measured(
         name=name,
         size=size,
+        network_size=network_size,
         batch=batch,
         channels=channels,
         num_classes=num_classes,
@@ -148,6 +157,11 @@ class _Model:
     num_classes: int
     channels: int
     spatial_dims: int
+    resize: ResizePlan = AS_THEY_ARE
+
+    def network_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the size that the network gets for images of a size."""
+        return size if self.resize.is_noop else fitted_size(size[0], size[1], self.resize)
 
 
 def _model(target: str | Path, device: str, num_classes: int, channels: int) -> _Model:
@@ -155,8 +169,14 @@ def _model(target: str | Path, device: str, num_classes: int, channels: int) -> 
     if user_path(target).is_dir():
         found = load_predictor(target, device=device, precision="float32").model
         own = found.plan.input
-        dims = int(own.spatial_dims)
-        return _Model(found.network, found.normalization, found.labels.num_classes, own.channels, dims)
+        return _Model(
+            found.network,
+            found.normalization,
+            found.labels.num_classes,
+            own.channels,
+            int(own.spatial_dims),
+            found.plan.resize_for(found.plan.inference),
+        )
     network, dims = _named(str(target), num_classes, channels)
     normalization = InputNormalization((128.0,) * channels, (64.0,) * channels)
     return _Model(network, normalization, num_classes, channels, dims)

@@ -31,7 +31,8 @@ def plan(
             `import_checkpoint`. The network is then that of the weights.
         teacher: A model whose outputs the network learns besides the labels.
         minutes: Time budget for training; None derives the number of steps from the number of images.
-        spatial: For volumes, ``2d`` trains on slices and ``3d`` on volumes; defaults to 3d.
+        spatial: For volumes, ``2d`` trains on slices, ``2.5d`` on slices with their neighbours as channels,
+            and ``3d`` on volumes; ``auto``, the default, chooses.
         settings: Values of the plan to set, nested, such as ``{"train": {"steps": 2000}}``; any value may be
             ``auto``. They override those of a recipe.
         device: Training device: ``auto``, ``cpu``, ``cuda``, ``mps``, ...

@@ -1,6 +1,21 @@
-"""`limner.predict()`: masks with the original label values, classes, overlays and probabilities of images."""
+"""`limner.predict()`: masks with the original label values, classes, overlays and probabilities of images.
 
-from collections.abc import Iterable, Iterator, Sequence
+``out/masks/NAME.png`` has the size of the image and the label values of the training masks;
+``out/overlays/NAME.png`` shows it on the image; ``out/probabilities/NAME.npy`` is (K, *S) float16, with the
+spatial axes *S of the image. ``out/value_range.json`` has `value_range` if one is stated.
+
+Objects are written to ``out/instances.json`` in COCO's format; ``out/instances/NAME.png`` has the ids of
+those with a score of 0.5 or more, in order of decreasing score from 1. Boxes are written to
+``out/boxes.json`` and, as YOLO's text with scores, to ``out/labels/NAME.txt``. Panoptic segments are
+written to ``out/panoptic.json`` and ``out/panoptic/NAME.png``, whose colours are segment ids, beside
+``masks/``. Words are written to ``out/words.json`` in MMOCR's format and, as for ICDAR's challenges, to
+``out/words/res_NAME.txt``.
+
+Classes of whole images are written to ``out/predictions.csv``, with a column for each class if
+`probabilities` are requested.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,13 +23,16 @@ from typing import Any
 
 from limner.core.config import parse_config
 from limner.core.errors import ConfigError, DataError, did_you_mean
+from limner.core.label_map import LabelMap
 from limner.core.picture import Picture
 from limner.core.plan import InferencePlan, ResizePlan
+from limner.core.prediction import SemanticPrediction
 from limner.core.progress import Track, silent
+from limner.core.sample import Sample
+from limner.drawing.animation import animation_frames, encode_gif
 from limner.images.read_image import read_image
+from limner.inference.ensemble import AnyPredictor, Settings, open_predictor
 from limner.inference.image_paths import ImagePath, list_images, searched_folder
-from limner.inference.load_predictor import as_predictor
-from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
 from limner.inference.truth import Truth
 from limner.storage.file_states import state_of
@@ -22,9 +40,11 @@ from limner.storage.filled_folder import FilledFolder, Request, filled_folder
 from limner.storage.json_files import write_json
 from limner.storage.output_folder import refuse_inside
 from limner.storage.user_paths import user_path
-from limner.storage.whole_files import remove_file
-from limner.tasks.prediction_folder import COMPARISONS, PredictionFolder, PredictionWriter
+from limner.storage.whole_files import remove_file, write_whole
+from limner.tasks.prediction_folder import ANIMATIONS, COMPARISONS, PredictionFolder, PredictionWriter
 from limner.transforms.fit_values import ValueRange, trained_values
+from limner.transforms.orthogonal_views import RADIOLOGICAL
+from limner.transforms.turn import turn_to
 
 RANGE_FILE = "value_range.json"
 """Name of the file with the stated range of the images' values, which exists only if one was stated."""
@@ -61,7 +81,7 @@ class PredictResult:
 
 
 def predict(
-    model: Path | str | Predictor,
+    model: Path | str | AnyPredictor | Sequence[Path | str],
     paths: Iterable[str | Path] | str | Path,
     *,
     out: Path | str,
@@ -70,8 +90,10 @@ def predict(
     sort: bool = False,
     formats: Sequence[str] = (),
     compare: Path | str | None = None,
+    animation: bool = False,
+    sizes: bool = False,
     resume: bool = False,
-    settings: InferencePlan | None = None,
+    settings: Settings | None = None,
     value_range: ValueRange | None = None,
     device: str = "auto",
     precision: str | None = None,
@@ -79,31 +101,23 @@ def predict(
 ) -> PredictResult:
     """Predict images and write the results to a folder, with ``limner-unfinished.jsonl`` until all are there.
 
-    ``out/masks/NAME.png`` has the size of the image and the label values of the training masks;
-    ``out/overlays/NAME.png`` shows it on the image; ``out/probabilities/NAME.npy`` is (K, H, W) float16.
-    If an image cannot be predicted, this is reported and the others are processed.
-    ``out/value_range.json`` has `value_range` if one is stated.
-
-    Objects are written to ``out/instances.json`` in COCO's format; ``out/instances/NAME.png`` has the ids of
-    those with a score of 0.5 or more, in order of decreasing score from 1. Boxes are written to
-    ``out/boxes.json`` and, as YOLO's text with scores, to ``out/labels/NAME.txt``. Panoptic segments are
-    written to ``out/panoptic.json`` and ``out/panoptic/NAME.png``, whose colours are segment ids, beside
-    ``masks/``. Words are written to ``out/words.json`` in MMOCR's format and, as for ICDAR's challenges, to
-    ``out/words/res_NAME.txt``.
-
-    Classes of whole images are written to ``out/predictions.csv``, with a column for each class if
-    `probabilities` are requested.
+    The module describes the files. An image that cannot be predicted is reported, and the others go on.
 
     Args:
-        model: A model folder, a run folder, or a loaded predictor.
+        model: A model folder, a run folder, or a loaded predictor; a cross-validation or several models,
+            whose probabilities are averaged, for label maps and classes of whole images.
         paths: Images, folders, globs and ``.txt`` lists.
         out: The output folder, outside those in `paths`; only files of earlier predictions are replaced.
         overlay: Whether to write overlays.
         probabilities: Whether to write probabilities.
         sort: Whether to copy each image to ``out/sorted/CLASS/``; only for classes of whole images.
         formats: Further results: ``voc`` and ``labelme`` files of boxes, ``cutouts`` of words as images.
-        compare: A labelled folder with these images: ``out/comparisons/NAME.png`` shows image, truth,
-            prediction, and the map of hits and errors. Images without labels there are shown without truth.
+        compare: A labelled folder with these images: ``out/comparisons/NAME.png`` shows image, truth if there
+            is one, prediction, and the map of hits and errors.
+        animation: Whether to write ``out/animations/NAME.gif`` of each volume: a film through its slices with
+            the prediction, and with the truth of `compare`; only for label maps of volumes.
+        sizes: Whether to write ``out/sizes.csv`` with the voxels and cubic millimetres of each class and of
+            each of its connected parts; only for label maps of volumes.
         resume: Continue a prediction that was interrupted; its result is as if it had not been.
         settings: Window, overlap, flips and scales; defaults to those of the model's plan.
         value_range: As in `load`.
@@ -118,15 +132,17 @@ def predict(
         WriteError: A file cannot be written; `resume` continues.
     """
     images = _images_to_predict(paths, user_path(out))
-    predictor = as_predictor(
+    predictor = open_predictor(
         model, device=device, precision=precision, settings=settings, value_range=value_range
     )
     predictor.share_cores()
-    _refuse_sorting(predictor, sort=sort)
-    _refuse_unknown_formats(formats, predictor)
-    folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats), sort)
-    writer = _ImageWriter(predictor, folder, None if compare is None else Truth(compare, predictor))
-    request = Request(_asked(predictor, images, folder, compare), resume=resume)
+    _refuse_unsuitable(predictor, formats, sort=sort)
+    _refuse_for_images(predictor, {"--animation": animation, "--sizes": sizes})
+    folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats), sort, sizes)
+    truth = None if compare is None else Truth(compare, predictor)
+    writer = _ImageWriter(predictor, folder, truth, animation)
+    asked = _asked(predictor, images, folder, compare, animation=animation)
+    request = Request(asked, resume=resume)
     with filled_folder(folder.root, by="predict", files=writer.all_files(images), request=request) as filled:
         failures = _predict_missing(images, writer, filled, track)
         done = [item for item in images if filled.has(item.output)]
@@ -136,21 +152,26 @@ def predict(
     return PredictResult(folder.root, masks, failures, json, csv, len(done))
 
 
-def _refuse_sorting(predictor: Predictor, *, sort: bool) -> None:
-    if sort and not predictor.task.allowed.sorting:
-        raise ConfigError(
-            f"--sort is for classes of whole images; this model's task is {predictor.task.name!r}. "
-            "Omit --sort."
-        )
+def _refuse_for_images(predictor: AnyPredictor, asked: Mapping[str, bool]) -> None:
+    """Refuse options that are for label maps of volumes, if the model predicts something else."""
+    plan = predictor.plan.input
+    takes_volumes = plan.spatial_dims == 3 or plan.slice_axis is not None
+    for option, is_asked in asked.items():
+        if is_asked and not (takes_volumes and predictor.task.has_label_maps):
+            raise ConfigError(
+                f"{option} is for label maps of volumes; this model's task is {predictor.task.name!r}, of "
+                f"{'volumes' if takes_volumes else 'images'}. Omit {option}."
+            )
 
 
 @dataclass(frozen=True)
 class _ImageWriter:
     """Predicts images and writes the results of each."""
 
-    predictor: Predictor
+    predictor: AnyPredictor
     folder: PredictionFolder
     truth: Truth | None
+    animation: bool
 
     @cached_property
     def writer(self) -> PredictionWriter:
@@ -159,6 +180,7 @@ class _ImageWriter:
     def files(self, item: ImagePath) -> tuple[Path, ...]:
         """Return the files of an image, the index mask first."""
         drawn = [] if self.truth is None else [self.folder.place(COMPARISONS, f"{item.output}.png")]
+        drawn += [self._animation(item)] if self.animation else []
         return (*self.writer.files(item.output, item.path), *drawn)
 
     def all_files(self, images: Iterable[ImagePath]) -> Iterator[Path]:
@@ -198,7 +220,29 @@ class _ImageWriter:
                 picture.array, prediction, predictor.labels, truth=true, title=item.path.name
             )
             self.folder.write_picture(COMPARISONS, item.output, drawn)
+        if self.animation:
+            self._write_animation(item, picture, prediction, true)
         return entry
+
+    def _write_animation(
+        self, item: ImagePath, picture: Picture, prediction: SemanticPrediction, true: Sample | None
+    ) -> None:
+        """Write axial slices from foot to head, the patient's left on the right, if that is known."""
+        labels, geometry = None if true is None else true.get(LabelMap), picture.geometry
+        turn = turn_to(RADIOLOGICAL, geometry.affine)
+        spacing = geometry.spacing_mm
+        frames = animation_frames(
+            turn.apply(picture.array),
+            turn.apply(prediction.semantic),
+            self.predictor.labels,
+            truth=None if labels is None else turn.apply(labels.labels),
+            spacing_mm=spacing and [spacing[axis] for axis in turn.order],
+            title=item.path.name,
+        )
+        write_whole(self._animation(item), encode_gif(frames))
+
+    def _animation(self, item: ImagePath) -> Path:
+        return self.folder.place(ANIMATIONS, f"{item.output}.gif")
 
 
 def _predict_missing(
@@ -217,7 +261,12 @@ def _predict_missing(
 
 
 def _asked(
-    predictor: Predictor, images: Sequence[ImagePath], folder: PredictionFolder, compare: Path | str | None
+    predictor: AnyPredictor,
+    images: Sequence[ImagePath],
+    folder: PredictionFolder,
+    compare: Path | str | None,
+    *,
+    animation: bool,
 ) -> dict[str, str]:
     """Return what must be equal to continue a prediction; the device may differ."""
     options = {
@@ -225,6 +274,8 @@ def _asked(
         "overlay": folder.overlay,
         "probabilities": folder.probabilities,
         "sort": folder.sorting,
+        "sizes": folder.sizes,
+        "animation": animation,
         "formats": folder.formats,
         "compare": None if compare is None else str(user_path(compare).resolve()),
         "range": predictor.value_range,
@@ -238,19 +289,23 @@ def _asked(
     }
 
 
-def _refuse_unknown_formats(formats: Sequence[str], predictor: Predictor) -> None:
-    """Reject formats in which the model's task cannot write its results.
+def _refuse_unsuitable(predictor: AnyPredictor, formats: Sequence[str], *, sort: bool) -> None:
+    """Reject outputs that the model's task does not have.
 
     Raises:
         ConfigError: There is one.
     """
-    able = predictor.task.prediction_formats
+    task = predictor.task
+    if sort and not task.allowed.sorting:
+        raise ConfigError(
+            f"--sort is for classes of whole images; this model's task is {task.name!r}. Omit --sort."
+        )
+    able = task.prediction_formats
     unknown = [name for name in formats if name not in able]
     if unknown:
-        task = predictor.task.name
         fix = f"Choose of {', '.join(able)}." if able else "Omit --format."
         raise ConfigError(
-            f"The {task} task cannot write predictions as {', '.join(unknown)}"
+            f"The {task.name} task cannot write predictions as {', '.join(unknown)}"
             f"{did_you_mean(unknown[0], able)}. {fix}"
         )
 
@@ -280,12 +335,20 @@ def inference_settings(
     flips: bool | None = None,
     scales: Sequence[float] | None = None,
     resize: ResizePlan | None = None,
+    largest_component: Sequence[str] | None = None,
 ) -> InferencePlan:
     """Return the plan's settings, replacing those that are not None.
 
     Raises:
         ConfigError: A setting is out of range.
     """
-    changes = {"window": window, "overlap": overlap, "flips": flips, "scales": scales, "resize": resize}
+    changes = {
+        "window": window,
+        "overlap": overlap,
+        "flips": flips,
+        "scales": scales,
+        "resize": resize,
+        "largest_component": largest_component,
+    }
     values = plan.model_dump() | {key: value for key, value in changes.items() if value is not None}
     return parse_config(InferencePlan, values, where="the command")

@@ -52,7 +52,8 @@ def train(
         teacher: A model folder, a run or a checkpoint of the same task and classes, whose outputs the network
             learns besides the labels.
         minutes: Time budget for training, including validation.
-        spatial: For volumes, ``2d`` trains on slices and ``3d`` on volumes; defaults to 3d.
+        spatial: For volumes, ``2d`` trains on slices, ``2.5d`` on slices with their neighbours as channels,
+            and ``3d`` on volumes; ``auto``, the default, chooses.
         settings: Values of the plan to set, nested as in plan.yaml.
         accept: Accept the proposals of `check`, by writing them to dataset.yaml.
         device: ``auto``, or a PyTorch device name.
@@ -91,7 +92,7 @@ def train(
         folder = named_run(str(run))
         wait_for(folder.environment)
         prepared = open_run(folder, network=module)
-    _fit_and_score(prepared, execution, resume=False)
+    fit_and_score(prepared, execution, resume=False)
     return prepared.folder
 
 
@@ -124,7 +125,7 @@ def resume(
     """Continue an interrupted run; on a CPU, the result is as if it had never been interrupted.
 
     Args:
-        run: The run folder.
+        run: The run folder, or that of a cross-validation.
         data_changed: Go on if images, labels or splits have changed since; the report says so.
         network: The custom network, if the run was started with one.
         device: ``auto``, or a PyTorch device name.
@@ -135,15 +136,31 @@ def resume(
         ConfigError: The folder is not a run folder.
         DataError: The data is missing, or has changed and `data_changed` is False.
     """
-    prepared = open_run(RunFolder(user_path(run)), network=network)
+    folder, execution = RunFolder(user_path(run)), Execution(device, track, watchers)
+    if folder.folds.is_file():
+        from limner.api.cross_validate import resume_folds
+
+        return resume_folds(folder, execution, data_changed=data_changed)
+    return resume_run(folder, execution, data_changed=data_changed, network=network)
+
+
+def resume_run(
+    folder: RunFolder,
+    execution: Execution,
+    *,
+    data_changed: bool = False,
+    network: "nn.Module | None" = None,
+) -> RunFolder:
+    """Continue a single run, see `resume`."""
+    prepared = open_run(folder, network=network)
     if is_first_process():
         remove_record(prepared.folder.root)  # of a preparation that was killed at its very end
         check_data_state(prepared, accept=data_changed)
-    _fit_and_score(prepared, Execution(device, track, watchers), resume=True)
+    fit_and_score(prepared, execution, resume=True)
     return prepared.folder
 
 
-def _fit_and_score(prepared: PreparedRun, execution: Execution, *, resume: bool) -> None:
+def fit_and_score(prepared: PreparedRun, execution: Execution, *, resume: bool) -> None:
     """Train, score the model on its validation and test images, and write the report."""
     from limner.api.evaluate import score_split
     from limner.inference.load_predictor import load_predictor
@@ -160,16 +177,16 @@ def _fit_and_score(prepared: PreparedRun, execution: Execution, *, resume: bool)
         predictor = load_predictor(model, device=execution.device, network=prepared.network)
         predictor.share_cores()
         for split in scored:
-            with _noted(missing, f"evaluation/{split}"):
+            with noted(missing, f"evaluation/{split}"):
                 score_split(prepared, split, predictor, track=execution.track)
-    with _noted(missing, "report.html"):
+    with noted(missing, "report.html"):
         write_report(prepared.folder)
     if missing:
         raise _missing_parts(prepared.folder.root, missing)
 
 
 @contextmanager
-def _noted(missing: dict[str, WriteError], part: str) -> Iterator[None]:
+def noted(missing: dict[str, WriteError], part: str) -> Iterator[None]:
     """Note a part of the run that could not be written, so that the others are."""
     try:
         yield

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from limner.checks.codes import make
 from limner.checks.label_rows import LabelRow
+from limner.checks.spelling_findings import spelled
 from limner.core.finding import Finding
+from limner.core.wording import count_words
 from limner.formats.terms import MASKS, Terms
 
 FEW_IMAGES = 3
@@ -52,7 +54,7 @@ def _absent(classes: Sequence[LabelRow], terms: Terms, drawn: bool) -> Iterator[
         yield make(
             "class-absent-from-split",
             f"split {split!r}",
-            f"no {terms.holder} {terms.hold}s {listed(row.name for row in absent)}",
+            f"no {terms.holder} {terms.hold}s {listed(spelled(row.name) for row in absent)}",
             expected=f"each class in each split, {why}",
             fix=_SPREAD
             if drawn
@@ -63,7 +65,7 @@ def _absent(classes: Sequence[LabelRow], terms: Terms, drawn: bool) -> Iterator[
 def _few(classes: Sequence[LabelRow], holder: str) -> Iterator[Finding]:
     few = [row for row in classes if row.images < FEW_IMAGES]
     if few:
-        counts = (f"{row.name} (in {row.images} {holder}{'' if row.images == 1 else 's'})" for row in few)
+        counts = (f"{spelled(row.name)} (in {count_words(row.images, holder)})" for row in few)
         yield make(
             "class-in-few-images",
             "the classes",
@@ -83,7 +85,7 @@ def _differing(classes: Sequence[LabelRow], drawn: bool) -> Iterator[Finding]:
         low, high = (pick(counts, key=lambda s: counts[s].share) for pick in (min, max))
         if counts[high].share >= MIN_SHARE and counts[high].share > MAX_RATIO * counts[low].share:
             shares = f"{percentage(counts[high].share)} of {high}, {percentage(counts[low].share)} of {low}"
-            different.append(f"{row.name} ({shares})")
+            different.append(f"{spelled(row.name)} ({shares})")
     if different:
         yield make(
             "class-differs-between-splits",
@@ -104,7 +106,7 @@ def _rare(classes: Sequence[LabelRow], rows: Sequence[LabelRow]) -> Iterator[Fin
         yield make(
             "class-rare",
             "the classes",
-            listed(f"{row.name} ({percentage(row.pixels / total)} of the pixels)" for row in rare),
+            listed(f"{spelled(row.name)} ({percentage(row.pixels / total)} of the pixels)" for row in rare),
             fix="No action needed: planning weights the loss and samples crops for it.",
         )
 

@@ -1,122 +1,16 @@
 """Every kind of finding: its stable code, its severity and its meaning."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from limner.core.finding import MOST_FILES, Finding, Severity
-
-
-@dataclass(frozen=True)
-class Code:
-    """One kind of finding.
-
-    Attributes:
-        severity: Errors stop training, warnings and notes do not.
-        meaning: One sentence for docs/checks.md.
-    """
-
-    severity: Severity
-    meaning: str
-
+from limner.core.finding import MOST_FILES, Code, Finding, Severity
+from limner.formats.codes import ANNOTATIONS, PAIRS
 
 _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
 FAMILIES: dict[str, dict[str, Code]] = {
-    # From the formats, which pair the files; listed here to be documented with the others.
-    "pairs": {
-        "layout": Code(_N, "Which folders were taken as images and masks, and how they were paired."),
-        "known-dataset": Code(
-            _N, "A public dataset's layout, or a class table beside the masks, names the values."
-        ),
-        "several-datasets": Code(
-            _E,
-            "Folders, or images with other labels in the same folders, that are left out are datasets of "
-            "their own: a warning if they are small.",
-        ),
-        "listed-file-missing": Code(_W, "A list names files that are not there."),
-        "listed-class-unknown": Code(_E, "A list gives an image a class that the class names do not have."),
-        "listed-class-unclear": Code(_W, "A list gives an image no class, or several; it is left out."),
-        "class-order": Code(_W, "dataset.yaml renames numbered class folders by their position."),
-        "image-without-mask": Code(_W, "Images have no mask; they are left out of training and scoring."),
-        "image-not-segmented": Code(_N, "Images of a VOC folder have no mask and are in no list."),
-        "mask-without-image": Code(_W, "Masks belong to no image; they are not used."),
-        "channel-missing": Code(_E, "Cases of volumes lack the file of a channel that others have."),
-        "several-images": Code(_W, "A folder that should hold one image holds several; they are left out."),
-        "class-mask-missing": Code(_W, "One mask a class: some images lack the masks of some classes."),
-        "ambiguous-pairing": Code(_W, "An image could belong to several masks; it is left out."),
-        "mask-shared-by-images": Code(_W, "One mask serves several images."),
-        "several-label-sets": Code(_W, "Other folders could also hold the masks; they are not used."),
-        "other-labels-not-used": Code(_N, "Further label files are not used, such as a second observer's."),
-        "split-unlabelled": Code(_N, "No image of a split has a mask, as in the test sets of challenges."),
-        "split-names-unknown-image": Code(_W, "A split list names images that are not there."),
-        "split-list-not-used": Code(_W, "A list of a split's images is not used; the finding says why."),
-        "image-in-no-split": Code(_N, "Images are in no split list; they are left out."),
-        "image-kind-not-read": Code(_W, "Pictures that limner does not read are beside the images."),
-        "folder-named-like-image": Code(_W, "A folder is named like an image file; it is skipped."),
-        "folder-linked-twice": Code(_W, "A link leads to a folder that is listed already."),
-        "name-garbled": Code(_W, "A file or folder has a name that is not UTF-8; it is skipped."),
-        "folder-unreadable": Code(_W, "A folder cannot be listed for lack of permission."),
-    },
-    # From the formats too, about single annotations.
-    "annotations": {
-        "category-unknown": Code(_E, "An annotation has a category id that is not defined."),
-        "category-listed-twice": Code(_E, "Two categories have the same id or name."),
-        "image-listed-twice": Code(_E, "Two images have the same id, so annotations could belong to either."),
-        "image-missing": Code(_W, "A listed image is not on disk; it is left out."),
-        "image-not-listed": Code(_N, "An image on disk is in no JSON; it is left out."),
-        "folder-not-listed": Code(_N, "A folder holds images and no JSON lists any of them; it is left out."),
-        "image-in-two-files": Code(_W, "An image is in two label files; the first is used."),
-        "image-annotated-twice": Code(_E, "COCO: two files hold different annotations of one image."),
-        "image-under-two-ids": Code(_W, "COCO: one file has two image ids; all its annotations are used."),
-        "categories-numbered-differently": Code(
-            _W, "COCO: files number their categories differently; those of one name are one class."
-        ),
-        "annotation-image-unknown": Code(_W, "An annotation belongs to an image that is not listed."),
-        "annotation-listed-twice": Code(_W, "Two annotations have the same id; both are used."),
-        "annotation-malformed": Code(
-            _E, "An annotation is incomplete or has values of another type; it is left out."
-        ),
-        "flags-unclear": Code(_W, "labelme: an image has no flag set, or several; it is left out."),
-        "annotation-without-mask": Code(_W, "An annotation has a box and no mask; it is left out."),
-        "boxes-among-masks": Code(_E, "Objects have only a box although others have masks."),
-        "folder-without-labels": Code(_W, "A folder of images has no label file at all; it is left out."),
-        "boxes-only": Code(_N, "No annotation has a mask: these are labels for detection."),
-        "run-order-unclear": Code(_E, "Run lengths of a CSV could go down columns or along rows."),
-        "attribute-unclear": Code(_E, "VIA: regions have several attributes that could be the class."),
-        "box-zero-size": Code(_W, "A box has no width or no height; it is left out."),
-        "box-outside-image": Code(_W, "A box reaches outside the image; it is clipped at the border."),
-        "annotation-without-image": Code(_W, "A label file belongs to no image."),
-        "size-not-stated": Code(_W, "A label file does not state the image size; the image's own is used."),
-        "value-outside-0-1": Code(_W, "A YOLO number is not between 0 and 1; it is clipped."),
-        "coordinates-in-pixels": Code(_E, "YOLO: coordinates are pixels instead of fractions; left out."),
-        "class-beyond-names": Code(_E, "A YOLO class number has no name in data.yaml."),
-        "names-unreadable": Code(_W, "YOLO: data.yaml names no classes that can be used; they get numbers."),
-        "several-labels": Code(_W, "Label Studio: a region has several labels; the first is used."),
-        "class-not-named": Code(_W, "Objects have a class that dataset.yaml does not name; left out."),
-        "shape-unknown": Code(_W, "A shape is of a kind that limner does not know; it is left out."),
-        "drawn-by-width": Code(_N, "Lines and points are drawn with a width, since they have no area."),
-        "polygon-crosses-itself": Code(_W, "An outline crosses itself."),
-        "word-crosses-itself": Code(
-            _W, "The outline of a word crosses itself: corners are put in order, or the largest loop is used."
-        ),
-        "box-and-mask-disagree": Code(_W, "A stated box is more than 2 pixels from its mask."),
-        "annotation-repeated": Code(_W, "An object is drawn twice; both are used."),
-        "objects-overlap": Code(_N, "Objects that should not overlap share pixels."),
-        "classes-overlap": Code(_W, "One mask a class: pixels are in the masks of several classes."),
-        "segment-not-in-png": Code(_W, "A panoptic segment is listed and has no pixel in the PNG."),
-        "crowd": Code(_N, "Some annotations are crowds, which are neither trained on nor scored."),
-        "not-exhaustive": Code(_N, "LVIS: not all objects of some classes are drawn in these images."),
-        "polygon-too-short": Code(_W, "A polygon has fewer than 3 points; it is left out."),
-        "polygon-outside-image": Code(
-            _W, "A polygon reaches outside the image; it is clipped at the border."
-        ),
-        "annotation-empty": Code(_W, "An annotation covers no pixel of the image; it is left out."),
-        "rle-wrong-length": Code(_W, "Run lengths do not add up to the image; the annotation is left out."),
-        "text-ignored": Code(_N, "Words are marked as unreadable (`###` or `ignore`); they are ignored."),
-        "ids-are-text": Code(_N, "Ids are written as text; they are compared as the numbers they spell."),
-        "other-annotations-not-used": Code(_N, "Another JSON of the same images is not used."),
-    },
+    "pairs": PAIRS,
+    "annotations": ANNOTATIONS,
     "files": {
         "image-unreadable": Code(_E, "An image is damaged, cut off, or not an image."),
         "mask-unreadable": Code(_E, "A mask (or its field of view) is damaged, cut off, or not a mask."),
@@ -176,6 +70,9 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "values-not-named": Code(_E, "Masks hold values that the named classes do not cover."),
         "class-list-too-short": Code(_E, "Fewer classes are named than the masks hold values."),
         "values-look-like-instances": Code(_E, "Mask values seem to number objects instead of classes."),
+        "values-read-as-classes": Code(
+            _W, "Each mask value is one piece, at the same place in all images: a class, or one object."
+        ),
         "class-never-occurs": Code(_W, "A named class is in no mask."),
         "class-covered": Code(_W, "All objects of a class lie under objects of other classes."),
         "mask-is-one-value": Code(_N, "A mask holds a single value."),
@@ -216,7 +113,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "outlier-label-area": Code(_N, "Far more or less of an image is labelled than of nearly all others."),
     },
 }
-"""Family -> code -> what it means; a family is the file of that name, pairs excepted."""
+"""Family -> code -> what it means; a family is the file of that name, but the first two are of formats."""
 
 CODES: dict[str, Code] = {code: row for family in FAMILIES.values() for code, row in family.items()}
 """Code -> what it means."""

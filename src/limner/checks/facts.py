@@ -118,6 +118,8 @@ class ImageFacts:
         label_problems: Problems of single annotations: code, where, found, and count of each kind.
         components: Mask value -> its connected components; empty for volumes and masks of very many values.
         values_in_one_piece: Number of values other than 0 that form one piece; None if that was not measured.
+        value_centers: Mask value -> mean row and column of its pixels, as fractions of the longer side, for
+            the values in `components`.
         occupancy: (8, 8) float32 in [0, 1], or None without labels: the share of each cell's pixels that
             are not of the most common value of the whole dataset.
         thumbnail_means: (8, 8) float32 in [0, 1], or None: the mean grey of each cell. 8-bit images are
@@ -156,6 +158,7 @@ class ImageFacts:
     intensities: tuple[Intensity, ...] = ()
     components: dict[int, Components] = field(default_factory=dict)
     values_in_one_piece: int | None = None
+    value_centers: dict[int, tuple[float, float]] = field(default_factory=dict)
     occupancy: Grid | None = field(default=None, compare=False)
     thumbnail_means: Grid | None = field(default=None, compare=False)
     thumbnail: npt.NDArray[np.uint8] | None = field(default=None, compare=False)
@@ -228,14 +231,16 @@ def _by_palette(image: ImageFacts) -> ImageFacts:
     counts: Counter[int] = Counter()
     for value, pixels in image.value_counts.items():
         counts[image.palette[value]] += pixels
-    return replace(image, label_kind="color", value_counts=dict(counts), components={}, palette={})
+    return replace(
+        image, label_kind="color", value_counts=dict(counts), components={}, value_centers={}, palette={}
+    )
 
 
 def _as_objects(image: ImageFacts) -> ImageFacts:
     counts: Counter[int] = Counter()
     for value, pixels in image.value_counts.items():
         counts[int(value != 0)] += pixels
-    return replace(image, label_kind="objects", value_counts=dict(counts), components={})
+    return replace(image, label_kind="objects", value_counts=dict(counts), components={}, value_centers={})
 
 
 def _total_counts(images: Iterable[ImageFacts]) -> Counter[int]:

@@ -19,7 +19,7 @@ from limner.core.sample import Record
 from limner.formats.source import Source
 from limner.storage.cache import Cache
 
-VERSION = 12
+VERSION = 13
 """Raise it whenever a measurement changes: older entries are then read anew."""
 
 _FILES = Cache("facts", suffix=".jsonl.gz")
@@ -92,6 +92,7 @@ def _from_json(entry: dict[str, Any]) -> Reading:
     row["components"] = {int(v): Components(*c) for v, c in row["components"].items()}
     row["objects"] = {int(v): ObjectFacts(*o) for v, o in row["objects"].items()}
     row["value_counts"] = {int(v): n for v, n in row["value_counts"].items()}
+    row["value_centers"] = {int(v): tuple(center) for v, center in row["value_centers"].items()}
     row["palette"] = {int(v): color for v, color in row["palette"].items()}
     row["shape"] = tuple(row["shape"])
     row["label_problems"] = tuple(tuple(case) for case in row["label_problems"])

@@ -15,6 +15,8 @@ from limner.checks.facts import DatasetFacts
 from limner.checks.label_questions import number_list, open_question
 from limner.checks.label_rows import LabelRow, label_rows, roles_of
 from limner.checks.naming import plain_table
+from limner.checks.object_numbers import object_numbers
+from limner.checks.spelling_findings import spelled
 from limner.core.config import merge
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import ConfigError
@@ -64,13 +66,13 @@ def judge_labels(source: Source, facts: DatasetFacts) -> LabelVerdict:
         table = _with_proposal(source, declared, question.proposal, facts)
         if question.code == "palettes-differ" and question.proposal:
             facts = facts.by_palette()
-        elif question.code == "values-look-like-instances":
+        elif (question.proposal or {}).get("mask_encoding") == "objects":
             facts = facts.as_objects()
     rows = label_rows(facts, table) if table else ()
     if table:
         findings += [*_absent(rows, source, facts), *_one_value(facts, table, source.terms)]
         if declared is None and question is None and table.num_classes > 2:
-            findings.append(_unnamed(table))
+            findings.append(_undeclared(source, facts) or _unnamed(table))
     blocked = any(finding.severity is Severity.ERROR for finding in findings)
     return LabelVerdict(tuple(findings), None if blocked else table, table, rows)
 
@@ -97,7 +99,9 @@ def _absent(rows: tuple[LabelRow, ...], source: Source, facts: DatasetFacts) -> 
     for image in facts.labelled:
         counts.update({value: objects.count for value, objects in image.objects.items()})
     empty = [(row, sum(counts[v] for v in row.values)) for row in rows if row.is_class and not row.images]
-    if covered := [f"{row.name} ({count_words(number, 'object')})" for row, number in empty if number]:
+    if covered := [
+        f"{spelled(row.name)} ({count_words(number, 'object')})" for row, number in empty if number
+    ]:
         yield make(
             "class-covered",
             "the classes",
@@ -108,7 +112,7 @@ def _absent(rows: tuple[LabelRow, ...], source: Source, facts: DatasetFacts) -> 
         )
     if not (absent := [row for row, number in empty if not number]):
         return
-    named = [f"{row.name} ({_values(row.values)})" for row in absent]
+    named = [f"{spelled(row.name)} ({_values(row.values)})" for row in absent]
     terms = source.terms
     fix = "No action needed if no image shows them. To leave them out, list `classes` in dataset.yaml."
     if read_dataset_file(source.root).classes:
@@ -145,6 +149,11 @@ def _one_value(facts: DatasetFacts, table: LabelTable, terms: Terms) -> list[Fin
             )
         )
     return findings
+
+
+def _undeclared(source: Source, facts: DatasetFacts) -> Finding | None:
+    """Return the warning about values that could be objects, unless dataset.yaml says what they are."""
+    return None if "mask_encoding" in source.settings.model_fields_set else object_numbers(facts)
 
 
 def _unnamed(table: LabelTable) -> Finding:

@@ -12,7 +12,7 @@ from limner.checks.naming import color_proposal, two_classes
 from limner.checks.object_numbers import object_numbers
 from limner.checks.two_levels import MIN_WHITE, is_two_levels, middle_level, threshold_between
 from limner.core.dataset_file import DatasetFile
-from limner.core.finding import Finding
+from limner.core.finding import Finding, Severity
 from limner.core.labels import LabelTable, pack_rgb, unpack_rgb
 from limner.formats.terms import MASKS, Terms
 
@@ -107,7 +107,8 @@ def _meaning(case: _Case) -> Finding | None:
     """Return the question about the encoding of masks, which `mask_encoding` in dataset.yaml answers."""
     may_number = case.declared is None and not _are_misread(case)
     objects = object_numbers(case.facts) if may_number else None
-    return _palettes(case) or _inverted(case) or _no_data(case) or objects
+    is_open = objects is not None and objects.severity is Severity.ERROR
+    return _palettes(case) or _inverted(case) or _no_data(case) or (objects if is_open else None)
 
 
 def _palettes(case: _Case) -> Finding | None:

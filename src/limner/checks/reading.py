@@ -17,6 +17,7 @@ from limner.checks.object_counts import measure_objects
 from limner.checks.runs import Runs
 from limner.checks.volume_facts import VolumeFacts
 from limner.core.labels import MaskEncoding, ValueMap, pack_rgb
+from limner.core.picture import Picture
 from limner.core.sample import Record
 from limner.core.segments import Segments
 from limner.formats.source import Source
@@ -66,12 +67,12 @@ def _read_record(source: Source, record: Record) -> Reading:
         image_file=relative(record.image, source.root),
         label_file=_label_name(source, record),
     )
-    facts, valid = _with_image(facts, source, record)
+    facts, picture = _with_image(facts, source, record)
     if record.label is not None:
         return Reading(_with_classes(facts, [source.read_class(record)]))
     if record.tags is not None:
         return Reading(_with_classes(facts, source.read_tags(record)))
-    return _with_labels(facts, source, record, valid) if record.labels else Reading(facts)
+    return _with_labels(facts, source, record, picture) if record.labels else Reading(facts)
 
 
 def _with_classes(facts: ImageFacts, labels: Sequence[int]) -> ImageFacts:
@@ -97,8 +98,8 @@ def _is_image(label: Path) -> bool:
     return is_image_name(label.name)
 
 
-def _with_image(facts: ImageFacts, source: Source, record: Record) -> tuple[ImageFacts, Region | None]:
-    """Return the facts with those of the image, and (*spatial) where it has data, None for everywhere."""
+def _with_image(facts: ImageFacts, source: Source, record: Record) -> tuple[ImageFacts, Picture | None]:
+    """Return the facts with those of the image, and the image unless it cannot be read."""
     try:
         picture = source.read_image(record)
         is_volume = picture.array.ndim == 4
@@ -126,10 +127,11 @@ def _with_image(facts: ImageFacts, source: Source, record: Record) -> tuple[Imag
         no_data_pixels=0 if valid is None else int((~valid).sum()),
         volume=VolumeFacts.of(picture.geometry) if is_volume else None,
     )
-    return measured, valid
+    return measured, picture
 
 
-def _with_labels(facts: ImageFacts, source: Source, record: Record, valid: Region | None) -> Reading:
+def _with_labels(facts: ImageFacts, source: Source, record: Record, picture: Picture | None) -> Reading:
+    valid = None if picture is None else picture.valid
     try:
         labels = _read_labels(source, record)
         problems = source.label_problems(record, labels.segments)
@@ -150,6 +152,10 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record, valid: Regio
     else:  # training ignores the other pixels, so they are not counted
         counts, num_values = measuring.count_values(values[region])
     components = measuring.components(runs, num_values)
+    volume = _with_label_grid(facts.volume, source, record)
+    if volume is not None and picture is not None:
+        volume = volume.with_foreground(picture.array, values)
+    is_listed = num_values <= measuring.MAX_COMPONENT_VALUES
     facts = replace(
         facts,
         label_shape=tuple(values.shape),
@@ -163,9 +169,10 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record, valid: Regio
         num_values=num_values,
         objects=dict(labels.objects),
         label_problems=problems.cases(),
-        components=components if num_values <= measuring.MAX_COMPONENT_VALUES else {},
+        components=components if is_listed else {},
         values_in_one_piece=measuring.values_in_one_piece(components),
-        volume=_with_label_grid(facts.volume, source, record),
+        value_centers=runs.centers_of_values() if runs is not None and is_listed else {},
+        volume=volume,
     )
     return Reading(facts, measuring.value_grids(values, runs, counts))
 

@@ -50,6 +50,15 @@ class Runs:
         found, place = np.unique(self.values, return_inverse=True)
         return found, np.bincount(place, weights=self.lengths).astype(np.int64)
 
+    def centers_of_values(self) -> dict[int, tuple[float, float]]:
+        """Return value -> mean row and column of its pixels, as fractions of the longer side."""
+        found, place = np.unique(self.values, return_inverse=True)
+        rows, first = np.divmod(self.starts, self.shape[1])
+        pixels = np.bincount(place, weights=self.lengths) * max(self.shape)
+        down = np.bincount(place, weights=self.lengths * (rows + 0.5)) / pixels
+        right = np.bincount(place, weights=self.lengths * (first + self.lengths / 2)) / pixels
+        return {int(v): (float(y), float(x)) for v, y, x in zip(found, down, right, strict=True)}
+
 
 def pieces(runs: Runs) -> dict[int, Components]:
     """Return value -> its 8-connected components."""

@@ -129,5 +129,6 @@ def _as_color(reading: Reading) -> Reading:
         label_kind="color",
         value_counts={v * GREY_TO_COLOR: n for v, n in reading.facts.value_counts.items()},
         components={v * GREY_TO_COLOR: c for v, c in reading.facts.components.items()},
+        value_centers={v * GREY_TO_COLOR: c for v, c in reading.facts.value_centers.items()},
     )
     return Reading(facts, {v * GREY_TO_COLOR: grid for v, grid in reading.grids.items()})

@@ -6,9 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from limner.core.picture import Geometry
+from limner.core.labels import ValueMap
+from limner.core.picture import Geometry, Image
 
 Numbers = tuple[float, ...]
+
+SAMPLED = 10_000
+"""Maximum number of labelled voxels of a volume whose values are looked at, as in nnU-Net."""
+
+QUANTILES = 201
+"""Number of quantiles of these values: one every 0.5 percent, which are the ends at which CT is clipped."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,8 @@ class VolumeFacts:
         label_spacing_mm: As `spacing_mm`, of the labels.
         label_affine: As `affine`, of the labels.
         rounded: Number of label values that are whole numbers only nearly.
+        foreground: C times the values at evenly spaced quantiles (`QUANTILES` of them, from 0 to 1) of the
+            voxels whose label is not 0; empty without such voxels.
     """
 
     spacing_mm: Numbers = ()
@@ -28,6 +37,7 @@ class VolumeFacts:
     label_spacing_mm: Numbers = ()
     label_affine: Numbers = ()
     rounded: int = 0
+    foreground: tuple[Numbers, ...] = ()
 
     @classmethod
     def of(cls, geometry: Geometry) -> "VolumeFacts":
@@ -35,9 +45,27 @@ class VolumeFacts:
         return cls(geometry.spacing_mm or (), _flat(geometry))
 
     def with_labels(self, geometry: Geometry, *, rounded: int) -> "VolumeFacts":
-        """Return the facts with those of the labels."""
+        """Return the facts with those of the labels' file."""
         spacing, affine = geometry.spacing_mm or (), _flat(geometry)
         return replace(self, label_spacing_mm=spacing, label_affine=affine, rounded=rounded)
+
+    def with_foreground(self, image: Image, labels: ValueMap) -> "VolumeFacts":
+        """Return the facts with the values of labelled voxels, of at most `SAMPLED` of them.
+
+        Args:
+            image: (D, H, W, C).
+            labels: (D, H, W); nothing is added if it has another shape.
+        """
+        places = np.flatnonzero(labels) if labels.shape == image.shape[:-1] else np.empty(0, np.intp)
+        if places.size == 0:
+            return self
+        places = places[:: -(-places.size // SAMPLED)]
+        values = image[np.unravel_index(places, labels.shape)].astype(np.float64)
+        values = values[np.isfinite(values).all(axis=1)]
+        if not len(values):
+            return self
+        rows = np.quantile(values, np.linspace(0, 1, QUANTILES), axis=0).T
+        return replace(self, foreground=tuple(tuple(float(f"{v:.6g}") for v in row) for row in rows))
 
     @property
     def geometry(self) -> Geometry:
@@ -56,8 +84,9 @@ class VolumeFacts:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "VolumeFacts":
         """Return the facts that `to_json` gave."""
-        rounded = int(values.pop("rounded"))
-        return cls(**{key: tuple(numbers) for key, numbers in values.items()}, rounded=rounded)
+        rounded, rows = int(values.pop("rounded")), values.pop("foreground")
+        numbers = {key: tuple(each) for key, each in values.items()}
+        return cls(**numbers, rounded=rounded, foreground=tuple(tuple(row) for row in rows))
 
 
 def _flat(geometry: Geometry) -> Numbers:

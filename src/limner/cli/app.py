@@ -26,6 +26,7 @@ from limner.cli.networks import networks
 from limner.cli.plan import plan
 from limner.cli.predict import predict
 from limner.cli.report import report
+from limner.cli.serve import serve
 from limner.cli.split import split
 from limner.cli.stats import stats
 from limner.cli.train import train
@@ -48,7 +49,7 @@ app = typer.Typer(
 )
 for verb in (
     *(check, browse, stats, split, convert),
-    *(plan, train, evaluate, predict, report),
+    *(plan, train, evaluate, predict, serve, report),
     *(compare, explain, export, networks, import_checkpoint, measure, compare_networks, tune, doctor, demo),
 ):
     app.command(NAMES.get(verb))(verb)

@@ -1,5 +1,6 @@
 """`limner evaluate RUN`, and `limner evaluate --predictions DIR --data DATA`."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +9,7 @@ import typer
 from limner.cli.inference_options import (
     Device,
     Flips,
+    LargestComponent,
     Overlap,
     Precision,
     Range,
@@ -42,6 +44,18 @@ Thresholds = Annotated[
 Maps = Annotated[
     bool, typer.Option("--maps", help="Also write a grey map of right and wrong pixels of each image.")
 ]
+Distances = Annotated[
+    bool,
+    typer.Option(
+        "--distances", help="Also measure surface distances where the spacing is unknown, in pixels."
+    ),
+]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        min=0, help="Tolerance of the surface Dice in mm; default: the largest spacing of each case."
+    ),
+]
 
 
 def evaluate(
@@ -58,11 +72,14 @@ def evaluate(
     boundaries: Boundaries = False,
     thresholds: Thresholds = False,
     maps: Maps = False,
+    distances: Distances = False,
+    tolerance: Tolerance = None,
     window: Window = "",
     overlap: Overlap = None,
     flips: Flips = None,
     scales: Scales = "",
     resize: Resize = "",
+    largest_component: LargestComponent = "",
     value_range: Range = None,
     device: Device = "auto",
     precision: Precision = "",
@@ -73,15 +90,16 @@ def evaluate(
     """
     from limner.api.evaluate import evaluate as evaluate_model
     from limner.cli.console import tracker
-    from limner.weights.bundle import read_model_plan
-    from limner.weights.card import model_folder
 
-    settings = None
-    if run is not None:
-        plan = read_model_plan(model_folder(run))
-        settings = inference_options(
-            plan, window=window, overlap=overlap, flips=flips, scales=scales, resize=resize
-        )
+    settings = partial(
+        inference_options,
+        window=window,
+        overlap=overlap,
+        flips=flips,
+        scales=scales,
+        resize=resize,
+        largest_component=largest_component,
+    )
     result = evaluate_model(
         run,
         predictions=predictions,
@@ -92,6 +110,8 @@ def evaluate(
         boundaries=boundaries,
         thresholds=thresholds,
         maps=maps,
+        distances=distances,
+        tolerance=tolerance,
         settings=settings,
         value_range=value_range,
         device=device,
@@ -115,13 +135,12 @@ def _report_skipped(result: "EvaluateResult") -> None:
 def _print_scores(result: "EvaluateResult") -> None:
     """Print a table of the classes, then the scores over all of them."""
     from limner.cli.console import console, table
-    from limner.core.score_names import SCORES
     from limner.evaluation.scores_file import read_scores
     from limner.evaluation.write_scores import SCORES_FILE
 
     file = read_scores(result.out / SCORES_FILE)
     columns = file.class_columns
-    titles = [SCORES[name].label + " %" * (SCORES[name].unit == "pixels") for name in columns]
+    titles = [_title(file, name) for name in columns]
     images = f"{file.num_images} image{'s' * (file.num_images != 1)}"
     made = table("class", *titles, numbers=titles, title=f"{result.split}: {images}")
     there = [row for row in file.classes if any(row.scores.values())]
@@ -151,23 +170,43 @@ def _worst(rows: "list[ClassRow]") -> "list[ClassRow]":
 
 
 def _cell(file: "ScoresFile", row: "ClassRow", column: str) -> str:
-    from limner.core.score_names import SCORES
+    from limner.core.score_names import LENGTH, SCORES, VOLUME
 
     value, unit = row.scores.get(column), SCORES[column].unit
     if unit == "pixels":
         return f"{100 * (value or 0) / max(1, sum(r.scores.get('pixels') or 0 for r in file.classes)):.2f}"
+    if unit in (LENGTH, VOLUME):
+        return _number(file, column, value)
     return f"{value or 0:,}" if unit else _score(value)
+
+
+def _title(file: "ScoresFile", column: str) -> str:
+    """Return the heading of a column with its unit."""
+    from limner.core.score_names import LENGTH, SCORES, VOLUME
+
+    label, unit = file.score(column).label, SCORES[column].unit
+    if unit in (LENGTH, VOLUME):
+        return f"{label} {file.unit(column)}"
+    return label + " %" * (unit == "pixels")
+
+
+def _number(file: "ScoresFile", name: str, value: float | None) -> str:
+    """Return a distance or size with four significant digits, another score with four decimals."""
+    return f"{value:.4g}" if file.unit(name) and value is not None else _score(value)
 
 
 def score_lines(file: "ScoresFile") -> "Iterator[str]":
     """Yield a line for each score over all classes, the main one first, then what makes scores misleading."""
-    from limner.core.score_names import SCORES, Shown, shown
+    from limner.core.score_names import Shown, shown
     from limner.tasks import first_shown
 
     names = shown(file.scores, least=Shown.LISTED, first=first_shown(file.task, file.class_names))
-    width = max((len(SCORES[name].words) for name in names), default=0)
+    width = max((len(file.score(name).words) for name in names), default=0)
     for name in names:
-        yield f"{SCORES[name].words:{width}s}  {_score(file.scores[name])}{_between(file.interval(name))}"
+        value = file.scores[name]
+        unit = f" {file.unit(name)}" if file.unit(name) and value is not None else ""
+        between = _between(file, name)
+        yield f"{file.score(name).words:{width}s}  {_number(file, name, value)}{unit}{between}"
     if file.thresholds is not None:
         found = {name: _score(value) for name, value in file.thresholds.scores.items()}
         yield (
@@ -179,8 +218,12 @@ def score_lines(file: "ScoresFile") -> "Iterator[str]":
     yield from file.notes
 
 
-def _between(ends: tuple[float, float] | None) -> str:
-    return "" if ends is None else f"   95 % interval {_score(ends[0])} to {_score(ends[1])}"
+def _between(file: "ScoresFile", name: str) -> str:
+    low_and_high = file.interval(name)
+    if low_and_high is None:
+        return ""
+    low, high = (_number(file, name, end) for end in low_and_high)
+    return f"   95 % interval {low} to {high}"
 
 
 def _score(value: float | None) -> str:

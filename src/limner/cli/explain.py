@@ -22,7 +22,9 @@ def explain(
     ] = None,
     layer: Annotated[str, typer.Option(help="A layer listed by --layers; default: the deepest.")] = "",
     layers: Annotated[bool, typer.Option("--layers", help="Only list the layers.")] = False,
-    point: Annotated[str, typer.Option(metavar="X,Y", help="Explain the score of one pixel.")] = "",
+    point: Annotated[
+        str, typer.Option(metavar="X,Y", help="Explain the score of one pixel; X,Y,Z in a volume.")
+    ] = "",
     region: Annotated[
         str, typer.Option(metavar="LEFT,TOP,RIGHT,BOTTOM", help="Explain the scores of a rectangle.")
     ] = "",
@@ -38,20 +40,20 @@ def explain(
     from limner.cli.console import console, table
 
     if layers:
-        made = table("layer", "features", "height x width", numbers=("features",))
+        made = table("layer", "features", "size", numbers=("features",))
         listed = explain_layers(model, image, value_range=value_range, device=device)
-        for name, (features, height, width) in listed.items():
-            made.add_row(name, str(features), f"{height} x {width}")
+        for name, (features, *size) in listed.items():
+            made.add_row(name, str(features), " x ".join(map(str, size)))
         console().print(made)
         return
-    x_y = parse_whole_numbers(point, 2, option="--point")
+    place = parse_whole_numbers(point, 3 if point.count(",") == 2 else 2, option="--point")
     box = parse_whole_numbers(region, 4, option="--region")
     found = explain_classes(
         model,
         image,
         class_names=class_names or (),
         layer=layer or None,
-        point=(x_y[0], x_y[1]) if x_y else None,
+        point=place,
         region=(box[0], box[1], box[2], box[3]) if box else None,
         out=out,
         value_range=value_range,

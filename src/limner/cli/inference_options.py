@@ -18,6 +18,13 @@ Scales = Annotated[str, typer.Option(help="Average over these scales, such as 0.
 Resize = Annotated[
     str, typer.Option(help="Resize images first: 800 (shorter side), 800,1333, 384x512, or no.")
 ]
+LargestComponent = Annotated[
+    str,
+    typer.Option(
+        metavar="CLASSES",
+        help="Keep only the largest connected part of these classes, such as liver,spleen; or none.",
+    ),
+]
 Range = Annotated[
     tuple[float, float] | None,
     typer.Option(
@@ -29,7 +36,14 @@ Precision = Annotated[str, typer.Option(help="float32, bfloat16 or float16; defa
 
 
 def inference_options(
-    plan: "Plan", *, window: str, overlap: float | None, flips: bool | None, scales: str, resize: str
+    plan: "Plan",
+    *,
+    window: str,
+    overlap: float | None,
+    flips: bool | None,
+    scales: str,
+    resize: str,
+    largest_component: str = "",
 ) -> "InferencePlan":
     """Return the inference settings of a model's plan with those of the command line."""
     from limner.api.predict import inference_settings
@@ -41,4 +55,12 @@ def inference_options(
         flips=flips,
         scales=parse_scales(scales),
         resize=parse_resize(resize, plan.resize_for(plan.inference)),
+        largest_component=_names(largest_component),
     )
+
+
+def _names(text: str) -> tuple[str, ...] | None:
+    """Return the names in a list such as ``liver,spleen``; none of ``none``, and None of an empty text."""
+    if not text:
+        return None
+    return () if text == "none" else tuple(name.strip() for name in text.split(","))

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 def measure(
     target: Annotated[str, typer.Argument(help="A name in `limner networks`, or a model or run folder.")],
-    size: Annotated[str, typer.Option(help="Height x width, such as 512x1024; 64x64x64 for volumes.")] = "",
+    size: Annotated[
+        str, typer.Option(help="Height x width of the images, such as 512x1024; 64x64x64 for volumes.")
+    ] = "",
     batch: Annotated[int, typer.Option(min=1, help="Batch size.")] = 1,
     num_classes: Annotated[
         int, typer.Option("--classes", min=1, help="Number of classes, for a named network.")
@@ -56,10 +58,11 @@ def _show(found: "Measured") -> None:
     made.add_row("whole", f"{found.parameters:,}", "")
     console().print(made)
     speed = found.speed
-    size = "x".join(map(str, found.size))
+    size, resized = ("x".join(map(str, of)) for of in (found.size, found.network_size))
+    seen = "" if resized == size else f"; resized to {resized} for the network, as the model's plan says"
     shares = ", ".join(f"{stage} {100 * part:.0f} %" for stage, part in speed.shares.items())
     lines = [
-        f"input           {found.batch} x {found.channels} x {size}, {found.num_classes} classes",
+        f"input           {found.batch} x {found.channels} x {size}, {found.num_classes} classes{seen}",
         f"multiply-adds   {found.multiply_adds / 1e9:.2f} G (convolutions, matrix products and attention)",
         f"latency         {1000 * speed.median_seconds:.1f} ms median, 95 % within "
         f"{1000 * speed.percentile_95_seconds:.1f} ms ({speed.passes} passes)",

@@ -4,7 +4,7 @@ import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from limner.core.plan import Plan
+    from limner.preparation.planned import Planned
 
 
 def plan(
@@ -30,7 +31,8 @@ def plan(
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Time budget for training.")] = None,
     spatial: Annotated[
-        str | None, typer.Option(help="2d trains on slices of volumes, 3d on volumes; default: 3d.")
+        str | None,
+        typer.Option(help="Volumes: 2d (slices), 2.5d (slices with their neighbours), 3d or auto (default)."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
     out: Annotated[
@@ -43,50 +45,39 @@ def plan(
 
     Does not train.
     """
-    from limner.cli.console import console, tracker
-    from limner.cli.fingerprint_page import show_fingerprint
+    from limner.cli.console import tracker
     from limner.core.config import merge_assignments
     from limner.core.execution import Execution
     from limner.core.plan_text import plan_to_yaml
     from limner.preparation.planned import plan_data, with_shorthands
     from limner.storage.own_outputs import refuse_taken_file, write_own_file
 
-    own = merge_assignments(settings or ())
-    wanted = with_shorthands(
-        own,
-        task=task,
-        network=network,
-        weights=weights,
-        teacher=teacher,
-        minutes=minutes,
-        spatial=spatial,
-    )
+    named: dict[str, Any] = {"task": task, "network": network, "weights": weights, "teacher": teacher}
+    named |= {"minutes": minutes, "spatial": spatial}
+    wanted = with_shorthands(merge_assignments(settings or ()), **named)
     if out is not None:
         refuse_taken_file(out, by="plan")
     planned = plan_data(data, wanted, Execution(device, tracker()))
     if out is not None:
         write_own_file(out, plan_to_yaml(planned.plan), by="plan")
+        after = f"Written to {out}. Train with it: limner train {shlex.quote(str(out))}"
+    else:
+        same = _train_command(data, **named, settings=settings or (), device=device)
+        after = f"Train with this: {same}\nSave it to edit: --out plan.yaml"
     if as_json:
         made = planned.plan.model_dump(mode="json")
         print(json.dumps({"fingerprint": planned.fingerprint.to_dict(), "plan": made}, indent=2))
-        return
+    else:
+        _show(planned, after=after, everything=everything)
+
+
+def _show(planned: "Planned", *, after: str, everything: bool) -> None:
+    from limner.cli.console import console
+    from limner.cli.fingerprint_page import show_fingerprint
+
     show_fingerprint(planned.fingerprint)
     console().print(_plan_table(planned.plan, everything=everything))
-    if out is not None:
-        console().print(f"Written to {out}. Train with it: limner train {shlex.quote(str(out))}")
-    else:
-        same = _train_command(
-            data,
-            task=task,
-            network=network,
-            weights=weights,
-            teacher=teacher,
-            minutes=minutes,
-            spatial=spatial,
-            settings=settings or (),
-            device=device,
-        )
-        console().print(f"Train with this: {same}\nSave it to edit: --out plan.yaml", soft_wrap=True)
+    console().print(after, soft_wrap=True)
 
 
 def _train_command(

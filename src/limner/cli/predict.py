@@ -1,5 +1,6 @@
-"""`limner predict MODEL PATHS... --out DIR`: prediction of images."""
+"""`limner predict MODEL... PATHS... --out DIR`: prediction of images."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +9,7 @@ import typer
 from limner.cli.inference_options import (
     Device,
     Flips,
+    LargestComponent,
     Overlap,
     Precision,
     Range,
@@ -22,8 +24,15 @@ if TYPE_CHECKING:
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A model folder, or the run folder that contains it.")],
-    paths: Annotated[list[str], typer.Argument(help="Images, folders, globs, or .txt lists of images.")],
+    model: Annotated[
+        Path, typer.Argument(help="A model folder, or the run that contains it; a run of --folds.")
+    ],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Images, folders, globs, or .txt lists of images; further models before them are averaged."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     overlay: Annotated[bool, typer.Option(help="Draw the classes on each image.")] = True,
     probabilities: Annotated[
@@ -42,12 +51,19 @@ def predict(
         Path | None,
         typer.Option(help="Labelled folder of the images: also draw truth, hits and errors."),
     ] = None,
+    animation: Annotated[
+        bool, typer.Option("--animation", help="Also write a GIF through each volume.")
+    ] = False,
+    sizes: Annotated[
+        bool, typer.Option("--sizes", help="Also write the volume of each class and part in mm3.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted prediction.")] = False,
     window: Window = "",
     overlap: Overlap = None,
     flips: Flips = None,
     scales: Scales = "",
     resize: Resize = "",
+    largest_component: LargestComponent = "",
     value_range: Range = None,
     device: Device = "auto",
     precision: Precision = "",
@@ -56,28 +72,54 @@ def predict(
 
     Writes masks with your label values at the size of the images, or a table of classes, and overlays.
     """
-    from limner.api.load import load
     from limner.api.predict import predict as predict_images
     from limner.cli.console import tracker
 
-    predictor = load(model, device=device, precision=precision or None, value_range=value_range)
-    predictor.settings = inference_options(
-        predictor.plan, window=window, overlap=overlap, flips=flips, scales=scales, resize=resize
+    models, images = _models_and_images(model, paths)
+    settings = partial(
+        inference_options,
+        window=window,
+        overlap=overlap,
+        flips=flips,
+        scales=scales,
+        resize=resize,
+        largest_component=largest_component,
     )
     _show(
         predict_images(
-            predictor,
-            paths,
+            models,
+            images,
+            settings=settings,
+            value_range=value_range,
+            device=device,
+            precision=precision or None,
             out=out,
             overlay=overlay,
             probabilities=probabilities,
             sort=sort,
             formats=formats or (),
             compare=compare,
+            animation=animation,
+            sizes=sizes,
             resume=resume,
             track=tracker(),
         )
     )
+
+
+def _models_and_images(model: Path, paths: list[str]) -> tuple[list[str | Path], list[str]]:
+    """Divide the arguments into models and images: those before the first that is no model are models.
+
+    Raises:
+        ConfigError: There are only models.
+    """
+    from limner.core.errors import ConfigError
+    from limner.weights.card import is_model
+
+    number = next((n for n, path in enumerate(paths) if not is_model(path)), len(paths))
+    if number == len(paths):
+        raise ConfigError(f"Specify images after the models: limner predict {model} {' '.join(paths)} IMAGES")
+    return [model, *paths[:number]], paths[number:]
 
 
 def _show(result: "PredictResult") -> None:

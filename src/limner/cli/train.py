@@ -1,6 +1,7 @@
 """`limner train DATA`: a trained and scored model from labelled images."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,17 @@ def train(
     ] = None,
     minutes: Annotated[float | None, typer.Option(min=0.05, help="Time budget for training.")] = None,
     spatial: Annotated[
-        str | None, typer.Option(help="2d trains on slices of volumes, 3d on volumes; default: 3d.")
+        str | None,
+        typer.Option(help="Volumes: 2d (slices), 2.5d (slices with their neighbours), 3d or auto (default)."),
+    ] = None,
+    folds: Annotated[
+        int, typer.Option(help="Cross-validation: a model for each of so many parts of the images.")
+    ] = 0,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            help=r"With --folds: expression for images that stay together, as of a patient: '^(\w+?)_'."
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the plan.")
@@ -39,24 +50,29 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
 ) -> None:
     """Check the data, plan, train, and score the model."""
+    from limner.api.cross_validate import cross_validate
     from limner.api.train import resume as resume_run
     from limner.api.train import train as train_run
     from limner.cli.console import tracker
     from limner.cli.run_page import show_run
     from limner.core.config import merge_assignments
+    from limner.core.errors import ConfigError
     from limner.devices.processes import is_first_process
     from limner.tracking.progress_display import ProgressDisplay
 
     watchers = [ProgressDisplay()]
-    others = (run, settings, task, network, weights, teacher, minutes, spatial, accept)
+    others = (run, settings, task, network, weights, teacher, minutes, spatial, accept, folds, group)
     _refuse_mixture(data, resume, others, data_changed)
+    if group is not None and not folds:
+        raise ConfigError("--group is for the folds of a cross-validation: add --folds.")
     if resume is not None:
         folder = resume_run(
             resume, data_changed=data_changed, device=device, track=tracker(), watchers=watchers
         )
     else:
         assert data is not None, "it was refused"
-        folder = train_run(
+        begin = partial(cross_validate, folds=folds, group=group) if folds else train_run
+        folder = begin(
             data,
             run=run,
             task=task,

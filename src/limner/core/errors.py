@@ -99,9 +99,27 @@ class MissingPartError(LimnerError, ImportError):
         super().__init__(f"{purpose} needs {library}, which is not installed. Install it with: {install}")
 
 
+class Description(str):
+    """Message of an error that also has its parts, for programs that show them separately.
+
+    Attributes:
+        what: The problem, without a full stop.
+        where: The file concerned; empty if none is.
+        found: What was found.
+        expected: What was expected.
+        fix: What the user can do.
+    """
+
+    what: str
+    where: str
+    found: str
+    expected: str
+    fix: str
+
+
 def describe(
     what: str, *, where: Path | str | None = None, found: str = "", expected: str = "", fix: str = ""
-) -> str:
+) -> Description:
     """Compose an error message: the problem, the place, found against expected, and the fix.
 
     Args:
@@ -111,11 +129,15 @@ def describe(
         expected: What was expected.
         fix: What the user can do, as a full sentence.
     """
-    lines = [f"{what}." if where is None else f"{what}: {printable_line(where)}"]
+    place = "" if where is None else printable_line(where)
+    lines = [f"{what}." if where is None else f"{what}: {place}"]
     lines += [f"  found:    {found}"] if found else []
     lines += [f"  expected: {expected}"] if expected else []
     lines += [f"  fix:      {fix}"] if fix else []
-    return "\n".join(lines)
+    described = Description("\n".join(lines))
+    described.what, described.where = what, place
+    described.found, described.expected, described.fix = found, expected, fix
+    return described
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

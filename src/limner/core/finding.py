@@ -17,6 +17,23 @@ class Severity(str, Enum):
 
 
 @dataclass(frozen=True)
+class Code:
+    """One kind of finding.
+
+    Attributes:
+        severity: Its usual severity.
+        meaning: One sentence for docs/checks.md.
+        expected: What was expected, if that is the same for all findings of this kind.
+        fix: What the user can do, likewise.
+    """
+
+    severity: Severity
+    meaning: str
+    expected: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True)
 class Finding:
     """One result of a check.
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 JUDGED_SIDE = 64
 """A window's classes are counted on at most this many pixels a side; a share needs no more."""
 
+MOST_PLACES = 4096
+"""Maximum number of pixels of a class that are kept as `places`: enough for patches at different places."""
+
 
 @dataclass(frozen=True)
 class LabelMap(Target["torch.Tensor"]):
@@ -30,10 +33,13 @@ class LabelMap(Target["torch.Tensor"]):
 
     Attributes:
         labels: (*S) trained labels, or `ignored_in` their type; uint8, or uint16 for more than 255 classes.
+        places: (N, 2) some pixels of each foreground class, as class and index in the flat labels, in the
+            order of the classes; None if pixels are looked for when they are needed.
     """
 
     key = "semantic"
     labels: LabelArray
+    places: npt.NDArray[np.int64] | None = None
 
     @property
     def spatial_shape(self) -> tuple[int, ...]:
@@ -63,6 +69,8 @@ class LabelMap(Target["torch.Tensor"]):
     def foreground_pixel(self, rng: np.random.Generator, background: int | None) -> tuple[int, ...] | None:
         """Draw a class evenly among the rarer foreground classes, then one of its pixels evenly.
 
+        With `places`, the class is drawn from all foreground classes, and the pixel from its places.
+
         Args:
             rng: The source of chance.
             background: Trained index of the background, or None for the image's largest class.
@@ -70,6 +78,8 @@ class LabelMap(Target["torch.Tensor"]):
         Returns:
             The pixel's position, or None where the image shows no foreground.
         """
+        if self.places is not None:
+            return self._draw_place(rng, self.places)
         counts = self._counts.copy()
         counts[counts.argmax() if background is None else background] = 0
         present = np.flatnonzero(counts)
@@ -78,6 +88,32 @@ class LabelMap(Target["torch.Tensor"]):
         rarer = present[counts[present] <= counts[present].mean()]
         pixels = np.flatnonzero(self.labels == int(rng.choice(rarer)))
         return tuple(int(i) for i in np.unravel_index(pixels[rng.integers(pixels.size)], self.labels.shape))
+
+    def with_places(self, background: int | None) -> "LabelMap":
+        """Return the label map with at most `MOST_PLACES` evenly spaced pixels of each foreground class.
+
+        Args:
+            background: Trained index of the background, or None for the image's largest class.
+        """
+        ignored, flat = ignored_in(self.labels), self.labels.reshape(-1)
+        values, counts = np.unique(flat, return_counts=True)
+        if background is None and values.size:
+            background = int(values[np.where(values == ignored, 0, counts).argmax()])
+        rows = [np.empty((0, 2), np.int64)]
+        for value in values.tolist():
+            if value not in (background, ignored):
+                found = np.flatnonzero(flat == value)
+                chosen = found[np.linspace(0, found.size - 1, min(found.size, MOST_PLACES)).astype(np.intp)]
+                rows.append(np.stack([np.full(chosen.size, value), chosen], axis=1))
+        return LabelMap(self.labels, np.concatenate(rows))
+
+    def _draw_place(self, rng: np.random.Generator, places: npt.NDArray[np.int64]) -> tuple[int, ...] | None:
+        classes = np.unique(places[:, 0])
+        if classes.size == 0:
+            return None
+        first, after = np.searchsorted(places[:, 0], rng.choice(classes) + np.arange(2))
+        index = places[rng.integers(first, after), 1]
+        return tuple(int(i) for i in np.unravel_index(index, self.labels.shape))
 
     def largest_share(self, start: tuple[int, ...], window: tuple[int, ...]) -> float:
         """Return the part of a window's labelled pixels that its largest class fills; 1 if none is labelled.

@@ -76,10 +76,12 @@ class DenseLogits(Outputs):
         logits: (B, K, *s) before softmax, covering the whole input at the network's own resolution;
             use `resize_logits` for input resolution (bilinear or trilinear, ``align_corners=False``).
         auxiliary: Outputs of auxiliary heads; empty in evaluation mode.
+        weight: Weight of the loss of `logits`; below 1 if it and those of `auxiliary` sum to 1.
     """
 
     logits: torch.Tensor
     auxiliary: tuple[AuxiliaryLogits, ...] = ()
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)

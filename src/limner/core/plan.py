@@ -148,7 +148,13 @@ class InputPlan(Config):
     std: tuple[Annotated[float, Field(gt=0)], ...]
     """Standard deviation per channel, in file values, by which the input is divided."""
     spacing_mm: tuple[Annotated[float, Field(gt=0)], ...] | None = None
-    """Distance between pixels along each axis in millimetres, if known."""
+    """Spacing in millimetres at which the network sees voxels, along the axes of volumes in `orientation`,
+    or of their slices; null if unknown."""
+    resample: bool | None = None
+    """Whether volumes are resampled to `spacing_mm`; otherwise the network sees the voxels as they are."""
+    clip: tuple[tuple[float, float], ...] | None = None
+    """Lowest and highest value of each channel, in file values; values beyond are set to these. Null keeps
+    all values."""
     dtype: str | None = None
     """Pixel type of the training images, such as `uint8`; images of another type are refused."""
     value_range: tuple[float, float] | None = None
@@ -191,8 +197,14 @@ class InputPlan(Config):
             raise ValueError(f"crop_size needs {self.spatial_dims} numbers, found {len(self.crop_size)}")
         if self.spacing_mm is not None and len(self.spacing_mm) != self.spatial_dims:
             raise ValueError(f"spacing_mm needs {self.spatial_dims} numbers, found {len(self.spacing_mm)}")
+        if self.resample and self.spacing_mm is None:
+            raise ValueError("resample needs spacing_mm, the spacing to which volumes are resampled")
         if not len(self.mean) == len(self.std) == self.channels:
             raise ValueError(f"mean and std need {self.channels} numbers, one per channel")
+        if self.clip is not None and len(self.clip) != self.channels:
+            raise ValueError(f"clip needs {self.channels} pairs, one per channel")
+        if any(not low < high for low, high in self.clip or ()):
+            raise ValueError("clip is (lowest, highest) for each channel")
         return self
 
 
@@ -225,7 +237,12 @@ class AugmentPlan(Config):
     quarter_turns: bool = False
     """Rotations by 90, 180 and 270 degrees, for images whose orientation is meaningless."""
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
-    """Maximum angle of rotation in degrees, in either direction; for words in 2D."""
+    """Maximum angle of rotation in degrees, in either direction; of volumes around each axis in space, and of
+    words in 2D."""
+    affine_probability: Probability = 1.0
+    """Fraction of the patches of volumes that are rotated; as many, drawn apart, are zoomed by `scale`."""
+    thick_axis: Literal[0, 1, 2] | None = None
+    """Axis of thick slices: patches are rotated and zoomed within slices only; null does both in space."""
     brightness: Probability = 0.125
     """Maximum shift of intensity, as a fraction of the full range."""
     contrast: Probability = 0.5
@@ -234,12 +251,20 @@ class AugmentPlan(Config):
     """Maximum relative change of saturation; needs 3 channels."""
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.05
     """Maximum rotation of the hue circle (1 is the whole circle); needs 3 channels."""
+    gamma: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = None
+    """For volumes: smallest and largest exponent of values scaled to 0..1; null changes none."""
+    noise: Annotated[float, Field(ge=0)] = 0.0
+    """For volumes: maximum variance of Gaussian noise, after normalisation."""
+    blur: Annotated[float, Field(ge=0, le=5)] = 0.0
+    """For volumes: maximum standard deviation of a Gaussian blur in voxels."""
+    low_resolution: Part = 1.0
+    """For volumes: smallest zoom at which a patch is sampled before it is enlarged again."""
     category_max_ratio: Annotated[float, Field(gt=0, le=1)] = 1.0
     """A crop is drawn again (up to 10 times) while one class fills more than this fraction of it."""
     foreground_probability: Probability = 0.0
     """Fraction of crops that are centred on a pixel of a rare class, drawn uniformly."""
 
-    @field_validator("scale", "crop_area", "crop_aspect")
+    @field_validator("scale", "crop_area", "crop_aspect", "gamma")
     @classmethod
     def _smallest_first(cls, ends: tuple[float, float] | None, info: ValidationInfo) -> object:
         if ends is not None and ends[0] > ends[1]:
@@ -369,6 +394,9 @@ class InferencePlan(Config):
     """Average over mirrored images too."""
     scales: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
     """Average over these zooms of the image."""
+    largest_component: tuple[str, ...] | None = None
+    """Classes of which only the largest connected part in each image is kept; the rest becomes background.
+    Null removes nothing, and lets the validation cases decide at the end of training if they are volumes."""
     outlines: WordOutlines = "boxes"
     """Outlines of found words: `boxes` are rectangles of any angle, `polygons` follow curved words."""
 

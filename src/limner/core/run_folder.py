@@ -75,6 +75,15 @@ class RunFolder:
         return self.root / "evaluation" / split
 
     @property
+    def folds(self) -> Path:
+        """The folds of a cross-validation, as JSON; only in the folder that contains their runs."""
+        return self.root / "folds.json"
+
+    def fold(self, index: int) -> "RunFolder":
+        """Return the run of a fold of a cross-validation, counted from 0."""
+        return RunFolder(self.root / f"fold-{index + 1}")
+
+    @property
     def report(self) -> Path:
         """The report, one self-contained page."""
         return self.root / "report.html"

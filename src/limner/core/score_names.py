@@ -1,7 +1,7 @@
 """Table of scores: name, meaning, when it is misleading, and where it is shown."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -29,7 +29,8 @@ class Score:
         shown: Where its value over all classes is shown; most also have a value for each image.
         by_class: Whether it is a column in tables of classes.
         short: Name in tables and single lines; defaults to `words`.
-        unit: Unit of a count, such as ``objects``; empty for a score from 0 to 1.
+        unit: Unit of a count, such as ``objects``; `LENGTH` or `VOLUME` if it depends on the images; empty
+            for a score from 0 to 1.
         best: Value of a perfect result: 1 if higher is better, 0 for errors, None for counts.
     """
 
@@ -56,8 +57,26 @@ class Score:
         """Short name as a column heading."""
         return self.label[0].upper() + self.label[1:]
 
+    def of_voxels(self) -> "Score":
+        """Return the score of a volume, which has voxels."""
+
+        def voxels(text: str) -> str:
+            return text.replace("pixel", "voxel").replace("Pixel", "Voxel")
+
+        words, definition, short = map(voxels, (self.words, self.definition, self.short))
+        return replace(self, words=words, definition=definition, short=short)
+
 
 LISTED, COMPARED, HEADLINE = Shown.LISTED, Shown.COMPARED, Shown.HEADLINE
+
+LENGTH, VOLUME = "length", "volume"
+"""Units of distances and sizes: millimetres, or pixels or voxels where the spacing is unknown."""
+
+PENALTY = (
+    "A class that is there and was not found, or was found and is not there, counts with the diagonal of the "
+    "image or volume; cases with neither are left out"
+)
+"""What distances are where one of the surfaces does not exist."""
 
 
 def _count(words: str, definition: str, *, unit: str) -> Score:
@@ -186,6 +205,42 @@ SCORES: dict[str, Score] = {
     "mean_boundary_f1": Score(
         "mean boundary F1", "The boundary F1 averaged over the classes that have an outline.", COMPARED
     ),
+    # Label maps of volumes, and of images with known spacing: case by case, averaged over the cases.
+    "mean_case_dice": Score(
+        "mean Dice of cases",
+        "The Dice of each class in each case, averaged over the cases and then over the classes without the "
+        "background. A class that was missed, or found where there is none, counts as 0; cases with neither "
+        "are left out. Small structures count as much as large ones.",
+        HEADLINE,
+        short="case Dice",
+    ),
+    "mean_surface_dice": Score(
+        "mean surface Dice",
+        "The surface Dice of the classes, averaged over the classes without the background.",
+        COMPARED,
+    ),
+    "mean_hd95": Score(
+        "mean HD95",
+        "The HD95 averaged over the classes without the background.",
+        COMPARED,
+        unit=LENGTH,
+        best=0.0,
+    ),
+    "mean_surface_distance": Score(
+        "mean surface distance",
+        "The average surface distance of the classes, averaged over the classes without the background.",
+        LISTED,
+        unit=LENGTH,
+        best=0.0,
+    ),
+    "mean_volume_difference": Score(
+        "mean volume difference",
+        "The volume difference of the classes, averaged over the classes without the background; large "
+        "structures dominate it.",
+        LISTED,
+        unit=VOLUME,
+        best=0.0,
+    ),
     # Label maps, class by class.
     "iou": Score(
         "IoU",
@@ -199,6 +254,45 @@ SCORES: dict[str, Score] = {
         "Twice the correct pixels over the pixels of the class in truth plus in prediction, pooled over all "
         "images (F1); equals 2 IoU / (1 + IoU), so it is never below the IoU: do not compare the two.",
         by_class=True,
+    ),
+    "case_dice": Score(
+        "Dice of cases",
+        "The Dice of the class in each case, averaged over the cases that have it in truth or prediction; 0 "
+        "where it was missed, or found where there is none.",
+        by_class=True,
+        short="case Dice",
+    ),
+    "surface_dice": Score(
+        "surface Dice",
+        "The fraction of the points of both surfaces that are within the tolerance of the other surface "
+        "(normalised surface Dice), averaged over the cases; 0 where one of them does not exist. The "
+        "tolerance is the largest spacing of each case, unless stated: compare only scores of the same.",
+        by_class=True,
+    ),
+    "hd95": Score(
+        "HD95",
+        "95th percentile of the Hausdorff distance: 95 % of the points of each surface are at most this far "
+        f"from the other one, averaged over the cases. {PENALTY}. It says nothing about the inside.",
+        by_class=True,
+        unit=LENGTH,
+        best=0.0,
+    ),
+    "surface_distance": Score(
+        "average surface distance",
+        "Mean distance of the points of both surfaces to the other one (symmetric, ASSD), averaged over the "
+        f"cases. {PENALTY}. A small part that is far away hardly changes it.",
+        by_class=True,
+        short="surface distance",
+        unit=LENGTH,
+        best=0.0,
+    ),
+    "volume_difference": Score(
+        "volume difference",
+        "Absolute difference between the volumes (areas of images) of the class in truth and prediction, "
+        "averaged over the cases; 0 also for a region of the right size in the wrong place.",
+        by_class=True,
+        unit=VOLUME,
+        best=0.0,
     ),
     # Objects.
     "ap": _ap("mask AP", "the masks", "slightly wrong borders lower it much, especially for small objects"),
@@ -475,6 +569,13 @@ SCORES: dict[str, Score] = {
     # Counts of each class.
     "pixels": _count("pixels", "Pixels of the class in the truth.", unit="pixels"),
     "predicted_pixels": _count("predicted", "Pixels predicted as the class.", unit="pixels"),
+    "cases": _count(
+        "cases", "Cases with the class in truth or prediction; its scores are about these.", unit="cases"
+    ),
+    "missed_cases": _count(
+        "missed", "Cases in which the class is there and was not found at all.", unit="cases"
+    ),
+    "false_cases": _count("false", "Cases in which the class was found and is not there.", unit="cases"),
     "images": _count("images", "Images of the class.", unit="images"),
     "predicted_images": _count("predicted images", "Images predicted as the class.", unit="images"),
     "objects": _count("objects", "True objects, without crowds.", unit="objects"),
@@ -539,10 +640,16 @@ def shown(values: Mapping[str, Any], *, least: Shown = HEADLINE, first: Iterable
     return [name for name in dict.fromkeys(named) if _exists(values.get(name))]
 
 
-def explained(names: Iterable[str]) -> dict[str, str]:
-    """Return name -> definition for the names in the table, in its order."""
+def explained(names: Iterable[str], *, of_voxels: bool = False) -> dict[str, str]:
+    """Return name -> definition for the names in the table, in its order.
+
+    Args:
+        names: Names of scores and notes; others are ignored.
+        of_voxels: Whether the scores are those of volumes.
+    """
     wanted = set(names)
-    return {name: row.definition for name, row in (SCORES | NOTES).items() if name in wanted}
+    rows = {name: row for name, row in (SCORES | NOTES).items() if name in wanted}
+    return {name: (row.of_voxels() if of_voxels else row).definition for name, row in rows.items()}
 
 
 def _exists(value: object) -> bool:

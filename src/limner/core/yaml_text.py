@@ -74,7 +74,7 @@ def _compose(text: str, loader: Loader) -> yaml.Node | None:
     try:
         return yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
-        if "maximum nesting depth" in f"{error.context}":
+        if "maximum nesting depth" in f"{error.context} {error.problem}":
             raise RecursionError from None
         # PyYAML's own errors say better what is wrong, and where.
         return yaml.compose(text, Loader=yaml.SafeLoader)

@@ -145,6 +145,25 @@ def _check(path: Path, workers: int | None, track: Track) -> CheckResult:
     )
 
 
+def with_other_splits(checked: CheckResult, splits: dict[str, tuple[Record, ...]]) -> CheckResult:
+    """Return the results for other splits of the same images; findings about splits are made again.
+
+    Args:
+        checked: Results of the checks.
+        splits: Split -> records.
+    """
+    facts = checked.facts.with_splits({r.name: split for split, rows in splits.items() for r in rows})
+    outcome = run_checks(checked.source, facts)
+    return replace(
+        checked,
+        facts=facts,
+        findings=outcome.findings,
+        splits=splits,
+        rows=outcome.rows,
+        objects=outcome.objects,
+    )
+
+
 def _splits(source: Source) -> tuple[dict[str, tuple[Record, ...]], tuple[Finding, ...]]:
     """Return the splits, and a finding if they cannot be used."""
     if not any(record.labels for record in source.records):

@@ -2,16 +2,17 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from limner.checks.name_groups import group_in
 from limner.core.dataset_file import SplitFractions
 from limner.core.errors import ConfigError, DataError, describe
+from limner.core.labels import LabelTable
 from limner.core.progress import Track
 from limner.core.sample import Record
-from limner.datasets.checked import check_dataset
+from limner.datasets.checked import CheckResult, check_dataset
 from limner.formats import open_source
 from limner.formats.source import Source
 from limner.loading.division import Unit, divide
@@ -29,16 +30,29 @@ class Divisible:
         source: The dataset.
         holders: Image -> trained index -> 1 for each class that it contains; empty if masks were not read.
         names: Names of the classes; empty if masks were not read.
+        only: Names of the images to split; None is all.
     """
 
     source: Source
     holders: Mapping[str, Mapping[int, int]]
     names: Sequence[str]
+    only: Collection[str] | None = None
+
+    @classmethod
+    def of(cls, checked: CheckResult, labels: LabelTable, only: Collection[str] | None = None) -> "Divisible":
+        """Return the images of a checked dataset, with the classes in each."""
+        trained_as, ignored = labels.trained_as, labels.ignore_index
+        holders = {
+            image.name: dict.fromkeys({trained_as.get(v, ignored) for v in image.value_counts} - {ignored}, 1)
+            for image in checked.facts.images
+        }
+        return cls(checked.source, holders, labels.names, only)
 
     @property
     def records(self) -> list[Record]:
         """The images."""
-        return [record for record in self.source.records if record.labels]
+        labelled = (record for record in self.source.records if record.labels)
+        return [record for record in labelled if self.only is None or record.name in self.only]
 
     def file_of(self, record: Record) -> str:
         """Return an image's file, relative to the dataset folder."""
@@ -102,12 +116,7 @@ def open_divisible(path: Path, *, stratify: bool, workers: int | None, track: Tr
     checked = check_dataset(path, workers=workers, track=track)
     _require_labels(checked.source)
     labels = checked.settled_labels("classes cannot be stratified; omit --stratify, or define the values")
-    trained_as, ignored = labels.trained_as, labels.ignore_index
-    holders = {
-        image.name: dict.fromkeys({trained_as.get(v, ignored) for v in image.value_counts} - {ignored}, 1)
-        for image in checked.facts.images
-    }
-    return Divisible(checked.source, holders, labels.names)
+    return Divisible.of(checked, labels)
 
 
 def _require_labels(source: Source) -> None:
@@ -141,7 +150,8 @@ def divide_units(units: Sequence[Unit], fractions: SplitFractions, folds: int) -
     """
     num_parts = (folds or 2) + (fractions.test > 0)
     if len(units) < num_parts:
-        raise _too_few("groups", len(units), num_parts)
+        what = "groups" if any(len(unit.members) > 1 for unit in units) else "images"
+        raise _too_few(what, len(units), num_parts)
     rest = 1 - fractions.val - fractions.test
     shares = [fractions.val] * folds if folds else [rest, fractions.val]
     parts = divide(units, [*shares, *([fractions.test] if fractions.test else [])], seed=fractions.seed)

@@ -2,11 +2,15 @@
 
 Paper: Panoptic-DeepLab (Cheng et al., CVPR 2020), https://arxiv.org/abs/1911.10194, section 3.2: centres are
 the peaks of the heatmap; each pixel of a countable class belongs to the centre nearest to where its offset
-points; an object has the class of most of its pixels, and its score is the mean probability of that class
-times the height of its peak.
+points; an object has the class of most of its pixels, and its score comes from the mean probability of that
+class and the height of its peak.
 
-What differs, and why: up to `MOST_CENTRES` objects instead of 200, since images of cells have more; and stuff
-is dropped below a fraction of the image instead of a number of pixels, since images have any size.
+What differs, and why: the heatmap is smoothed by a pixel, and a peak must stand out from higher ones around
+it, since large and difficult objects have many peaks; the score is the root of the product instead of the
+product, which ranks objects alike, and lets 0.5 mean "rather yes" as for other networks; up to `MOST_CENTRES`
+objects instead of 200, since images of cells have more; stuff is dropped below a fraction of the image
+instead of a number of pixels, since images have any size; and panoptic segments need a higher peak
+(`SURE_CENTRE`) than objects with a score.
 
 Shape legend: B batch, K classes, D number of spatial axes, M centres, *s network resolution, *S the image's.
 """
@@ -24,13 +28,32 @@ from limner.core.outputs import CentreOffsets, Outputs, resize_logits, resize_of
 from limner.core.prediction import PanopticPrediction, SegmentPrediction
 from limner.decoding.network_runs import ImageView, NetworkRuns
 from limner.decoding.resizing import resized_in_chunks
+from limner.decoding.view_parts import joined
 
 CENTRE_THRESHOLD, NEIGHBOURHOOD, MOST_CENTRES = 0.1, 7, 1000
 """Minimum height of a peak; side of the square in which it is the highest, in pixels; maximum number of
 peaks. The first two are the paper's."""
 
+MOST_SADDLE = 0.8
+"""A peak is one of its own if the way from it to a higher one sinks below this part of its height.
+
+Blood cells, 3 minutes on 2 cores, 16 images: an AP of 0.064 without this and without smoothing, 0.082 with
+this alone, 0.154 with smoothing alone, and 0.246 with both; 0.259 at 0.7 and 0.243 at 0.9."""
+
+SURE_CENTRE = 0.3
+"""Minimum height of the peak of a panoptic segment. The paper has `CENTRE_THRESHOLD` there too, after days of
+training; after minutes, heatmaps have false peaks of 0.1 to 0.2, which split large objects. Measured on four
+images that a narrow network overfits in 200 steps: a PQ of 0.743 with 0.1, of 0.914 with 0.3, and of 0.922
+with 0.5. Of objects, the score puts false ones last."""
+
 LEAST_STUFF = 0.001
 """Minimum fraction of the image that a class of stuff covers: as the paper's 2048 pixels on Cityscapes."""
+
+_TIE = 1e-6
+"""Relative difference that decides between peaks of the same height."""
+
+_FLOODS_AT_ONCE = 8
+"""Steps of one pixel between two looks whether a flood has ended."""
 
 _DISTANCES_AT_ONCE = 2**22
 """Distances of pixels from centres in memory at once: 16 MiB."""
@@ -58,9 +81,10 @@ def mean_of_views(runs: NetworkRuns) -> CentreOffsets:
 
 
 def _maps_of(view: ImageView) -> CentreOffsets:
-    """Return the maps of one view, its bands joined."""
-    bands = [as_centre_offsets(outputs) for _, outputs in view.bands()]
-    return CentreOffsets.unstacked(torch.cat([band.stacked().float() for band in bands], 2))
+    """Return the maps of one view, its parts joined."""
+    return CentreOffsets.unstacked(
+        joined(view, lambda outputs, _: as_centre_offsets(outputs).stacked().float())
+    )
 
 
 def as_centre_offsets(outputs: Outputs) -> CentreOffsets:
@@ -70,7 +94,12 @@ def as_centre_offsets(outputs: Outputs) -> CentreOffsets:
 
 
 def find_centred_objects(
-    outputs: CentreOffsets, size: Sequence[int], *, is_thing: Sequence[bool], name: str
+    outputs: CentreOffsets,
+    size: Sequence[int],
+    *,
+    is_thing: Sequence[bool],
+    name: str,
+    seen_size: Sequence[int] | None = None,
 ) -> SegmentPrediction:
     """Return the objects of one image, highest score first; no two share a pixel.
 
@@ -79,8 +108,9 @@ def find_centred_objects(
         size: *S, the image's size.
         is_thing: Whether each of the K classes is countable.
         name: Name of the image.
+        seen_size: Size at which the network saw the image, if it was resized.
     """
-    grouped = group_pixels(outputs, size, is_thing=is_thing)
+    grouped = group_pixels(outputs, size, is_thing=is_thing, seen_size=seen_size)
     order = grouped.scores.argsort(descending=True, stable=True)
     order = order[grouped.scores[order] > 0]
     numbers = grouped.numbers.cpu().numpy()
@@ -93,7 +123,12 @@ def find_centred_objects(
 
 
 def find_centred_segments(
-    outputs: CentreOffsets, size: Sequence[int], *, is_thing: Sequence[bool], name: str
+    outputs: CentreOffsets,
+    size: Sequence[int],
+    *,
+    is_thing: Sequence[bool],
+    name: str,
+    seen_size: Sequence[int] | None = None,
 ) -> PanopticPrediction:
     """Return the objects and stuff of one image, each pixel in at most one.
 
@@ -102,8 +137,9 @@ def find_centred_segments(
         size: *S, the image's size.
         is_thing: Whether each of the K classes is countable.
         name: Name of the image.
+        seen_size: Size at which the network saw the image, if it was resized.
     """
-    grouped = group_pixels(outputs, size, is_thing=is_thing)
+    grouped = group_pixels(outputs, size, is_thing=is_thing, seen_size=seen_size, threshold=SURE_CENTRE)
     found = (grouped.scores > 0).nonzero().flatten()
     stuff = [
         label
@@ -147,15 +183,35 @@ class GroupedPixels:
     mean_chances: Tensor
 
 
-def group_pixels(outputs: CentreOffsets, size: Sequence[int], *, is_thing: Sequence[bool]) -> GroupedPixels:
-    """Group the pixels of one image at size *S."""
+def group_pixels(
+    outputs: CentreOffsets,
+    size: Sequence[int],
+    *,
+    is_thing: Sequence[bool],
+    seen_size: Sequence[int] | None = None,
+    threshold: float = CENTRE_THRESHOLD,
+) -> GroupedPixels:
+    """Group the pixels of one image at size *S.
+
+    Peaks are found at the size at which the network saw the image, as they are as wide there as learned.
+
+    Args:
+        outputs: Network outputs of one image.
+        size: *S, the image's size.
+        is_thing: Whether each of the K classes is countable.
+        seen_size: Size at which the network saw the image, if it was resized.
+        threshold: Minimum height of the peak of an object.
+    """
     logits, num_classes = outputs.class_logits, len(is_thing)
     parts = [chances.max(1) for _, chances in _chances_in_chunks(logits, size)]
     best, classes = torch.cat([p.values for p in parts], 1)[0], torch.cat([p.indices for p in parts], 1)[0]
     areas = torch.bincount(classes.flatten(), minlength=num_classes + 1)
     sums = best.new_zeros(num_classes + 1).index_add_(0, classes.flatten(), best.flatten())
     countable = torch.tensor([*is_thing, False], device=logits.device)
-    centres, heights = find_centres(resize_logits(outputs.centres.float(), size)[0, 0])
+    seen = tuple(seen_size or size)
+    peaks, heights = find_centres(resize_logits(outputs.centres.float(), seen)[0, 0], threshold)
+    scale = torch.tensor([new / old for new, old in zip(size, seen, strict=True)], device=peaks.device)
+    centres = (peaks + 0.5) * scale - 0.5
     numbers = torch.zeros(tuple(size), dtype=torch.long, device=logits.device)
     inside = countable[classes]
     if len(centres) and bool(inside.any()):
@@ -163,28 +219,62 @@ def group_pixels(outputs: CentreOffsets, size: Sequence[int], *, is_thing: Seque
         numbers[inside] = nearest_centres(inside, offsets, centres) + 1
     labels = _majorities(numbers, classes, len(centres), num_classes)
     chances = _mean_chances_of(labels, numbers, logits, size)
-    scores = chances * heights.clamp(0, 1)
+    scores = (chances * heights.clamp(0, 1)).sqrt()
     return GroupedPixels(classes.int(), numbers, labels, scores, areas, sums / areas.clamp(min=1))
 
 
-def find_centres(heat: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the peaks of a heatmap (*S), highest first: positions (M, D) in pixels, and heights (M,).
+def find_centres(heat: Tensor, threshold: float = CENTRE_THRESHOLD) -> tuple[Tensor, Tensor]:
+    """Return the peaks of a heatmap (*S) above a height, the highest first: positions (M, D), heights (M,).
 
     Of equally high neighbours one is a peak: bfloat16 has many, and two peaks would share an object.
     """
-    peaks = ((heat == _highest_nearby(heat)) & (heat > CENTRE_THRESHOLD)).nonzero()
-    numbers = heat.new_zeros(heat.shape)
-    numbers[tuple(peaks.T)] = torch.arange(1, len(peaks) + 1, device=heat.device, dtype=heat.dtype)
-    peaks = ((numbers > 0) & (numbers == _highest_nearby(numbers))).nonzero()
+    heat = _smoothed(heat)
+    peaks = ((heat == _highest_nearby(heat)) & (heat > threshold)).nonzero()
     heights = heat[tuple(peaks.T)]
-    order = heights.argsort(descending=True, stable=True)[:MOST_CENTRES]
-    return peaks[order], heights[order]
+    order = heights.argsort(descending=True, stable=True)
+    peaks, heights = peaks[order], heights[order]
+    own = _stand_out(heat, peaks, heights)
+    return peaks[own][:MOST_CENTRES], heights[own][:MOST_CENTRES]
 
 
-def _highest_nearby(values: Tensor) -> Tensor:
-    """Return the highest of the values (*S) in the neighbourhood of each pixel."""
+def _stand_out(heat: Tensor, peaks: Tensor, heights: Tensor) -> Tensor:
+    """Return for each peak whether every way to an earlier one sinks below `MOST_SADDLE` of its height.
+
+    The heat of each peak, lowered to that part, floods the heatmap as far as it is higher than the flood
+    (a morphological reconstruction): a peak that the flood of another one rises above does not stand out.
+
+    Args:
+        heat: (*S).
+        peaks: (M, D) positions, highest first.
+        heights: (M,) their heat.
+    """
+    # Each a little lower than the one before it, so that no two are equally high.
+    heights = heights * (1 - _TIE * torch.arange(len(peaks), device=heat.device))
+    ground, flood = heat.clone(), torch.zeros_like(heat)
+    ground[tuple(peaks.T)] = heights
+    flood[tuple(peaks.T)] = heights * MOST_SADDLE
+    before = torch.full_like(flood, -1)
+    while not torch.equal(before, flood):
+        before = flood
+        for _ in range(_FLOODS_AT_ONCE):
+            flood = torch.minimum(_highest_nearby(flood, 3), ground)
+    return flood[tuple(peaks.T)] <= heights * MOST_SADDLE
+
+
+def _smoothed(heat: Tensor) -> Tensor:
+    """Return the heatmap (*S) without the stripes of single pixels that decoders leave."""
+    for axis in range(heat.ndim):
+        before, after = (heat.roll(shift, axis) for shift in (1, -1))
+        before.select(axis, 0).copy_(heat.select(axis, 0))
+        after.select(axis, -1).copy_(heat.select(axis, -1))
+        heat = (before + 2 * heat + after) / 4
+    return heat
+
+
+def _highest_nearby(values: Tensor, side: int = NEIGHBOURHOOD) -> Tensor:
+    """Return the highest of the values (*S) in a square around each pixel."""
     pool = F.max_pool2d if values.ndim == 2 else F.max_pool3d
-    return pool(values[None, None], NEIGHBOURHOOD, stride=1, padding=NEIGHBOURHOOD // 2)[0, 0]
+    return pool(values[None, None], side, stride=1, padding=side // 2)[0, 0]
 
 
 def nearest_centres(inside: Tensor, offsets: Tensor, centres: Tensor) -> Tensor:

@@ -6,16 +6,18 @@ reduced a few rows at a time.
 Shape legend: B batch, K classes, Q queries, *s network resolution, *S wanted resolution.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from limner.core.labels import LabelArray, label_dtype
 from limner.core.outputs import DenseLogits, Outputs, PixelOutputs, resize_logits
-from limner.decoding.network_runs import ImageView, NetworkRuns
-from limner.decoding.resizing import resized_in_chunks
+from limner.decoding.network_runs import Box, ImageView, NetworkRuns
+from limner.decoding.probability_maps import Probabilities, empty_probabilities, most_probable
+from limner.decoding.resizing import resized_bands, resized_in_chunks
+from limner.decoding.view_parts import bands, extent_of, joined, whole_box
 
 _LEAST = 1e-12
 """Added to the class scores from queries, so that pixels in no mask get a class too."""
@@ -23,8 +25,10 @@ _LEAST = 1e-12
 
 def predict_label_map(
     runs: NetworkRuns, *, num_classes: int, probabilities: bool = False
-) -> tuple[LabelArray, npt.NDArray[np.float32] | None]:
+) -> tuple[LabelArray, Probabilities | None]:
     """Return the class of each pixel of one image, averaged over its views.
+
+    With one view, the scores of the whole image are never held: parts become labels as they are finished.
 
     Args:
         runs: The image.
@@ -32,37 +36,81 @@ def predict_label_map(
         probabilities: Whether to return those of each class too.
 
     Returns:
-        (*S) the classes as in a `LabelMap`, and (K, *S) float32 or None.
+        (*S) the classes as in a `LabelMap`, and (K, *S) as of `empty_probabilities`, or None.
+
+    Raises:
+        WriteError: Probabilities do not fit in memory, nor in the folder for temporary files.
     """
-    size = runs.size
-    if runs.fits_in_one_pass and not probabilities:
-        (view,) = runs.views()
-        labels = torch.empty(size, dtype=_dtype(num_classes))
-        for band, outputs in view.bands():
-            rows = band if tuple(view.shape[2:]) == size else slice(0, size[0])  # a resized image is one band
-            extent = (rows.stop - rows.start, *size[1:])
-            labels[rows] = semantic_labels(as_pixel_outputs(outputs), extent)[0].cpu()
-        return labels.numpy().astype(label_dtype(num_classes), copy=False), None
-    mean = _mean_probabilities(runs, num_classes).numpy()
-    return mean.argmax(0).astype(label_dtype(num_classes)), mean if probabilities else None
+    if not runs.has_one_view:
+        mean = _mean_probabilities(runs, num_classes)
+        return most_probable(mean), mean if probabilities else None
+    (view,) = runs.views()
+    labels = torch.empty(runs.size, dtype=_dtype(num_classes))
+    found = empty_probabilities(num_classes, runs.size) if probabilities else None
+    for box, outputs, scores in _scores_of_view(view, runs.size):
+        labels[box] = _argmax(scores)[0].cpu()
+        if found is not None:
+            place = (slice(None), *box)
+            found[place] = _normalized(outputs, scores)[0].cpu().numpy()
+    return labels.numpy().astype(label_dtype(num_classes), copy=False), found
 
 
-def _mean_probabilities(runs: NetworkRuns, num_classes: int) -> torch.Tensor:
+def _mean_probabilities(runs: NetworkRuns, num_classes: int) -> Probabilities:
     """Average the probabilities (K, *S) over the views."""
-    total, num_views = torch.zeros((num_classes, *runs.size)), 0
+    total, num_views = empty_probabilities(num_classes, runs.size), 0
     for view in runs.views():
-        scores = torch.cat([_band_logits(outputs, rows, view) for rows, outputs in view.bands()], 2)
-        outputs = DenseLogits(view.undo_flip(scores))
-        total += semantic_probabilities(outputs, runs.size)[0].cpu()
+        for box, outputs, scores in _scores_of_view(view, runs.size):
+            place = (slice(None), *box)
+            chances = _normalized(outputs, scores)[0].cpu().numpy()
+            total[place] = total[place] + chances if num_views else chances
         num_views += 1
-    return total / num_views
+    total /= num_views
+    return total
 
 
-def _band_logits(outputs: Outputs, rows: slice, view: ImageView) -> torch.Tensor:
-    """Return a band's logits (B, K, ...) as they are; those of queries at the size of the view."""
+def view_logits(view: ImageView, size: Sequence[int]) -> torch.Tensor:
+    """Return the logits (B, K, *S) of a view at size *S, mirrored back."""
+    return resize_logits(view.undo_flip(joined(view, _part_logits)), size)
+
+
+def _scores_of_view(
+    view: ImageView, size: tuple[int, ...]
+) -> Iterator[tuple[Box, PixelOutputs, torch.Tensor]]:
+    """Yield parts of an image of size *S, outputs of their kind, and their float32 scores (1, K, *box)."""
+    if view.flipped:
+        yield from _scores_in_box(DenseLogits(view.undo_flip(joined(view, _part_logits))), whole_box(size))
+        return
+    seen, parts = tuple(view.shape[2:]), view.parts()
+    box, outputs = next(parts)
+    if extent_of(box) == seen:
+        yield from _scores_in_box(as_pixel_outputs(outputs), whole_box(size))
+        return
+    parts = itertools.chain([(box, outputs)], parts)
+    if seen == size:
+        for box, outputs in parts:
+            yield from _scores_in_box(as_pixel_outputs(outputs), box)
+        return
+    # In the view's order of axes, its own first.
+    axis = view.axis
+    joined_parts = bands(((box, _part_logits(o, extent_of(box))) for box, o in parts), seen, axis)
+    others = (*size[:axis], *size[axis + 1 :])
+    for rows, scores in resized_bands(joined_parts, seen[axis], (size[axis], *others)):
+        back = scores.movedim(2, axis + 2)
+        yield (*whole_box(size[:axis]), rows, *whole_box(size[axis + 1 :])), DenseLogits(back), back
+
+
+def _scores_in_box(outputs: PixelOutputs, box: Box) -> Iterator[tuple[Box, PixelOutputs, torch.Tensor]]:
+    """Yield outputs that stand for a box of an image, a few rows at a time, as `_scores_of_view`."""
+    first, *others = box
+    for rows, scores in _scores_in_chunks(outputs, extent_of(box)):
+        yield (slice(first.start + rows.start, first.start + rows.stop), *others), outputs, scores
+
+
+def _part_logits(outputs: Outputs, extent: tuple[int, ...]) -> torch.Tensor:
+    """Return logits (B, K, ...) as they are; those of queries at the size of their part."""
     if isinstance(outputs, DenseLogits):
         return outputs.logits.float()
-    return semantic_logits(as_pixel_outputs(outputs), (rows.stop - rows.start, *view.shape[3:]))
+    return semantic_logits(as_pixel_outputs(outputs), extent)
 
 
 def as_pixel_outputs(outputs: Outputs) -> PixelOutputs:
@@ -81,7 +129,7 @@ def semantic_labels(outputs: PixelOutputs, size: Sequence[int]) -> torch.Tensor:
     Returns:
         (B, *S) 0..K-1, uint8 or, of more than 255 classes, int32.
     """
-    return torch.cat([_argmax(scores) for scores in _scores_in_chunks(outputs, size)], 1)
+    return torch.cat([_argmax(scores) for _, scores in _scores_in_chunks(outputs, size)], 1)
 
 
 def semantic_probabilities(outputs: PixelOutputs, size: Sequence[int]) -> torch.Tensor:
@@ -95,13 +143,10 @@ def semantic_probabilities(outputs: PixelOutputs, size: Sequence[int]) -> torch.
         (B, K, *S) float32 that sums to 1 over K.
     """
     probabilities: torch.Tensor | None = None
-    start = 0
-    for scores in _scores_in_chunks(outputs, size):
+    for rows, scores in _scores_in_chunks(outputs, size):
         if probabilities is None:
             probabilities = scores.new_empty((*scores.shape[:2], *size))
-        end = start + scores.shape[2]
-        probabilities[:, :, start:end] = _normalized(outputs, scores)
-        start = end
+        probabilities[:, :, rows] = _normalized(outputs, scores)
     assert probabilities is not None
     return probabilities
 
@@ -121,20 +166,19 @@ def semantic_logits(outputs: PixelOutputs, size: Sequence[int]) -> torch.Tensor:
     return semantic_probabilities(outputs, size).log_()
 
 
-def _scores_in_chunks(outputs: PixelOutputs, size: Sequence[int]) -> Iterator[torch.Tensor]:
-    """Yield the float32 scores (B, K, rows, ...) at size *S from the first row to the last.
+def _scores_in_chunks(outputs: PixelOutputs, size: Sequence[int]) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Yield slices of the first axis, and the float32 scores (B, K, rows, ...) at size *S there.
 
     Each query adds its class probability times its mask probability, as in Mask2Former's semantic inference
     (Cheng et al., CVPR 2022).
     """
     if isinstance(outputs, DenseLogits):
-        for _, scores in resized_in_chunks(outputs.logits, size):
-            yield scores
+        yield from resized_in_chunks(outputs.logits, size)
         return
     classes = outputs.class_logits.float().softmax(-1)[..., :-1].transpose(1, 2)  # (B, K, Q)
-    for _, masks in resized_in_chunks(outputs.mask_logits, size):
+    for rows, masks in resized_in_chunks(outputs.mask_logits, size):
         votes = torch.bmm(classes, masks.sigmoid().flatten(2))
-        yield votes.view(*classes.shape[:2], *masks.shape[2:])
+        yield rows, votes.view(*classes.shape[:2], *masks.shape[2:])
 
 
 def _normalized(outputs: PixelOutputs, scores: torch.Tensor) -> torch.Tensor:

@@ -9,13 +9,16 @@ import torch
 from limner.core.outputs import OutputKind, Outputs
 from limner.core.plan import InferencePlan
 
+Box = tuple[slice, ...]
+"""A part of an image: a slice of each spatial axis."""
+
 
 class ImageView(Protocol):
     """One way to look at an image: as it is, mirrored or zoomed."""
 
     @property
     def shape(self) -> torch.Size:
-        """(1, C, *S) of what the network sees."""
+        """(B, C, *S) of what the network sees."""
         ...
 
     @property
@@ -27,12 +30,20 @@ class ImageView(Protocol):
         """Run the network on the whole view, padded if it is too small for the network."""
         ...
 
-    def bands(self) -> Iterator[tuple[slice, Outputs]]:
-        """Yield rows of the first axis and the outputs there, of any resolution; one band if whole."""
+    @property
+    def axis(self) -> int:
+        """Spatial axis along which `parts` follow each other."""
+        ...
+
+    def parts(self) -> Iterator[tuple[Box, Outputs]]:
+        """Yield parts of the view, which do not overlap, and the outputs there.
+
+        One part is the whole view, with outputs of any resolution; several have outputs of its resolution.
+        """
         ...
 
     def undo_flip(self, scores: torch.Tensor) -> torch.Tensor:
-        """Mirror scores (1, K, *S) back; the zoom is undone when they are resized."""
+        """Mirror scores (B, K, *S) back; the zoom is undone when they are resized."""
         ...
 
 
@@ -76,8 +87,13 @@ class NetworkRuns(Protocol):
         ...
 
     @property
+    def has_one_view(self) -> bool:
+        """Whether the plain view is the only one."""
+        ...
+
+    @property
     def fits_in_one_pass(self) -> bool:
-        """Whether there is one view only, whose bands have the image's rows or are one."""
+        """Whether there is one view only, whose parts are those of the image, or one."""
         ...
 
     @property

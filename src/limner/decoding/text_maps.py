@@ -24,6 +24,7 @@ from limner.core.plan import WordOutlines
 from limner.core.prediction import WordPrediction
 from limner.core.words import Polygon
 from limner.decoding.network_runs import ImageView, NetworkRuns
+from limner.decoding.view_parts import joined
 from limner.geometry.rectangles import reading_order
 
 CORE_THRESHOLD, SCORE_THRESHOLD = 0.3, 0.6
@@ -59,8 +60,8 @@ def mean_probabilities(runs: NetworkRuns) -> Map:
 
 
 def _logits_of(view: ImageView) -> torch.Tensor:
-    """Return the logits (1, 1, H, W) of one view, its bands joined."""
-    return torch.cat([as_text_maps(outputs).logits.float() for _, outputs in view.bands()], 2)
+    """Return the logits (1, 1, H, W) of one view, its parts joined."""
+    return joined(view, lambda outputs, _: as_text_maps(outputs).logits.float())
 
 
 def as_text_maps(outputs: Outputs) -> TextMaps:

@@ -3,15 +3,37 @@
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
+from limner.core.affine import grid_difference
 from limner.core.errors import DataError, describe
 from limner.core.labels import LabelTable
 from limner.core.prediction import SemanticPrediction
 from limner.core.sample import Sample, axes_text, size_text
 from limner.images.file_names import VOLUME_SUFFIXES, image_suffix, without_suffix
 from limner.images.masks import read_values
+from limner.images.pixels import read_header
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy", *sorted(VOLUME_SUFFIXES))
 """Suffixes of masks; JPEG is excluded, since it changes values."""
+
+
+def _refuse_other_grid(path: Path, sample: Sample) -> None:
+    """Refuse a predicted volume whose voxels are at other places than those of its image.
+
+    Raises:
+        DataError: Spacing, orientation or origin differ.
+    """
+    found = read_header(path).geometry
+    if difference := grid_difference(sample.geometry, found, sample.spatial_shape):
+        raise DataError(
+            describe(
+                "A predicted mask is on another grid than its image",
+                where=path,
+                found=difference,
+                expected="the axes, spacing and origin of the image",
+                fix="Resample it to the grid of its image (nearest neighbour), or copy the header of the "
+                "image if only that is wrong.",
+            )
+        )
 
 
 class PredictedMasks:
@@ -54,16 +76,19 @@ class PredictedMasks:
         """
         path = self._find(sample.name)
         values = read_values(path, self.labels.encoding)
+        what = "voxels" if values.ndim == 3 else "pixels"
         if values.shape != sample.spatial_shape:
             raise DataError(
                 describe(
                     "A predicted mask and its image differ in size",
                     where=path,
-                    found=f"{size_text(values.shape)} pixels ({axes_text(values.shape)})",
+                    found=f"{size_text(values.shape)} {what} ({axes_text(values.shape)})",
                     expected=size_text(sample.spatial_shape),
                     fix="Resize predictions to the image's size (nearest neighbour) before saving them.",
                 )
             )
+        if values.ndim == 3:
+            _refuse_other_grid(path, sample)
         labels = self.labels.encode(values, where=str(path))
         if labels.max(initial=0) >= self.labels.num_classes:
             raise DataError(

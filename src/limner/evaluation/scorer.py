@@ -118,12 +118,16 @@ class Extent:
         thresholds: Foreground scores of label maps at every threshold; needs probabilities and two classes.
         uncertainty: Distributions of scores over the images, and confidence intervals.
         maps: Maps of right and wrong pixels of label maps, as files.
+        cases: Scores of each case in millimetres, or in pixels where the spacing is unknown.
+        tolerance: Distance within which surfaces count as equal; None is the largest spacing of each case.
     """
 
     boundaries: bool = False
     thresholds: bool = False
     uncertainty: bool = False
     maps: bool = False
+    cases: bool = False
+    tolerance: float | None = None
 
 
 USUAL = Extent()

@@ -15,7 +15,7 @@ from limner.core.config import Config
 from limner.core.config_problems import problem
 from limner.core.errors import DataError, describe
 from limner.core.labels import background_among
-from limner.core.score_names import SCORES
+from limner.core.score_names import LENGTH, SCORES, VOLUME, Score
 
 NOTHING = "nothing"
 """Name of what is not an object, as a row or column of confused objects."""
@@ -151,7 +151,7 @@ class Confusions:
     Attributes:
         counts: Rows truth and columns prediction.
         names: Name of each row and column.
-        unit: What is counted, ``pixel``, ``image`` or ``object``.
+        unit: What is counted, ``pixel``, ``voxel``, ``image`` or ``object``.
     """
 
     counts: list[list[int]]
@@ -170,6 +170,12 @@ class ScoresFile(NamedScores):
     """Name of the split."""
     num_images: int
     """Number of scored images."""
+    spatial_dims: int | None = None
+    """For label maps: 2 for images, 3 for volumes."""
+    length_unit: str | None = None
+    """Unit of distances between surfaces: ``mm``, or ``pixels`` or ``voxels`` if the spacing is unknown."""
+    surface_tolerance: float | None = None
+    """Stated tolerance of the surface Dice; null is the largest spacing of each case."""
     classes: list[ClassRow]
     """In trained order."""
     num_absent_classes: int | None = None
@@ -216,7 +222,8 @@ class ScoresFile(NamedScores):
         """The confusion matrix of pixels, images or objects, or None if there is none."""
         names = self.class_names
         if self.confusion_matrix is not None:
-            return Confusions(self.confusion_matrix, names, "image" if self.counts_images else "pixel")
+            unit = "image" if self.counts_images else "voxel" if self.of_voxels else "pixel"
+            return Confusions(self.confusion_matrix, names, unit)
         if self.object_confusion is not None:
             return Confusions(self.object_confusion, [*names, NOTHING], "object")
         return None
@@ -232,15 +239,33 @@ class ScoresFile(NamedScores):
         return any("pixels" in row.scores for row in self.classes)
 
     @property
+    def of_voxels(self) -> bool:
+        """Whether label maps of volumes were scored."""
+        return self.spatial_dims == 3
+
+    def score(self, name: str) -> Score:
+        """Return the row of a score, in the words of these images."""
+        return SCORES[name].of_voxels() if self.of_voxels else SCORES[name]
+
+    def unit(self, name: str) -> str:
+        """Return the unit of a score or count on these images; empty for a score from 0 to 1."""
+        unit = SCORES[name].unit
+        if unit not in (LENGTH, VOLUME):
+            return unit.replace("pixel", "voxel") if self.of_voxels else unit
+        length = self.length_unit or ""
+        is_known = length == "mm" and unit == VOLUME
+        return f"{length}{'³' if self.of_voxels else '²'}" if is_known else length
+
+    @property
     def counts_images(self) -> bool:
         """Whether classes of whole images were scored."""
         return any("images" in row.scores for row in self.classes)
 
     @property
     def what_counts(self) -> str:
-        """What the scores count: pixels, images, words, objects or segments."""
+        """What the scores count: pixels, voxels, images, words, objects or segments."""
         if self.counts_pixels:
-            return "pixels"
+            return "voxels" if self.of_voxels else "pixels"
         if self.counts_images:
             return "images"
         if any("words" in row.scores for row in self.classes):

@@ -10,15 +10,16 @@ from limner.core.labels import LabelArray, LabelTable
 from limner.core.prediction import SemanticPrediction
 from limner.core.sample import Sample
 from limner.core.score_names import SCORES
+from limner.evaluation.lengths import Lengths
 from limner.evaluation.semantic_scores import (
+    LabelScores,
     SemanticImageScores,
     SemanticScores,
     foreground_index,
-    named_scores,
 )
 from limner.evaluation.uncertainty import Uncertainty
-from limner.metrics.boundary import ROWS, BoundaryScores, boundary_scores, count_boundaries
-from limner.metrics.confusion import ConfusionMatrix, Counts, PixelScores, pixel_scores, scores_of_sums
+from limner.metrics import boundary, case_scores
+from limner.metrics.confusion import ConfusionMatrix, Counts, scores_of_sums
 from limner.metrics.thresholds import ThresholdCurves
 
 
@@ -30,6 +31,8 @@ class SemanticScorer:
         boundaries: Whether to compute boundary scores, which take about 40 times as long as counting pixels.
         thresholds: Whether to score the foreground at every threshold; needs probabilities and two classes.
         uncertainty: Whether to compute distributions over the images and confidence intervals.
+        cases: Whether to measure distances between surfaces and volumes of each image.
+        tolerance: Distance within which surfaces count as equal; None is the largest spacing of each image.
 
     Raises:
         ConfigError: Threshold scores are requested for more than two classes.
@@ -42,14 +45,18 @@ class SemanticScorer:
         boundaries: bool = False,
         thresholds: bool = False,
         uncertainty: bool = False,
+        cases: bool = False,
+        tolerance: float | None = None,
     ) -> None:
         self.labels = labels
         self._leading = ("foreground_dice",) if labels.background_index is not None else ()
         self.num_images = 0
         self._confusion = ConfusionMatrix(labels.num_classes)
-        rows = 3 + (len(ROWS) if boundaries else 0)
+        rows = 3 + len(boundary.ROWS) * boundaries + len(case_scores.ROWS) * cases
         self._sums: Counts = np.zeros((rows, labels.num_classes), np.int64)
         self._boundaries = boundaries
+        self._lengths = Lengths(tolerance) if cases else None
+        self._dims = 2
         self._thresholds = ThresholdCurves() if thresholds else None
         self._foreground = foreground_index(labels) if thresholds else 0
         self._uncertainty = (
@@ -69,6 +76,7 @@ class SemanticScorer:
         """
         kinds = ["iou", "dice", "right", "false_positives", "false_negatives"]
         kinds += ["boundary_iou", "boundary_f1"] if self._boundaries else []
+        kinds += case_scores.ROWS[case_scores.NUM_COUNTS :] if self._lengths else []
         names = self.labels.names
         return *self._leading, "mean_iou", *(f"{kind}/{name}" for kind in kinds for name in names)
 
@@ -76,21 +84,30 @@ class SemanticScorer:
         """Add one image, and return its scores."""
         truth = sample.get(LabelMap)
         assert truth is not None, "label maps are scored against label maps"
-        return self.update(prediction, truth.labels)
+        return self.update(prediction, truth.labels, spacing_mm=sample.spacing_mm)
 
-    def update(self, prediction: SemanticPrediction, truth: LabelArray) -> SemanticImageScores:
+    def update(
+        self,
+        prediction: SemanticPrediction,
+        truth: LabelArray,
+        *,
+        spacing_mm: tuple[float, ...] | None = None,
+    ) -> SemanticImageScores:
         """Add one image, and return its scores.
 
         Args:
             prediction: At the image's original size.
             truth: (*spatial) trained labels of the same size, as in a `LabelMap`.
+            spacing_mm: Distance between neighbouring pixels along each axis, or None if unknown.
         """
+        self._dims = truth.ndim
         counts = self._confusion.update(truth, prediction.semantic)
         sums = np.stack([np.diag(counts), counts.sum(1), counts.sum(0)])
-        boundary = None
         if self._boundaries:
-            outlines = count_boundaries(truth, prediction.semantic, self.labels.num_classes)
-            sums, boundary = np.concatenate([sums, outlines]), boundary_scores(outlines)
+            outlines = boundary.count_boundaries(truth, prediction.semantic, self.labels.num_classes)
+            sums = np.concatenate([sums, outlines])
+        if self._lengths is not None:
+            sums = np.concatenate([sums, self._of_case(self._lengths, prediction, truth, spacing_mm)])
         self._sums += sums
         self.num_images += 1
         if self._thresholds is not None:
@@ -99,9 +116,21 @@ class SemanticScorer:
             self._thresholds.update(prediction.probabilities[index], truth, index=index)
         if self._uncertainty is not None:
             self._uncertainty.update(prediction.name, sums)
-        scores = pixel_scores(counts)
-        dice = scores.foreground_dice(self.labels.background_index)
-        return SemanticImageScores(prediction.name, scores, dice, boundary)
+        return SemanticImageScores(prediction.name, self._scores(sums))
+
+    def _of_case(
+        self,
+        lengths: Lengths,
+        prediction: SemanticPrediction,
+        truth: LabelArray,
+        spacing_mm: tuple[float, ...] | None,
+    ) -> Counts:
+        """Return the rows of `count_case`; 0 for an image whose distances would have another unit."""
+        num_classes = self.labels.num_classes
+        ruler = lengths.ruler(spacing_mm, truth.ndim, self.labels.background_index)
+        if ruler is None:
+            return np.zeros((len(case_scores.ROWS), num_classes), np.int64)
+        return case_scores.count_case(truth, prediction.semantic, num_classes, ruler)
 
     def merge(self, other: "SemanticScorer") -> None:
         """Add the counts of another scorer of the same classes, such as from another device."""
@@ -113,24 +142,33 @@ class SemanticScorer:
             self._thresholds.merge(other._thresholds)
         if self._uncertainty is not None and other._uncertainty is not None:
             self._uncertainty.merge(other._uncertainty)
+        if self._lengths is not None and other._lengths is not None:
+            self._lengths.merge(other._lengths)
 
     def compute(self) -> SemanticScores:
         """Return the scores of all images so far."""
-        pixel, boundary = self._scores(self._sums)
         return SemanticScores(
             labels=self.labels,
             num_images=self.num_images,
             confusion=np.array(self._confusion.counts),
-            pixel=pixel,
-            foreground_dice=pixel.foreground_dice(self.labels.background_index),
-            boundary=boundary,
+            spatial_dims=self._dims,
+            parts=self._scores(self._sums),
             thresholds=None if self._thresholds is None else self._thresholds.compute(),
             intervals={} if self._uncertainty is None else self._uncertainty.intervals(),
             per_image={} if self._uncertainty is None else self._uncertainty.spreads(),
+            lengths=self._lengths,
         )
 
-    def _scores(self, sums: Counts) -> tuple[PixelScores, BoundaryScores | None]:
-        return scores_of_sums(*sums[:3]), boundary_scores(sums[3:]) if self._boundaries else None
+    def _scores(self, sums: Counts) -> LabelScores:
+        """Return the scores of an image's rows, or of their sum."""
+        pixels, rest = sums[:3], sums[3:]
+        num_outlines = len(boundary.ROWS) * self._boundaries
+        return LabelScores(
+            self.labels,
+            scores_of_sums(*pixels),
+            boundary.boundary_scores(rest[:num_outlines]) if self._boundaries else None,
+            None if self._lengths is None else case_scores.case_scores(rest[num_outlines:]),
+        )
 
     def _named(self, sums: Counts) -> dict[str, float]:
-        return named_scores(self.labels, *self._scores(sums))
+        return self._scores(sums).named()

@@ -5,18 +5,58 @@ Shape legend: K classes.
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
+from limner.evaluation.lengths import Lengths
 from limner.evaluation.scores_file import by_class_name, class_rows, some_names
 from limner.metrics.boundary import ROWS, BoundaryScores, boundary_scores
-from limner.metrics.confusion import Counts, PixelScores
+from limner.metrics.case_scores import CaseScores
+from limner.metrics.confusion import Counts, PerClass, PixelScores
 from limner.metrics.spread import Interval, Spread
 from limner.metrics.thresholds import ThresholdScores
+
+
+@dataclass(frozen=True)
+class LabelScores:
+    """Scores of label maps: of one image, or of the sums over several.
+
+    Attributes:
+        labels: The classes, in the order of every (K) array.
+        pixel: Pixel scores; NaN for classes in neither truth nor prediction.
+        boundary: Boundary scores, if requested.
+        case: Surface distances and the other scores of single cases, if requested.
+    """
+
+    labels: LabelTable
+    pixel: PixelScores
+    boundary: BoundaryScores | None = None
+    case: CaseScores | None = None
+
+    @property
+    def foreground_dice(self) -> float | None:
+        """Dice pooled over all classes but the background; NaN if none occurs, None without a background."""
+        return self.pixel.foreground_dice(self.labels.background_index)
+
+    def by_class(self) -> dict[str, PerClass]:
+        """Return the (K) scores of the classes by name."""
+        measured = (self.pixel, self.boundary, self.case)
+        return {name: k for part in measured if part is not None for name, k in part.by_class().items()}
+
+    def overall(self) -> dict[str, float]:
+        """Return the scores over all classes by name."""
+        found = self.pixel.overall(self.labels.background_index)
+        for part in (self.boundary, self.case):
+            found |= {} if part is None else part.overall()
+        return found
+
+    def named(self) -> dict[str, float]:
+        """Return score name -> value: scores over all classes, then ``iou/CLASS`` etc."""
+        return self.overall() | by_class_name(self.labels.names, self.by_class())
 
 
 @dataclass(frozen=True)
@@ -25,79 +65,84 @@ class SemanticImageScores:
 
     Attributes:
         name: The record's name.
-        pixel: Pixel scores of the image; NaN for classes in neither truth nor prediction.
-        foreground_dice: Dice pooled over all classes but the background; NaN if none of them occurs, None if
-            no class is the background.
-        boundary: Boundary scores of the image, if requested.
+        parts: Its scores.
     """
 
     name: str
-    pixel: PixelScores
-    foreground_dice: float | None
-    boundary: BoundaryScores | None = None
+    parts: LabelScores
 
     @property
     def rank(self) -> float:
         """The score that images are ordered by."""
-        return self.pixel.mean_iou if self.foreground_dice is None else self.foreground_dice
+        foreground = self.parts.foreground_dice
+        return self.parts.pixel.mean_iou if foreground is None else foreground
 
     @property
     def numbers(self) -> tuple[float, ...]:
         """One number per column; numbers of pixels are integers."""
-        pixel, boundary = self.pixel, self.boundary
-        foreground = () if self.foreground_dice is None else (self.foreground_dice,)
-        scores = (*foreground, pixel.mean_iou, *map(float, pixel.iou), *map(float, pixel.dice))
+        pixel, boundary, case = self.parts.pixel, self.parts.boundary, self.parts.case
+        foreground = self.parts.foreground_dice
+        first = (pixel.mean_iou,) if foreground is None else (foreground, pixel.mean_iou)
         kinds = (pixel.true_positives, pixel.false_positives, pixel.false_negatives)
-        outlines = () if boundary is None else (*map(float, boundary.iou), *map(float, boundary.f1))
-        return *scores, *(int(count) for kind in kinds for count in kind), *outlines
+        others = [k for part in (boundary, case) if part is not None for k in part.by_class().values()]
+        return (
+            *(*first, *map(float, pixel.iou), *map(float, pixel.dice)),
+            *(int(count) for kind in kinds for count in kind),
+            *(float(value) for values in others for value in values),
+        )
 
 
 @dataclass(frozen=True)
 class SemanticScores:
-    """The scores of a whole dataset, computed from one pooled confusion matrix.
+    """The scores of a whole dataset: pooled over all pixels, and of cases also averaged over the cases.
 
     Attributes:
         labels: The classes, in the order of every (K) array.
         num_images: Number of scored images.
         confusion: (K, K) int64, rows truth and columns prediction.
-        pixel: Pixel scores of the pooled matrix.
-        foreground_dice: Dice pooled over the dataset and over all classes but `background`; None without it.
-        boundary: Boundary scores of the pooled counts, if requested.
+        spatial_dims: 2 for images, 3 for volumes.
+        parts: The scores.
         thresholds: Scores at every threshold, if requested.
         intervals: Score name, as in `items`, -> its 95 % bootstrap interval over images.
         per_image: Score name -> its distribution over the images.
+        lengths: How distances were measured, if they were.
     """
 
     labels: LabelTable
     num_images: int
     confusion: Counts
-    pixel: PixelScores
-    foreground_dice: float | None
-    boundary: BoundaryScores | None = None
+    spatial_dims: int
+    parts: LabelScores
     thresholds: ThresholdScores | None = None
     intervals: dict[str, Interval] = field(default_factory=dict)
     per_image: dict[str, Spread] = field(default_factory=dict)
+    lengths: Lengths | None = None
 
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield score name -> value, as validation logs them."""
-        yield from named_scores(self.labels, self.pixel, self.boundary).items()
+        yield from self.parts.named().items()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of scores.json, without the split."""
-        pixel = self.pixel
-        outlines = self.boundary or boundary_scores(np.zeros((len(ROWS), self.labels.num_classes), np.int64))
+        parts, pixel, case = self.parts, self.parts.pixel, self.parts.case
+        # Boundary scores that were not asked for are null.
+        nothing = np.zeros((len(ROWS), self.labels.num_classes), np.int64)
+        parts = replace(parts, boundary=parts.boundary or boundary_scores(nothing))
         counts = {
             "pixels": pixel.pixels,
             "predicted_pixels": pixel.predicted_pixels,
             "false_positives": pixel.false_positives,
             "false_negatives": pixel.false_negatives,
+            **({} if case is None else case.counts()),
         }
         return {
             "task": "semantic",
             "num_images": self.num_images,
-            "classes": class_rows(self.labels.names, pixel.by_class() | outlines.by_class() | counts),
-            **pixel.overall(self.labels.background_index),
-            **outlines.overall(),
+            "spatial_dims": self.spatial_dims,
+            "length_unit": None if self.lengths is None else self.lengths.unit or None,
+            "surface_tolerance": None if self.lengths is None else self.lengths.tolerance,
+            "classes": class_rows(self.labels.names, parts.by_class() | counts),
+            **parts.overall(),
             "num_absent_classes": pixel.num_absent,
             "notes": list(self._notes()),
             "intervals": self.intervals,
@@ -108,12 +153,13 @@ class SemanticScores:
 
     def _notes(self) -> Iterator[str]:
         """Yield what makes scores undefined or misleading on these images."""
-        names, pixel = self.labels.names, self.pixel
+        names, pixel, foreground = self.labels.names, self.parts.pixel, self.parts.foreground_dice
+        what = "voxel" if self.spatial_dims == 3 else "pixel"
         if len(names) == 1:
-            yield f"There is one class, {names[0]}, so no pixel can be wrong: a label map has no score."
+            yield f"There is one class, {names[0]}, so no {what} can be wrong: a label map has no score."
         elif not pixel.pixels.any():
-            yield "Every pixel of the truth is ignored, so there is no score."
-        elif self.foreground_dice is not None and math.isnan(self.foreground_dice):
+            yield f"Every {what} of the truth is ignored, so there is no score."
+        elif foreground is not None and math.isnan(foreground):
             yield (
                 "Neither truth nor prediction has foreground: the foreground Dice is undefined, and the "
                 "other scores are about the background only."
@@ -121,23 +167,19 @@ class SemanticScores:
         extra = [names[i] for i in np.flatnonzero((pixel.pixels == 0) & (pixel.predicted_pixels > 0))]
         if extra and len(names) > 1:
             yield f"Predicted, but not in the truth: {some_names(extra)}. An IoU of 0 there lowers the means."
+        if self.lengths is not None:
+            yield from self.lengths.notes()
+            if self.spatial_dims == 3 and self.labels.background_index is None and len(names) > 1:
+                yield (
+                    "No class is named background, so all classes count in the means over the classes. If "
+                    "one is the background, name it so in dataset.yaml."
+                )
         if self.thresholds is not None and math.isnan(self.thresholds.area_under_roc):
             wanted = names[foreground_index(self.labels)]
             yield (
                 f"The truth has only one of the two classes, so that scores over all thresholds of {wanted} "
                 "are undefined."
             )
-
-
-def named_scores(
-    labels: LabelTable, pixel: PixelScores, boundary: BoundaryScores | None = None
-) -> dict[str, float]:
-    """Return score name -> value: scores over all classes, then ``iou/CLASS`` etc."""
-    overall, by_class = pixel.overall(labels.background_index), pixel.by_class()
-    if boundary is not None:
-        overall |= boundary.overall()
-        by_class |= boundary.by_class()
-    return overall | by_class_name(labels.names, by_class)
 
 
 def foreground_index(labels: LabelTable) -> int:

@@ -50,10 +50,12 @@ def scores_dict(
     head = {"version": 2, "task": own["task"], "split": split, "value_range": value_range}
     notes = [*remarks, *own.get("notes", ())]
     values: dict[str, Any] = _without_nan(head | own | {"notes": notes})
-    named = ScoresFile.model_validate(values).names()
+    file = ScoresFile.model_validate(values)
+    named = file.names()
     assert named <= SCORES.keys(), f"{named - SCORES.keys()} are not in core/score_names.py"
     explain = {*named, *(NOTES.keys() & values.keys()), "absent"}
-    return values | {"definitions": explained(explain), "skipped": [asdict(image) for image in skipped]}
+    definitions = explained(explain, of_voxels=file.of_voxels)
+    return values | {"definitions": definitions, "skipped": [asdict(image) for image in skipped]}
 
 
 def _without_nan(value: object) -> Any:  # noqa: ANN401 - as nested as what comes in

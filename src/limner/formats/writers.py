@@ -29,14 +29,14 @@ class Outgoing:
         stem: Its new name, unique and without folders.
         image: The file, which is copied byte for byte.
         split: ``train``, ``val``, ``test``, or None.
-        labels: (H, W) trained labels as in a `LabelMap`, or None for an unlabelled image. Outside
+        labels: (*spatial) trained labels as in a `LabelMap`, or None for an unlabelled image. Outside
             the field of view they are as drawn, and not scored.
-        region: (H, W) True inside the field of view, or None if there is none.
+        region: (*spatial) True inside the field of view, or None if there is none.
         label: Trained label of the whole image, if labels are classes of images.
         tags: Trained labels of the whole image, if it may have any number of them.
         objects: The objects with trained labels, without those of the background; ignored regions have
             the table's `ignore_index`. None for an unlabelled image, and for writers of label maps.
-        size: (H, W) of the labels.
+        size: (H, W) of the labels of an image.
         more_images: Further files of the image, such as those of channels.
         volume_suffix: Suffix of written volumes; empty for that of the image.
     """

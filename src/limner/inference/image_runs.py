@@ -1,4 +1,4 @@
-"""Running a network on one image: whole or in windows, and in one or several views.
+"""Running a network on one image, or several of one size: whole or in windows, and in one or several views.
 
 Shape legend: B batch, C channels, K classes, *S spatial axes.
 """
@@ -13,8 +13,9 @@ from limner.core.errors import DataError, describe
 from limner.core.outputs import DenseLogits, OutputKind, Outputs, PixelMaps
 from limner.core.plan import InferencePlan
 from limner.decoding.label_maps import as_pixel_outputs, semantic_logits
-from limner.decoding.network_runs import Tile
-from limner.inference.sliding_window import each_window, pad_by_reflection, sliding_window
+from limner.decoding.network_runs import Box, Tile
+from limner.decoding.view_parts import whole_box
+from limner.inference.sliding_window import Fill, each_window, pad_images, sliding_window
 from limner.inference.test_time_augmentation import View, views
 from limner.weights.model import Model
 
@@ -31,7 +32,7 @@ class ImageRuns:
 
     Attributes:
         model: The model on its device, in evaluation mode.
-        images: (1, C, *S) input of the network, in file values.
+        images: (B, C, *S) input of the network, in file values.
         size: *S of the original image.
         settings: Window, overlap, flips and scales.
         where: The file, for error messages.
@@ -46,9 +47,12 @@ class ImageRuns:
     kind: OutputKind
 
     def views(self) -> Iterator["ViewRuns"]:
-        """Yield every combination of zoom and mirrored axes."""
-        for view in self._views():
-            yield ViewRuns(self, view, view.apply(self.images, smallest=SMALLEST_INPUT))
+        """Yield every combination of zoom and mirrored axes, unless windows are mirrored by themselves."""
+        return (self.seen_as(view) for view in self.kinds_of_view())
+
+    def seen_as(self, view: View) -> "ViewRuns":
+        """Return the runs on one view."""
+        return ViewRuns(self, view, view.apply(self.images, smallest=min(self.smallest_input)))
 
     @property
     def seen_size(self) -> tuple[int, ...]:
@@ -56,11 +60,16 @@ class ImageRuns:
         return tuple(self.images.shape[2:])
 
     @property
+    def has_one_view(self) -> bool:
+        """Whether there is only the plain view."""
+        first, *others = self.kinds_of_view()
+        return first.is_plain and not others
+
+    @property
     def fits_in_one_pass(self) -> bool:
-        """Whether there is only the plain view, and it is not resized or is a single band."""
-        first, *others = self._views()
-        seen = tuple(self.images.shape[2:])
-        return first.is_plain and not others and (seen == self.size or self.window(seen) is None)
+        """Whether there is only the plain view, and it is not resized or is a single part."""
+        seen = self.seen_size
+        return self.has_one_view and (seen == self.size or self.window(seen) is None)
 
     @property
     def is_windowed(self) -> bool:
@@ -68,36 +77,64 @@ class ImageRuns:
         return self.window(self.seen_size) is not None
 
     def whole(self) -> tuple[Outputs, tuple[int, ...]]:
-        """Run the network on the whole image, padded if it is smaller than `SMALLEST_INPUT`.
+        """Run the network on the whole image, padded if it is smaller than `smallest_input`.
 
         Raises:
             DataError: The image is too large.
         """
         seen = tuple(self.images.shape[2:])
         if math.prod(seen) > WHOLE_IMAGE_PIXELS:
-            raise DataError(
-                too_large(self.images, self.where, self.images.device, fix="Cut the image into tiles.")
-            )
-        padded = pad_by_reflection(self.images, [SMALLEST_INPUT] * len(seen))
+            raise DataError(too_large(seen, self.where, self.images.device, fix="Cut the image into tiles."))
+        padded = pad_images(self.images, self.smallest_input, self.fill)
         extent = tuple(p * n // s for p, n, s in zip(padded.shape[2:], self.size, seen, strict=True))
         return self.model(padded), extent
 
     def tiles(self) -> Iterator[Tile]:
-        """Yield the outputs of each window, or of the whole image, padded by reflection if it is smaller."""
+        """Yield the outputs of each window, or of the whole image, padded if it is smaller."""
         window = self.window(self.seen_size) or self.seen_size
-        least = tuple(max(side, SMALLEST_INPUT) for side in window)
-        for start, seen in each_window(self.images, window=least, overlap=self.settings.overlap):
+        least = tuple(max(sides) for sides in zip(window, self.smallest_input, strict=True))
+        overlap = self.settings.overlap
+        for start, seen in each_window(self.images, window=least, overlap=overlap, fill=self.fill):
             yield Tile(self.model(seen), start, least)
 
-    def _views(self) -> Iterator[View]:
-        settings = self.settings
-        axes = self.model.plan.augment.flip_axes
-        return views(scales=settings.scales, flips=settings.flips, flip_axes=axes)
+    def kinds_of_view(self) -> Iterator[View]:
+        """Yield zoom and mirrored axes of each view."""
+        flips = self.settings.flips and not self._mirrors_windows
+        return views(scales=self.settings.scales, flips=flips, flip_axes=self._flip_axes)
+
+    def mirrors_of_windows(self) -> tuple[View, ...]:
+        """Return the ways in which each window is seen, whose scores are averaged."""
+        flips = self.settings.flips and self._mirrors_windows
+        return tuple(views(scales=(1.0,), flips=flips, flip_axes=self._flip_axes))
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether the network has three spatial axes."""
+        return self.images.ndim == 5
+
+    @property
+    def smallest_input(self) -> tuple[int, ...]:
+        """Minimum size of what the network is given: crops on which it was trained fit."""
+        return tuple(min(SMALLEST_INPUT, side) for side in self.model.plan.input.crop_size)
+
+    @property
+    def fill(self) -> Fill:
+        """Value of padding: of volumes that of padding in training, where reflections would be unknown."""
+        return self.model.plan.input.mean if self.is_volume else None
+
+    @property
+    def _mirrors_windows(self) -> bool:
+        """Whether views would take too much memory: each has the scores of the whole volume."""
+        return self.is_volume and not issubclass(self.kind, PixelMaps)
+
+    @property
+    def _flip_axes(self) -> tuple[int, ...]:
+        return self.model.plan.augment.flip_axes
 
     def window(self, size: tuple[int, ...]) -> tuple[int, ...] | None:
         """Return the window for images of a size, or None for whole images."""
         if self.settings.window is not None:
-            return tuple(max(w, SMALLEST_INPUT) for w in self.settings.window)
+            return tuple(max(s) for s in zip(self.settings.window, self.smallest_input, strict=True))
         if math.prod(size) <= WHOLE_IMAGE_PIXELS:
             return None
         least = 1024 if len(size) == 2 else 96
@@ -120,7 +157,7 @@ class ViewRuns:
 
     @property
     def shape(self) -> torch.Size:
-        """Shape (1, C, *S) of the network's input."""
+        """Shape (B, C, *S) of the network's input."""
         return self.seen.shape
 
     @property
@@ -128,41 +165,66 @@ class ViewRuns:
         """Mirrored spatial axes, counted from 0."""
         return self.view.flipped
 
+    @property
+    def axis(self) -> int:
+        """Axis along which `parts` follow each other: of volumes, that across which least is held."""
+        size = tuple(self.shape[2:])
+        window = self.image.window(size)
+        if window is None or not self.image.is_volume:
+            return 0
+        held = [min(w, s) * math.prod(size) / s for w, s in zip(window, size, strict=True)]
+        return held.index(min(held))
+
     def undo_flip(self, scores: torch.Tensor) -> torch.Tensor:
-        """Mirror scores (1, K, *S) back."""
+        """Mirror scores (B, K, *S) back."""
         return self.view.undo_flip(scores)
 
     def whole(self) -> Outputs:
-        """Run the network on the whole view, padded if it is smaller than `SMALLEST_INPUT`."""
-        padded = pad_by_reflection(self.seen, [SMALLEST_INPUT] * (self.seen.ndim - 2))
+        """Run the network on the whole view, padded if it is smaller than `smallest_input`."""
+        padded = pad_images(self.seen, self.image.smallest_input, self.image.fill)
         outputs: Outputs = self.image.model(padded)
         return outputs
 
-    def bands(self) -> Iterator[tuple[slice, Outputs]]:
-        """Yield slices of the first axis with the outputs there, at any resolution; one without windows."""
+    def parts(self) -> Iterator[tuple[Box, Outputs]]:
+        """Yield boxes that do not overlap with the outputs there; without windows one, at any resolution."""
         images, size = self.seen, tuple(self.shape[2:])
         window = self.image.window(size)
         if window is not None:
-            for rows, maps in sliding_window(
+            for box, maps in sliding_window(
                 self._maps,
                 images,
                 window=window,
                 overlap=self.image.settings.overlap,
                 windows_at_once=_windows_at_once(window, images.device),
+                axis=self.axis,
+                fill=self.image.fill,
             ):
-                yield rows, self._outputs(maps)
+                yield box, self._outputs(maps)
             return
-        if min(size) >= SMALLEST_INPUT:
-            yield slice(0, size[0]), self.image.model(images)
-            return
-        padded = pad_by_reflection(images, [SMALLEST_INPUT] * len(size))
-        maps = self._maps(padded)
-        for axis, length in enumerate(size, start=2):
-            maps = maps.narrow(axis, (maps.shape[axis] - length) // 2, length)
-        yield slice(0, size[0]), self._outputs(maps)
+        least = self.image.smallest_input
+        is_padded = any(side < lowest for side, lowest in zip(size, least, strict=True))
+        if not is_padded and len(self.image.mirrors_of_windows()) == 1:
+            yield whole_box(size), self.image.model(images)
+        else:
+            maps = self._maps(pad_images(images, least, self.image.fill))
+            for axis, length in enumerate(size, start=2):
+                maps = maps.narrow(axis, (maps.shape[axis] - length) // 2, length)
+            yield whole_box(size), self._outputs(maps)
 
     def _maps(self, images: torch.Tensor) -> torch.Tensor:
-        """Return outputs at the size of images (b, C, *S) as one tensor (b, maps, *S), to be blended."""
+        """Return outputs at the size of images (b, C, *S) as one tensor (b, maps, *S), to be blended.
+
+        Mirrored volumes add their logits: averaging probabilities would need those of the whole volume.
+        """
+        mirrors = self.image.mirrors_of_windows()
+        if len(mirrors) == 1:
+            return self._maps_of_one(images)
+        total = self._maps_of_one(images)
+        for mirror in mirrors[1:]:
+            total += mirror.undo_flip(self._maps_of_one(mirror.apply(images)))
+        return total.div_(len(mirrors))
+
+    def _maps_of_one(self, images: torch.Tensor) -> torch.Tensor:
         outputs = self.image.model(images)
         if isinstance(outputs, PixelMaps):
             return outputs.resized(images.shape[2:]).stacked()
@@ -180,16 +242,15 @@ def _windows_at_once(window: tuple[int, ...], device: torch.device) -> int:
 
 
 def too_large(
-    images: torch.Tensor,
+    size: tuple[int, ...],
     where: str,
     device: torch.device,
     fix: str = "Predict in windows: --window 512x512, or inference.window in the plan.",
 ) -> str:
     """Return the error message for an image that does not fit in the device's memory."""
-    size = " x ".join(str(s) for s in images.shape[2:])
     return describe(
         f"The image does not fit in the memory of {device} at once",
         where=where,
-        found=f"{size} pixels",
+        found=f"{' x '.join(map(str, size))} pixels",
         fix=fix,
     )

@@ -14,26 +14,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def as_predictor(
-    model: Path | str | Predictor,
-    *,
-    device: str = "auto",
-    precision: str | None = None,
-    settings: InferencePlan | None = None,
-    value_range: ValueRange | None = None,
-) -> Predictor:
-    """Return a predictor as it is, or load a trained model; for the arguments, see `load_predictor`.
-
-    Raises:
-        ModelError: As in `load_predictor`.
-    """
-    if isinstance(model, Predictor):
-        return model
-    return load_predictor(
-        model, device=device, precision=precision, settings=settings, value_range=value_range
-    )
-
-
 def load_predictor(
     model: Path | str,
     *,

@@ -1,10 +1,10 @@
 """Scoring of predictions on labelled images, one image at a time, and the files that this writes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from limner.core.errors import DataError
+from limner.core.errors import ConfigError, DataError
 from limner.core.labels import LabelTable
 from limner.core.prediction import Prediction
 from limner.core.progress import Track
@@ -80,7 +80,7 @@ class Measurement:
             ConfigError: The task does not support the requested scores.
             DataError: No image could be scored.
         """
-        scorer = self.task.scorer(self.labels, self.extent)
+        scorer = self.task.scorer(self.labels, self._full_extent())
         dataset = Dataset(self.source, self.records, self.labels, targets=self.task.targets, cache=None)
         make_output_folder(out)
         draw, title = self.task.draw, scorer.rank_title
@@ -114,6 +114,28 @@ class Measurement:
         found = scorer.compute()
         self._write(out, found, skipped, split)
         return ScoredSplit(found, tuple(skipped), pictures.finish())
+
+    def _full_extent(self) -> Extent:
+        """Return the extent; volumes, and images with known spacing, are measured in any case.
+
+        Raises:
+            ConfigError: A tolerance is stated for images without distances.
+        """
+        if self.extent.cases or not self.task.measures_cases:
+            return self.extent
+        for record in self.records:
+            try:
+                picture = self.source.read_image(record)
+            except DataError:
+                continue  # it is reported when it is scored
+            has_lengths = picture.array.ndim == 4 or picture.geometry.spacing_mm is not None
+            if self.extent.tolerance is not None and not has_lengths:
+                raise ConfigError(
+                    "--tolerance is for distances between surfaces, and the spacing of these images is "
+                    "unknown. Add --distances to measure in pixels, or omit --tolerance."
+                )
+            return replace(self.extent, cases=has_lengths)
+        return self.extent
 
     def _write_map(self, out: Path, prediction: Prediction, sample: Sample) -> None:
         if self.extent.maps:

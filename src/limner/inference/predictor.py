@@ -3,6 +3,7 @@
 Shape legend: B batch, C channels, K classes, *S spatial axes.
 """
 
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from limner.core.outputs import OutputKind
 from limner.core.picture import PLAIN, Geometry, Image
 from limner.core.plan import InferencePlan, Plan
 from limner.core.prediction import Prediction
+from limner.decoding.network_runs import NetworkRuns
 from limner.devices.device import choose_device
 from limner.devices.memory import is_out_of_memory
 from limner.devices.precision import fast_precision, precision_context
@@ -24,15 +26,34 @@ from limner.images.file_names import image_stem
 from limner.images.read_image import read_image
 from limner.inference.fitted_images import fit_images
 from limner.inference.image_runs import ImageRuns, too_large
-from limner.inference.predicted_slices import input_of_images, predicted_slices
+from limner.inference.predicted_slices import SliceRuns, input_of_images
 from limner.tasks import find_task
 from limner.tasks.task import Task
+from limner.transforms.clip_values import clip_values
 from limner.transforms.fit_channels import fit_channels
 from limner.transforms.fit_values import ValueRange, fit_values
 from limner.transforms.normalize_each import normalize_each
-from limner.transforms.turn import UNTURNED, turn_to
+from limner.transforms.resample_volume import resample_image, seen_shape, thick_axis
+from limner.transforms.turn import UNTURNED, Turn, turn_to
 from limner.weights.model import Model
 from limner.weights.tensors import tensors_hash
+
+
+@dataclass(frozen=True)
+class SeenImage:
+    """An image as the network sees it, before it is cut to windows or slices.
+
+    Attributes:
+        values: (*S, C) of a volume in the training's orientation and spacing.
+        size: Size of the image in the training's orientation, at its own spacing.
+        turn: The change of orientation.
+        where: The file, for messages.
+    """
+
+    values: Image
+    size: tuple[int, ...]
+    turn: Turn
+    where: str
 
 
 class Predictor:
@@ -132,37 +153,59 @@ class Predictor:
         else:
             array, where, name = np.asarray(image), name or "the image", name or "image"
         self._refuse_unsuitable(probabilities)
-        turn = turn_to(self.plan.input.orientation, geometry.affine) if array.ndim == 4 else UNTURNED
-        fitted = self.fit(np.ascontiguousarray(turn.apply(array)) if turn != UNTURNED else array, where=where)
-        axis = self.plan.input.slice_axis
-        if axis is None:
-            found = self._predict(fitted, name, where, probabilities=probabilities)
-        else:
+        seen = self.prepare(array, geometry, where=where)
+        found = self._predict(seen, name, probabilities=probabilities)
+        return found if seen.turn == UNTURNED else self.task.turned_back(found, seen.turn)
 
-            def predict(image: Image, where: str) -> Prediction:
-                return self._predict(image, where, where, probabilities=probabilities)
+    def prepare(self, image: Image, geometry: Geometry, *, where: str) -> SeenImage:
+        """Return an image as the network sees it; volumes are turned, normalised or clipped, and resampled.
 
-            slices = predicted_slices(fitted, self.plan.input, predict, where=where)
-            found = self.task.stacked(slices, axis=axis, name=name)
-        return found if turn == UNTURNED else self.task.turned_back(found, turn)
+        Args:
+            image: (*spatial, C) or (*spatial) in file values.
+            geometry: Position of its voxels.
+            where: The file, for messages.
 
-    def _predict(self, fitted: Image, name: str, where: str, *, probabilities: bool) -> Prediction:
-        """Predict an image (*spatial, C) that has the channels and values of the training's."""
-        images, size = self._resized(fitted)
+        Raises:
+            DataError: The image does not match the model's input.
+        """
+        is_volume = image.ndim == 4
+        turn = turn_to(self.plan.input.orientation, geometry.affine) if is_volume else UNTURNED
+        fitted = self.fit(np.ascontiguousarray(turn.apply(image)) if turn != UNTURNED else image, where=where)
+        size = tuple(fitted.shape[:-1])
+        steps = geometry.spacing_mm if is_volume else None
+        before = steps and tuple(steps[axis] for axis in turn.order)
+        seen = seen_shape(size, before, self.plan.input, where=where) if len(size) == 3 else size
+        if before is not None and seen != size:
+            after = tuple(step * old / new for step, old, new in zip(before, size, seen, strict=True))
+            fitted = resample_image(fitted, seen, thick=thick_axis(before, after))
+        return SeenImage(fitted, size, turn, where)
+
+    def _predict(self, seen: SeenImage, name: str, *, probabilities: bool) -> Prediction:
         was_training = self.model.training
         self.model.eval()
         try:
             with torch.inference_mode(), precision_context(self.device, self.precision):
-                runs = ImageRuns(self.model, images, size, self.settings, where, self.kind)
+                runs = self._runs(seen)
                 return self.task.predict(runs, name=name, labels=self.labels, probabilities=probabilities)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            raise DataError(too_large(images, where, self.device)) from error
+            raise DataError(too_large(seen.size, seen.where, self.device)) from error
         finally:
             self.model.train(was_training)
             if self._threads is not None:
                 self._threads.follow()
+
+    def _runs(self, seen: SeenImage) -> NetworkRuns:
+        """Return the runs of the network on an image, whole or in slices."""
+        if self.plan.input.slice_axis is None:
+            return replace(self._runs_on(seen.values[np.newaxis], seen.where), size=seen.size)
+        return SliceRuns(seen.values, seen.size, self.plan.input, self._runs_on, seen.where, self.device)
+
+    def _runs_on(self, seen: Image, where: str) -> ImageRuns:
+        """Return the runs of the network on images (B, *spatial, C) of its dimensions."""
+        images, size = self._resized(seen)
+        return ImageRuns(self.model, images, size, self.settings, where, self.kind)
 
     def inputs(self, image: Image, *, where: str) -> tuple[torch.Tensor, tuple[int, ...]]:
         """Return the input (1, C, *S) of the model on its device, and the size of the image.
@@ -174,10 +217,10 @@ class Predictor:
         Raises:
             DataError: The image does not match the model's input.
         """
-        return self._resized(self.fit(image, where=where))
+        return self._resized(self.fit(image, where=where)[np.newaxis])
 
     def _resized(self, fitted: Image) -> tuple[torch.Tensor, tuple[int, ...]]:
-        """Return the input (1, C, *S) for a fitted image (*spatial, C), and the size of the image."""
+        """Return the input (B, C, *S) for fitted images (B, *spatial, C), and the size of each."""
         images = self._tensor(fitted)
         return fit_images(images, self.plan.resize_for(self.settings)), tuple(images.shape[2:])
 
@@ -194,7 +237,8 @@ class Predictor:
         fitted = fit_channels(image, input_of_images(self.plan.input), where=where)
         if self.plan.input.normalize_each:
             return normalize_each(fitted)
-        return fit_values(fitted, self.plan, where=where, value_range=self.value_range)
+        fitted = fit_values(fitted, self.plan, where=where, value_range=self.value_range)
+        return clip_values(fitted, self.plan.input.clip)
 
     def _refuse_unsuitable(self, probabilities: bool) -> None:
         """Reject prediction options that the task does not support.
@@ -202,6 +246,16 @@ class Predictor:
         Raises:
             ConfigError: One of them is set.
         """
+        if self.plan.input.slice_axis is not None and not self.task.has_label_maps:
+            raise ConfigError(
+                f"The task {self.task.name!r} does not put slices together to a volume. Train the task "
+                "`semantic`."
+            )
+        if self.settings.largest_component and not self.task.has_label_maps:
+            raise ConfigError(
+                f"inference.largest_component is for label maps; this model's task is {self.task.name!r}. "
+                "Set it to []."
+            )
         allowed, settings = self.task.allowed_with(self.plan.loss), self.settings
         has_views = settings.flips or settings.scales != (1.0,)
         asked = (
@@ -221,9 +275,9 @@ class Predictor:
             raise ConfigError(f"The {self.task.name} task {allowed.why_not}. Omit {named}.")
 
     def _tensor(self, image: Image) -> torch.Tensor:
-        """(*S, C) array -> (1, C, *S) tensor on the device, channels-last in memory."""
+        """(B, *S, C) array -> (B, C, *S) tensor on the device, channels-last in memory."""
         wide = image.dtype.kind == "f" and image.dtype.itemsize > 4
         if wide or not image.dtype.isnative or not image.flags.writeable:
             image = image.astype(np.float32 if wide else image.dtype.newbyteorder("="))
-        tensor = torch.from_numpy(np.ascontiguousarray(image)).unsqueeze(0).to(self.device)
+        tensor = torch.from_numpy(np.ascontiguousarray(image)).to(self.device)
         return tensor.movedim(-1, 1)

@@ -1,19 +1,26 @@
-"""Prediction of large images in overlapping windows, band by band, with bounded memory.
+"""Prediction of large images in overlapping windows, part by part, with bounded memory.
 
 Windows are on a grid, so their blending weights are products of one-dimensional ones, which are normalised
 in advance: at each pixel, the weights of all windows sum to 1, so neither a second accumulator nor a division
-is needed. The rows of a band above the start of the next band are finished.
+is needed. What no later window overlaps is finished and handed out; only the overlap with windows still to
+come is held: along the outermost axis, that is about half a window for the whole cross-section of the image.
 
 Shape legend: B batch, C channels, K classes, *S spatial axes, n windows along an axis, w window size.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from types import EllipsisType
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
+
+from limner.decoding.network_runs import Box
+from limner.decoding.view_parts import cut_out
+from limner.inference.blending import Blending
+
+Fill = Sequence[float] | None
+"""Value of padding in each channel, or None for reflection."""
 
 SIGMA = 0.125
 """Standard deviation of the Gaussian weight, relative to the window, as in nnU-Net (Isensee et al. 2021)."""
@@ -55,60 +62,92 @@ def sliding_window(
     window: Sequence[int],
     overlap: float,
     windows_at_once: int = 1,
-) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Run a network over windows, and yield the blended scores band by band from top to bottom.
+    axis: int = 0,
+    fill: Fill = None,
+) -> Iterator[tuple[Box, torch.Tensor]]:
+    """Run a network over windows, and yield the blended scores of parts of the images as they are finished.
+
+    Windows that show nothing, since each channel has one value everywhere, are given the scores of the first
+    such window with these values, which are what the network would return for them too.
 
     Args:
-        forward: Maps (b, C, *window) to scores (b, K, *window), with b up to `windows_at_once` times B.
-        images: (B, C, *S); axes shorter than the window are padded by reflection.
+        forward: Maps (b, C, *window) to scores (b, K, *window), with b up to `windows_at_once` times B. The
+            scores are changed in place.
+        images: (B, C, *S); axes shorter than the window are padded.
         window: Size of a window, one number per axis.
         overlap: Minimum fraction of a window that overlaps with its neighbour.
         windows_at_once: Number of windows per batch.
+        axis: Spatial axis along which the parts follow each other; parts with one place on it follow each
+            other along the other axes, the last fastest.
+        fill: Value of padding in each channel; None pads by reflection.
 
     Yields:
-        A slice of the first spatial axis, and the scores (B, K, rows, ...) float32 there.
+        A slice of each spatial axis, and the scores (B, K, *box) float32 there. Parts do not overlap.
     """
     size = tuple(images.shape[2:])
-    images = pad_by_reflection(images, window)
+    images = pad_images(images, window, fill)
     grid = [window_starts(s, w, overlap) for s, w in zip(images.shape[2:], window, strict=True)]
     weights = [
         window_weights(s, w, starts).to(images.device)
         for s, w, starts in zip(images.shape[2:], window, grid, strict=True)
     ]
-    # Padding is cropped again; a padded first axis has one window, so one band.
+    order = (axis, *(other for other in range(len(size)) if other != axis))
+    places = [
+        tuple(place[order.index(a)] for a in range(len(size)))
+        for place in itertools.product(*(range(len(grid[a])) for a in order))
+    ]
+    corners = (tuple(starts[i] for starts, i in zip(grid, place, strict=True)) for place in places)
+    blending = Blending(grid, tuple(window), tuple(images.shape[2:]), order)
+    # Padding is cropped again; a padded axis has one window.
     inside = [_middle(s, padded) for s, padded in zip(size, images.shape[2:], strict=True)]
-    open_rows: torch.Tensor | None = None
-    for index, start in enumerate(grid[0]):
-        band = _band(forward, images, start, grid[1:], weights, index, window, windows_at_once)
-        if open_rows is not None:
-            band[:, :, : open_rows.shape[2]] += open_rows
-        end = grid[0][index + 1] if index + 1 < len(grid[0]) else start + window[0]
-        finished, open_rows = band[:, :, : end - start], band[:, :, end - start :]
-        if size[0] < window[0]:
-            finished, start, end = finished[:, :, inside[0]], 0, size[0]
-        yield slice(start, end), _cut_out(finished, inside[1:])
+    all_scores = _scores_of_windows(forward, images, corners, window, windows_at_once)
+    for place, scores in zip(places, all_scores, strict=True):
+        scores.mul_(_outer([weights[a][i] for a, i in enumerate(place)]))
+        box, finished = blending.add(place, scores)
+        yield _cropped(box, finished, inside)
 
 
 def each_window(
-    images: torch.Tensor, *, window: Sequence[int], overlap: float
+    images: torch.Tensor, *, window: Sequence[int], overlap: float, fill: Fill = None
 ) -> Iterator[tuple[tuple[int, ...], torch.Tensor]]:
     """Yield every window of images on its own, the last axis fastest.
 
     Args:
-        images: (B, C, *S); axes shorter than the window are padded by reflection.
+        images: (B, C, *S); axes shorter than the window are padded.
         window: Size of a window, one number per axis.
         overlap: Minimum fraction of a window that overlaps with its neighbour.
+        fill: Value of padding in each channel; None pads by reflection.
 
     Yields:
         The first pixel along each axis in the image without padding, and the part (B, C, *window).
     """
     size = images.shape[2:]
-    images = pad_by_reflection(images, window)
+    images = pad_images(images, window, fill)
     before = [_middle(s, padded).start for s, padded in zip(size, images.shape[2:], strict=True)]
     grid = [window_starts(s, w, overlap) for s, w in zip(images.shape[2:], window, strict=True)]
     for starts in itertools.product(*grid):
-        part = _cut_out(images, [slice(s, s + w) for s, w in zip(starts, window, strict=True)])
+        part = cut_out(images, [slice(s, s + w) for s, w in zip(starts, window, strict=True)])
         yield tuple(s - b for s, b in zip(starts, before, strict=True)), part
+
+
+def pad_images(images: torch.Tensor, least: Sequence[int], fill: Fill = None) -> torch.Tensor:
+    """Pad each spatial axis that is shorter than `least` equally at both ends.
+
+    Args:
+        images: (B, C, *S).
+        least: Minimum length of each spatial axis.
+        fill: Value of padding in each channel; None pads by reflection.
+    """
+    if fill is None:
+        return pad_by_reflection(images, least)
+    size = tuple(max(sides) for sides in zip(images.shape[2:], least, strict=True))
+    if size == tuple(images.shape[2:]):
+        return images
+    values = torch.tensor(fill, dtype=images.dtype, device=images.device)
+    padded = values.view(1, -1, *[1] * len(size)).repeat(len(images), 1, *size)
+    inside = [_middle(s, p) for s, p in zip(images.shape[2:], size, strict=True)]
+    cut_out(padded, inside).copy_(images)
+    return padded
 
 
 def pad_by_reflection(images: torch.Tensor, least: Sequence[int]) -> torch.Tensor:
@@ -131,43 +170,48 @@ def pad_by_reflection(images: torch.Tensor, least: Sequence[int]) -> torch.Tenso
 
 
 def _middle(size: int, padded: int) -> slice:
-    """Return the position of the image after `pad_by_reflection`."""
+    """Return the position of the image after `pad_images`."""
     before = (padded - size) // 2
     return slice(before, before + size)
 
 
-def _band(
+def _cropped(box: Box, scores: torch.Tensor, inside: Sequence[slice]) -> tuple[Box, torch.Tensor]:
+    """Return box and scores of a padded image in the image without its padding."""
+    shared = [slice(max(b.start, i.start), min(b.stop, i.stop)) for b, i in zip(box, inside, strict=True)]
+    local = [slice(s.start - b.start, s.stop - b.start) for s, b in zip(shared, box, strict=True)]
+    cropped = tuple(slice(s.start - i.start, s.stop - i.start) for s, i in zip(shared, inside, strict=True))
+    return cropped, cut_out(scores, local)
+
+
+def _scores_of_windows(
     forward: Callable[[torch.Tensor], torch.Tensor],
     images: torch.Tensor,
-    start: int,
-    grid: Sequence[Sequence[int]],
-    weights: Sequence[torch.Tensor],
-    index: int,
+    corners: Iterable[tuple[int, ...]],
     window: Sequence[int],
-    windows_at_once: int,
-) -> torch.Tensor:
-    """Return the weighted sum (B, K, w, ...) of all windows that start at row `start`."""
-    rows = images[:, :, start : start + window[0]]
-    places = list(itertools.product(*[list(enumerate(starts)) for starts in grid]))
-    total: torch.Tensor | None = None
-    for first in range(0, len(places), windows_at_once):
-        some = places[first : first + windows_at_once]
-        cuts = [tuple(slice(s, s + w) for (_, s), w in zip(p, window[1:], strict=True)) for p in some]
-        scores = forward(torch.cat([_cut_out(rows, cut) for cut in cuts])).float()
-        if total is None:
-            shape = (len(images), scores.shape[1], window[0], *images.shape[3:])
-            total = torch.zeros(shape, device=scores.device)
-        for place, cut, part in zip(some, cuts, scores.chunk(len(cuts)), strict=True):
-            factors = [weights[0][index], *(weights[a][i] for a, (i, _) in enumerate(place, start=1))]
-            _cut_out(total, cut).add_(part * _outer(factors))
-    assert total is not None
-    return total
+    at_once: int,
+) -> Iterator[torch.Tensor]:
+    """Yield the float32 scores (B, K, *window) of the windows that begin at `corners`."""
+    corners = iter(corners)
+    blank: dict[tuple[float, ...], torch.Tensor] = {}  # of one set of values only: most volumes have one
+    while some := tuple(itertools.islice(corners, at_once)):
+        parts = [cut_out(images, [slice(s, s + w) for s, w in zip(c, window, strict=True)]) for c in some]
+        values = [_only_values(part) for part in parts]
+        shown = [part for part, value in zip(parts, values, strict=True) if value is None]
+        scores = iter(forward(torch.cat(shown)).float().chunk(len(shown)) if shown else ())
+        for part, value in zip(parts, values, strict=True):
+            if value is None:
+                yield next(scores)
+                continue
+            if value not in blank:
+                blank = {value: forward(torch.cat([part])).float()}
+            yield blank[value].clone()
 
 
-def _cut_out(images: torch.Tensor, slices: Sequence[slice]) -> torch.Tensor:
-    """Return a view of the last axes, as ``images[..., *slices]`` does from Python 3.11 on."""
-    place: tuple[EllipsisType | slice, ...] = (..., *slices)
-    return images[place]
+def _only_values(part: torch.Tensor) -> tuple[float, ...] | None:
+    """Return the value of each channel of a part (B, C, *w) if it has no other, else None."""
+    first, last = (cut_out(part, [end] * (part.ndim - 2)) for end in (slice(0, 1), slice(-1, None)))
+    is_blank = bool((first == last).all()) and bool((part == first).all())
+    return tuple(first.flatten().tolist()) if is_blank else None
 
 
 def _outer(factors: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -11,7 +11,7 @@ from limner.evaluation.label_match import match_by_position, match_labels, posit
 from limner.evaluation.scores_file import some_names
 from limner.formats import open_source
 from limner.formats.source import Source
-from limner.inference.predictor import Predictor
+from limner.inference.ensemble import AnyPredictor
 from limner.loading.dataset import Dataset
 from limner.planning.task_choice import check_labels
 
@@ -22,7 +22,7 @@ MOST_UNKNOWN = 0.5
 """Fraction of masks with values of no class from which the masks are read wrongly, rather than faulty."""
 
 
-def labels_for(source: Source, predictor: Predictor, *, by_position: bool = False) -> LabelTable:
+def labels_for(source: Source, predictor: AnyPredictor, *, by_position: bool = False) -> LabelTable:
     """Return the data's mask values in the model's class order.
 
     The data is checked first, which reads every file once. Without named classes, masks with values of the
@@ -109,7 +109,7 @@ class Truth:
         DataError: The folder cannot be opened, or its classes do not match the model's.
     """
 
-    def __init__(self, data: Path | str, predictor: Predictor) -> None:
+    def __init__(self, data: Path | str, predictor: AnyPredictor) -> None:
         source = open_source(data)
         records = [record for record in source.records if record.labels]
         self._dataset = Dataset(

@@ -4,7 +4,7 @@ from typing import Literal
 
 from torch import nn
 
-ActivationName = Literal["none", "relu", "leaky_relu", "prelu", "gelu", "silu", "hardswish"]
+ActivationName = Literal["none", "relu", "leaky_relu", "elu", "prelu", "gelu", "silu", "hardswish"]
 
 
 def build_activation(name: ActivationName, channels: int = 1) -> nn.Module:
@@ -17,6 +17,8 @@ def build_activation(name: ActivationName, channels: int = 1) -> nn.Module:
         return nn.ReLU(inplace=True)
     if name == "leaky_relu":
         return nn.LeakyReLU(0.01, inplace=True)
+    if name == "elu":
+        return nn.ELU(inplace=True)
     if name == "prelu":
         return nn.PReLU(channels)
     if name == "gelu":

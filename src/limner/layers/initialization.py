@@ -30,6 +30,16 @@ def initialize(*parts: nn.Module | None) -> None:
                 init_classifier(module.conv.weight, inputs=module.conv.weight[0].numel())
 
 
+def initialize_transposed(*parts: nn.Module) -> None:
+    """Apply He initialisation to transposed convolutions, as nnU-Net does, with biases of zero."""
+    for part in parts:
+        for module in part.modules():
+            if isinstance(module, (nn.ConvTranspose2d, nn.ConvTranspose3d)):
+                nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+
 def init_uniform(*parts: nn.Module) -> None:
     """Initialise convolutions uniformly with a variance of one over their inputs, as in detectron2."""
     for part in parts:

@@ -19,16 +19,27 @@ class InputNormalization(nn.Module):
     Args:
         mean: Per channel, in the values of the image files.
         std: Per channel, in the values of the image files, greater than 0.
+        clip: Lowest and highest value per channel, to which others are set first; None keeps all values.
     """
 
     mean: torch.Tensor
     std: torch.Tensor
+    low: torch.Tensor | None
+    high: torch.Tensor | None
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self,
+        mean: Sequence[float],
+        std: Sequence[float],
+        clip: Sequence[tuple[float, float]] | None = None,
+    ) -> None:
         super().__init__()
         assert len(mean) == len(std) > 0, (mean, std)
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32), persistent=False)
+        low, high = (None, None) if clip is None else torch.tensor(clip, dtype=torch.float32).unbind(1)
+        self.register_buffer("low", low, persistent=False)
+        self.register_buffer("high", high, persistent=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Normalise a batch.
@@ -41,7 +52,10 @@ class InputNormalization(nn.Module):
         """
         per_channel = (1, -1, *[1] * (images.ndim - 2))
         # Subtract first: a fused x * scale + shift would lose precision where mean >> std.
-        centred = images.to(torch.float32) - self.mean.view(per_channel)
+        values = images.to(torch.float32)
+        if self.low is not None and self.high is not None:
+            values = values.clamp(self.low.view(per_channel), self.high.view(per_channel))
+        centred = values - self.mean.view(per_channel)
         return centred.div_(self.std.view(per_channel))
 
     def extra_repr(self) -> str:

@@ -66,10 +66,10 @@ def build_norm(
         kind = TolerantBatchNorm2d if spatial_dims == 2 else TolerantBatchNorm3d
         return kind(channels, affine=affine)
     if name == "instance":
-        instance = nn.InstanceNorm2d if spatial_dims == 2 else nn.InstanceNorm3d
+        instance = TolerantInstanceNorm2d if spatial_dims == 2 else TolerantInstanceNorm3d
         return instance(channels, affine=affine)
     if name == "group":
-        return nn.GroupNorm(gcd(groups, channels), channels, affine=affine)
+        return TolerantGroupNorm(gcd(groups, channels), channels, affine=affine)
     return nn.Identity()
 
 
@@ -122,6 +122,8 @@ class _TolerantInstance:
         assert isinstance(self, (nn.InstanceNorm2d, nn.InstanceNorm3d))
         if x.shape[2:].numel() > 1:
             return super().forward(x)  # type: ignore[misc, no-any-return]
+        if not self.affine:
+            return x
         shape = (1, -1, *[1] * (x.ndim - 2))
         return x * self.weight.view(shape) + self.bias.view(shape)
 
@@ -132,6 +134,18 @@ class TolerantInstanceNorm2d(_TolerantInstance, nn.InstanceNorm2d):
 
 class TolerantInstanceNorm3d(_TolerantInstance, nn.InstanceNorm3d):
     """`_TolerantInstance` for volumes."""
+
+
+class TolerantGroupNorm(nn.GroupNorm):
+    """Group normalisation that also accepts one image whose groups have one value each.
+
+    That value less its own mean is 0, in batches of several images too; but of one image PyTorch refuses it.
+    Coarse levels of a narrow pyramid are such maps if the image is small.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise `x`: (B, C, *S) -> (B, C, *S)."""
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
 def replace_norms(network: nn.Module, choice: NormChoice | None) -> None:
@@ -169,7 +183,7 @@ def _like(norm: nn.BatchNorm2d | nn.BatchNorm3d, choice: NormChoice) -> nn.Modul
     """Return a group or instance normalisation with the scale and shift of a batch normalisation."""
     channels = norm.num_features
     if choice == "group":
-        made: nn.Module = nn.GroupNorm(gcd(GROUPS, channels), channels, eps=norm.eps)
+        made: nn.Module = TolerantGroupNorm(gcd(GROUPS, channels), channels, eps=norm.eps)
     else:
         kind = TolerantInstanceNorm2d if isinstance(norm, nn.BatchNorm2d) else TolerantInstanceNorm3d
         made = kind(channels, eps=norm.eps, affine=True)

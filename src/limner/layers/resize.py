@@ -16,6 +16,19 @@ def resize(features: torch.Tensor, size: Sequence[int], *, align_corners: bool =
     return F.interpolate(features, size=tuple(size), mode=mode, align_corners=align_corners)
 
 
+def pad_to_multiple(images: torch.Tensor, multiple: int | Sequence[int]) -> torch.Tensor:
+    """Pad (B, C, *S) with zeros at the end of each axis to a multiple of `multiple`.
+
+    Args:
+        images: (B, C, *S).
+        multiple: One number, or one for each axis.
+    """
+    sizes = images.shape[2:]
+    multiples = [multiple] * len(sizes) if isinstance(multiple, int) else list(multiple)
+    lacking = [-size % each for size, each in zip(sizes, multiples, strict=True)]
+    return F.pad(images, [n for lack in reversed(lacking) for n in (0, lack)])
+
+
 def cut(features: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """Crop (B, C, *S) to (B, C, *size) at the end of each axis; returns a view."""
     for axis, length in enumerate(size, start=2):

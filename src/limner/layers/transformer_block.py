@@ -27,6 +27,7 @@ class TransformerBlock(nn.Module):
         num_heads: int,
         hidden: int,
         epsilon: float = 1e-6,
+        qkv_bias: bool = True,
         layer_scale: float | None = None,
         dropout: float = 0.0,
         drop_path: float = 0.0,
@@ -38,13 +39,14 @@ class TransformerBlock(nn.Module):
             num_heads: Number of attention heads; the width must be divisible by it.
             hidden: Hidden channels of the MLP.
             epsilon: Epsilon of the norms.
+            qkv_bias: Add a bias to queries, keys and values.
             layer_scale: Initial LayerScale value; None omits it.
             dropout: Dropout rate inside and after the MLP.
             drop_path: Stochastic depth rate of each branch.
         """
         super().__init__()
         self.norm1 = nn.LayerNorm(width, eps=epsilon)
-        self.attn = SelfAttention(width, num_heads=num_heads)
+        self.attn = SelfAttention(width, num_heads=num_heads, qkv_bias=qkv_bias)
         self.norm2 = nn.LayerNorm(width, eps=epsilon)
         self.mlp = TokenMLP(width, hidden, dropout=dropout)
         if layer_scale is not None:
@@ -66,10 +68,10 @@ class TransformerBlock(nn.Module):
 class SelfAttention(nn.Module):
     """Multi-head self-attention with one projection for queries, keys and values."""
 
-    def __init__(self, width: int, *, num_heads: int) -> None:
+    def __init__(self, width: int, *, num_heads: int, qkv_bias: bool = True) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.qkv = nn.Linear(width, 3 * width)
+        self.qkv = nn.Linear(width, 3 * width, bias=qkv_bias)
         self.proj = nn.Linear(width, width)
 
     def forward(

@@ -132,19 +132,10 @@ def training_batches(
         raise DataError("The training split is empty: there are no images to draw batches from.")
     order = training_order([record.label for record in dataset.records], seed=seed, balanced=balanced)
 
-    def make_sample(slot: int) -> Sample:
-        index = order.index_of(slot)
-        try:
-            return pipeline(dataset[index], generator(seed, "augment", slot))
-        except LimnerError:
-            raise
-        except Exception as error:
-            name = dataset.name_of(index)
-            raise RuntimeError(f"Preparing {name!r} failed with {type(error).__name__}: {error}") from error
-
     def make_batch(step: int) -> Batch:
         first = (step * num_replicas + replica) * batch_size
-        samples = [make_sample(first + i) for i in range(batch_size)]
+        slots = range(first, first + batch_size)
+        samples = [_augmented(dataset, order.index_of(slot), pipeline, seed, slot) for slot in slots]
         if mix is None:
             return collate(samples, pin_memory=pin_memory)
         return mix(collate(samples), generator(seed, "mix", step, replica))
@@ -153,3 +144,19 @@ def training_batches(
         # Otherwise each thread would start OpenCV's own pool: more threads than cores, and slower.
         cv2.setNumThreads(1)
     return BatchStream(make_batch, first_step=first_step, workers=workers)
+
+
+def _augmented(dataset: Dataset, index: int, pipeline: Augment, seed: int, slot: int) -> Sample:
+    """Return one augmented sample.
+
+    Raises:
+        LimnerError: A file cannot be used.
+        RuntimeError: Anything else went wrong; the message names the sample.
+    """
+    try:
+        return pipeline(dataset[index], generator(seed, "augment", slot))
+    except LimnerError:
+        raise
+    except Exception as error:
+        name = dataset.name_of(index)
+        raise RuntimeError(f"Preparing {name!r} failed with {type(error).__name__}: {error}") from error

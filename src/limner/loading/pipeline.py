@@ -20,6 +20,11 @@ from limner.transforms.random_changes import RandomChanges
 from limner.transforms.rotate import Rotate
 from limner.transforms.scale_crop import ScaleCrop
 from limner.transforms.transform import Transform
+from limner.transforms.volume_changes import VolumeChanges
+from limner.transforms.volume_patch import VolumePatch
+
+FOR_IMAGES = {"random_changes": 0, "category_max_ratio": 1.0, "scale_of": "image"}
+"""Settings of 2D images -> the only value for volumes."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,8 @@ def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTab
     Padding is the mean of the training images, which normalisation maps to zero. Cropping is early, so that
     later transforms process only the pixels of the crop.
     """
+    if input_plan.spatial_dims == 3 and augment.crop_area is None:
+        return _volume_pipeline(augment, input_plan, labels)
     transforms: list[Transform[Any]] = [FitChannels(input_plan), _crop(augment, input_plan, labels)]
     if augment.flip_axes:
         transforms.append(Flip(augment.flip_axes))
@@ -82,7 +89,7 @@ def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTab
     if photometric != Photometric():
         transforms.append(photometric)
     if augment.random_changes:
-        _refuse_volumes(input_plan)
+        _refuse_settings_of_images(augment, spatial_dims=input_plan.spatial_dims)
         number, strength = augment.random_changes, augment.change_strength
         transforms.append(RandomChanges(number, strength, fill=input_plan.mean))
     if augment.erasing:
@@ -90,16 +97,52 @@ def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTab
     return Pipeline(tuple(transforms))
 
 
+def _volume_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTable) -> Pipeline:
+    """Build the pipeline for patches of volumes."""
+    _refuse_settings_of_images(augment)
+    patch = VolumePatch(
+        size=input_plan.crop_size,
+        rotation=augment.rotation,
+        scale=augment.scale,
+        probability=augment.affine_probability,
+        thick_axis=augment.thick_axis,
+        fill=input_plan.mean,
+        foreground_probability=augment.foreground_probability,
+        background=labels.background_index,
+    )
+    transforms: list[Transform[Any]] = [FitChannels(input_plan), patch]
+    if augment.flip_axes:
+        transforms.append(Flip(augment.flip_axes))
+    if augment.quarter_turns:
+        transforms.append(QuarterTurn())
+    changes = VolumeChanges(
+        noise=augment.noise,
+        blur=augment.blur,
+        brightness=augment.brightness,
+        contrast=augment.contrast,
+        low_resolution=augment.low_resolution,
+        gamma=augment.gamma,
+        mean=input_plan.mean,
+        std=input_plan.std,
+    )
+    if not changes.is_noop:
+        transforms.append(changes)
+    if augment.erasing:
+        transforms.append(Erasing(augment.erasing, fill=input_plan.mean))
+    return Pipeline(tuple(transforms))
+
+
+def _refuse_settings_of_images(augment: AugmentPlan, *, spatial_dims: int = 3) -> None:
+    for key, value in FOR_IMAGES.items():
+        if spatial_dims != 2 and getattr(augment, key) != value:
+            raise ConfigError(f"augment.{key} is for 2D images; set it to {value} for volumes.")
+
+
 def build_mixing(augment: AugmentPlan, labels: LabelTable) -> Mixing | None:
     """Return what mixes the images of a batch, or None."""
     if not augment.mixup and not augment.cutmix:
         return None
     return Mixing(augment.mixup, augment.cutmix, labels.num_classes)
-
-
-def _refuse_volumes(input_plan: InputPlan) -> None:
-    if input_plan.spatial_dims != 2:
-        raise ConfigError("augment.random_changes is for 2D images; set it to 0 for volumes.")
 
 
 def _crop(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTable) -> AreaCrop | ScaleCrop:

@@ -1,4 +1,4 @@
-"""The samples that a plan trains on: images as they are, volumes turned and normalised, or their slices."""
+"""The samples that a plan trains on: images as they are, volumes prepared once, or their slices."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -17,11 +17,13 @@ from limner.loading.dataset import Dataset
 from limner.loading.image_cache import MemoryCache
 from limner.storage.array_cache import ArrayCache
 from limner.storage.file_states import state_of
+from limner.transforms.clip_values import clip_values
 from limner.transforms.normalize_each import normalize_each
+from limner.transforms.resample_volume import resample_image, resample_labels, seen_shape, thick_axis
 from limner.transforms.slices import slice_of
 from limner.transforms.turn import turn_to
 
-VERSION = 1
+VERSION = 2
 """Raise it whenever the preparation changes: older files in the cache are then ignored."""
 
 
@@ -44,16 +46,17 @@ def training_dataset(
     """
     if plan.slice_axis is not None:
         return SliceDataset(source, records, labels, plan, targets=targets)
-    if plan.normalize_each or plan.orientation:
+    if plan.normalize_each or plan.orientation or plan.resample or plan.clip:
         return PreparedDataset(source, records, labels, plan, targets=targets)
     return Dataset(source, records, labels, targets=targets)
 
 
 class PreparedDataset(Dataset):
-    """Images that are turned to the plan's orientation and normalised by themselves, once.
+    """Volumes that are turned, normalised by themselves or clipped, and resampled, as the plan says, once.
 
-    Those that do not fit in memory are written to the cache folder and mapped from there. Their keys tell the
-    state of the files and how they are prepared, so a later run finds them, also after an interruption.
+    Where patches are drawn from them, some voxels of each class are found once, too. Volumes that do not fit
+    in memory are written to the cache folder and mapped from there. Their keys tell the state of the files
+    and how they are prepared, so a later run finds them, also after an interruption.
 
     Args:
         source: Reads the files.
@@ -77,7 +80,7 @@ class PreparedDataset(Dataset):
         super().__init__(source, records, labels, targets=targets, cache=cache)
         self.plan = plan
         self._files = ArrayCache("volumes", source.root)
-        self._prepared = f"{VERSION} {plan.orientation} {plan.normalize_each} {labels.to_dict()}"
+        self._prepared = f"{VERSION} {_preparation(plan)} {labels.to_dict()}"
         self._files.keep_only({key for record in self.records for key in self._keys(record)})
 
     def __getitem__(self, index: int) -> Sample:
@@ -99,41 +102,66 @@ class PreparedDataset(Dataset):
         return sample
 
     def _keys(self, record: Record) -> list[str]:
-        """Return the keys of image, labels and spacing."""
+        """Return the keys of image, labels, places of the foreground, and spacing."""
         told = f"{record.name} {self._prepared} {self.source.reading_state(record)}"
         key = state_of(record.files, told)
-        return [f"{key}-{part}" for part in ("image", "labels", "spacing")]
+        return [f"{key}-{part}" for part in ("image", "labels", "places", "spacing")]
 
     def _load(self, record: Record) -> Sample | None:
-        image, labels, spacing = map(self._files.load, self._keys(record))
-        if image is None or labels is None or spacing is None:
+        image, labels, places, spacing = map(self._files.load, self._keys(record))
+        if image is None or labels is None or places is None or spacing is None:
             return None
         steps = tuple(float(step) for step in spacing)
-        return Sample(record.name, image, (LabelMap(labels),), steps or None)
+        target = LabelMap(labels, places if self._has_places else None)
+        return Sample(record.name, image, (target,), steps or None)
 
     def _save(self, record: Record, sample: Sample) -> None:
         target = sample.get(LabelMap)
         assert target is not None, "label maps were read"
-        arrays = (sample.image, target.labels, np.array(sample.spacing_mm or ()))
+        places = np.empty((0, 2), np.int64) if target.places is None else target.places
+        arrays = (sample.image, target.labels, places, np.array(sample.spacing_mm or ()))
         for key, array in zip(self._keys(record), arrays, strict=True):
             self._files.save(key, array)
 
+    @property
+    def _has_places(self) -> bool:
+        """Whether patches are drawn from the volumes, rather than slices."""
+        return self.plan.spatial_dims == 3
+
     def _decode(self, record: Record) -> Sample:
-        sample = super()._decode(record)
-        turn = turn_to(self.plan.orientation, sample.geometry.affine)
+        sample, plan = super()._decode(record), self.plan
+        turn = turn_to(plan.orientation, sample.geometry.affine)
         image = np.ascontiguousarray(turn.apply(sample.image))
-        image = normalize_each(image) if self.plan.normalize_each else image
+        image = normalize_each(image) if plan.normalize_each else clip_values(image, plan.clip)
+        spacing = sample.spacing_mm and tuple(sample.spacing_mm[axis] for axis in turn.order)
+        shape, thick = image.shape[:-1], None
+        seen = seen_shape(shape, spacing, plan, where=str(record.image)) if image.ndim == 4 else shape
+        if spacing is not None and seen != shape:
+            steps = zip(spacing, shape, seen, strict=True)
+            spacing_seen = tuple(step * old / new for step, old, new in steps)
+            thick, spacing = thick_axis(spacing, spacing_seen), spacing_seen
+            image = resample_image(image, seen, thick=thick)
 
         def labels(array: Array, outside: int) -> Array:
-            return np.ascontiguousarray(turn.apply(array))
+            return resample_labels(turn.apply(array), seen, thick=thick)
 
-        move = Move(image.shape[:-1], labels, points=lambda points: points)
-        targets = tuple(target.moved(move) for target in sample.targets)
-        spacing = sample.spacing_mm and tuple(sample.spacing_mm[axis] for axis in turn.order)
+        move = Move(seen, labels, points=lambda points: points)
+        targets = tuple(self._with_places(target.moved(move)) for target in sample.targets)
         prepared = Sample(record.name, image, targets, spacing)
         for array in prepared.arrays():
             array.flags.writeable = False
         return prepared
+
+    def _with_places(self, target: Target[Any]) -> Target[Any]:
+        if self._has_places and isinstance(target, LabelMap):
+            return target.with_places(self.labels.background_index)
+        return target
+
+
+def _preparation(plan: InputPlan) -> dict[str, Any]:
+    """Return the settings that determine how volumes are prepared."""
+    keys = {"orientation", "normalize_each", "clip", "resample", "spacing_mm", "slice_axis"}
+    return plan.model_dump(include=keys)
 
 
 class SliceDataset(Dataset):

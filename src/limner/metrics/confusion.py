@@ -209,7 +209,7 @@ def scores_of_sums(right: Counts, pixels: Counts, predicted: Counts) -> PixelSco
     )
 
 
-def ratio(part: Counts, whole: Counts) -> PerClass:
+def ratio(part: Counts | PerClass, whole: Counts) -> PerClass:
     """Divide; NaN where the denominator is zero."""
     ratio: PerClass = np.full(len(whole), np.nan)
     np.divide(part, whole, out=ratio, where=whole > 0)

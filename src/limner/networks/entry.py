@@ -31,6 +31,8 @@ class NetworkEntry:
         loss: Options of the loss of its output kind, where they differ from the defaults.
         spatial_dims: Supported numbers of spatial dimensions.
         pretrained: Whether it has an encoder with pretrained weights.
+        takes_topology: Whether its stages, kernels and strides are planned for the voxels of the data, see
+            `nnunet_topology`.
         is_probe: Whether the encoder stays as it is, and only the last layer is fitted, to its features.
         code: The authors' code, or the reference implementation, or an empty string.
         licence: Licence of that code.
@@ -50,6 +52,7 @@ class NetworkEntry:
     loss: Mapping[str, Any] = field(default_factory=dict)
     spatial_dims: tuple[int, ...] = (2,)
     pretrained: bool = False
+    takes_topology: bool = False
     is_probe: bool = False
     code: str = ""
     licence: str = ""

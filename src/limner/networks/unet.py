@@ -28,7 +28,7 @@ from limner.layers.dimensions import LINEAR_INTERPOLATION, MAX_POOL, TRANSPOSED_
 from limner.layers.fcn_head import FCNHead
 from limner.layers.initialization import initialize
 from limner.layers.norm import NormName
-from limner.layers.resize import cut
+from limner.layers.resize import cut, pad_to_multiple
 from limner.networks.entry import NetworkEntry
 from limner.networks.valid_padding import crop_centre, mirror_for_valid_convolutions
 
@@ -148,9 +148,7 @@ class UNet(nn.Module):
         if self.options.padding == "same" and self.options.pads == "maps":
             return images
         if self.options.padding == "same":
-            factor = 2**self.depth
-            padding = [amount for size in reversed(images.shape[2:]) for amount in (0, -size % factor)]
-            return F.pad(images, padding)  # zeros, as the convolutions pad
+            return pad_to_multiple(images, 2**self.depth)  # zeros, as the convolutions pad
         if self.options.mirror_input:
             return mirror_for_valid_convolutions(images, depth=self.depth)
         return images

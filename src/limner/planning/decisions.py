@@ -46,8 +46,9 @@ class Case:
     given: frozenset[str] = frozenset()
 
     def seen(self, settled: Mapping[str, Any]) -> Fingerprint:
-        """Return the fingerprint of the images as `input.resize` leaves them."""
-        return self.fingerprint.resized(settled["input.resize"])
+        """Return the fingerprint of the images as `input.resize` or `input.resample` leaves them."""
+        spacing = settled["input.spacing_mm"] if settled["input.resample"] else None
+        return self.fingerprint.resampled(spacing).resized(settled["input.resize"])
 
     @property
     def spatial_dims(self) -> int:

@@ -18,6 +18,7 @@ from limner.core.labels import LabelTable
 from limner.core.plan import ResizePlan
 from limner.planning.orientation import Orientation, measure_orientation
 from limner.planning.slicing import Slicing, common_codes, facts_of_slices
+from limner.planning.volume_fingerprint import Spacing, VolumeFingerprint, take_volume_fingerprint
 from limner.transforms.fitted_size import fitted_size
 
 Size = tuple[int, ...]
@@ -78,6 +79,7 @@ class Fingerprint:
         orientation: Whether orientation matters in the images.
         slicing: How volumes are cut into slices; None for images, and for volumes as they are.
         axis_codes: Most common directions of the axes (x, y, z) of volumes; None for images or if unknown.
+        volumes: The volumes before they are cut into slices or resampled; None for images.
     """
 
     num_images: dict[str, int]
@@ -100,6 +102,7 @@ class Fingerprint:
     orientation: Orientation
     slicing: Slicing | None = None
     axis_codes: str | None = None
+    volumes: VolumeFingerprint | None = None
 
     @property
     def num_training(self) -> int:
@@ -140,6 +143,28 @@ class Fingerprint:
         classes = tuple(each.scaled(zoom) for each in self.classes)
         return replace(self, smallest=smallest, median=median, largest=largest, classes=classes)
 
+    def resampled(self, spacing_mm: Spacing | None) -> "Fingerprint":
+        """Return the statistics of volumes at the spacing to which they are resampled.
+
+        Args:
+            spacing_mm: The spacing along the axes of the volumes, or of their slices; None keeps the voxels
+                as they are.
+        """
+        if spacing_mm is None or self.volumes is None or not self.volumes.spacings_mm:
+            return self
+        cut, wanted = None if self.slicing is None else self.slicing.axis, list(spacing_mm)
+        if cut is not None:
+            wanted.insert(cut, self.volumes.median_spacing_mm[cut])
+        sizes = sorted(
+            (
+                tuple(side for axis, side in enumerate(shape) if axis != cut)
+                for shape in self.volumes.shapes_at(tuple(wanted))
+            ),
+            key=lambda size: (prod(size), size),
+        )
+        middle = tuple(int(median(axis)) for axis in zip(*sizes, strict=True))
+        return replace(self, smallest=sizes[0], median=middle, largest=sizes[-1])
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fingerprint as plain JSON-ready values."""
         return asdict(self)
@@ -165,6 +190,7 @@ def take_fingerprint(
     """
     names = {split: set(members) for split, members in splits.items()}
     codes = common_codes(facts)
+    stored = [image for image in facts.usable if image.name in names.get("train", ())]
     facts = facts_of_slices(facts, slicing)
     training = [image for image in facts.usable if image.name in names.get("train", ())]
     if not training:
@@ -175,7 +201,9 @@ def take_fingerprint(
     counts = Counter(image.channels for image in training)
     channels = _trained_channels(counts)
     mean, std = _pooled(training, channels)
-    sizes = sorted((image.shape for image in training), key=lambda s: (int(np.prod(s)), s))
+    volumes = take_volume_fingerprint(stored, codes)
+    shapes = [image.shape for image in training] if slicing or volumes is None else volumes.shapes
+    sizes = sorted(shapes, key=lambda s: (int(np.prod(s)), s))
     classes, ignored_share = _classes(training, labels)
     minimum, maximum, smallest_maximum = _extremes(training)
     return Fingerprint(
@@ -199,6 +227,7 @@ def take_fingerprint(
         orientation=_orientation(training if slicing is None else []),
         slicing=slicing,
         axis_codes=codes,
+        volumes=volumes,
     )
 
 

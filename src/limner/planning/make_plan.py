@@ -12,12 +12,14 @@ from limner.core.plan import Plan
 from limner.core.sample import Record
 from limner.devices.machine import Machine, examine
 from limner.formats.source import TEXT_TASK, Source
+from limner.networks import NETWORKS
 from limner.planning.decisions import Case, decide
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.measurer import Measurer
 from limner.planning.rules import RULES
+from limner.planning.rules.volumes import AS_IN_START
 from limner.planning.settings import SIZES, Flat, nest, read_settings, settable_fields
-from limner.planning.slicing import choose_slicing
+from limner.planning.slicing import Slicing, choose_slicing
 from limner.planning.task_choice import check_labels, check_mixing, check_pairing, check_start, default_task
 from limner.tasks import find_task
 
@@ -64,14 +66,11 @@ def make_plan(
     check_mixing(task.name, user)
     labels = task.labels(labels)
     names = {split: [record.name for record in records] for split, records in splits.items()}
-    fingerprint = take_fingerprint(facts, labels, names, slicing=choose_slicing(facts, user))
-    _refuse_other_dims(user, fingerprint)
-    _stretch_sizes(user, fingerprint)
-    if start is not None:
-        check_start(start, user, fingerprint.spatial_dims)
-    if start is not None or "network.name" in user:
-        check_pairing(user.get("network.name", "") if start is None else start.network.name, task.name)
     machine = machine or examine(device)
+    slicing = _slicing(facts, user, start, is_cpu=machine.is_cpu)
+    fingerprint = take_fingerprint(facts, labels, names, slicing=slicing)
+    _stretch_sizes(user, fingerprint)
+    _check_network(user, start, task=task.name, spatial_dims=fingerprint.spatial_dims)
     case = Case(
         fingerprint=fingerprint,
         labels=labels,
@@ -86,14 +85,33 @@ def make_plan(
         given=frozenset(user),
     )
     settled, reasons = decide(case, RULES, user, notes)
-    data = {
-        "path": str(Path(source.root).resolve()),
-        "format": source.name,
-        "num_images": fingerprint.num_images,
-        "labels": labels.to_dict(),
-    }
+    data = _data_plan(source, labels, num_images=fingerprint.num_images)
     values = {"data": data, **nest(_plain(settled)), "reasons": _in_order(reasons)}
     return parse_config(Plan, values, where="The plan")
+
+
+def _slicing(facts: DatasetFacts, user: Flat, start: Plan | None, *, is_cpu: bool) -> Slicing | None:
+    """Return how volumes are cut into slices: as for the initial weights, as the user says, or as suits."""
+    if start is None:
+        entry = NETWORKS.get(user.get("network.name", ""))
+        dims = (2, 3) if entry is None else entry.spatial_dims
+        return choose_slicing(facts, user, network_dims=dims, is_cpu=is_cpu)
+    known = {
+        "input.spatial_dims": start.input.spatial_dims,
+        "input.slice_axis": start.input.slice_axis,
+        "input.slice_neighbours": start.input.slice_neighbours,
+    }
+    return choose_slicing(facts, known | user, origin=AS_IN_START)
+
+
+def _data_plan(source: Source, labels: LabelTable, *, num_images: Mapping[str, int]) -> dict[str, Any]:
+    """Return the part of a plan that says which data it is for."""
+    return {
+        "path": str(Path(source.root).resolve()),
+        "format": source.name,
+        "num_images": num_images,
+        "labels": labels.to_dict(),
+    }
 
 
 def _has_curved_words(source: Source, records: Sequence[Record]) -> bool:
@@ -104,18 +122,23 @@ def _has_curved_words(source: Source, records: Sequence[Record]) -> bool:
     return any(len(polygon) > 4 for each in words for polygon in each.polygons)
 
 
-def _refuse_other_dims(user: Flat, fingerprint: Fingerprint) -> None:
-    """Refuse a network in three dimensions for images of two.
+def _check_network(user: Flat, start: Plan | None, *, task: str, spatial_dims: int) -> None:
+    """Check that the network is for the task and for the number of dimensions of the images.
 
     Raises:
-        ConfigError: The user wants it.
+        ConfigError: The network that the user or the initial weights want is not.
     """
-    wanted, found = user.get("input.spatial_dims", fingerprint.spatial_dims), fingerprint.spatial_dims
-    if wanted != found:
+    wanted = user.get("input.spatial_dims", spatial_dims)
+    if wanted != spatial_dims:
         raise ConfigError(
-            f"input.spatial_dims: expected {found}, as the images have; found {wanted}. Volumes are NIfTI, "
-            "NRRD, MetaImage, NPZ or DICOM files."
+            f"input.spatial_dims: expected {spatial_dims}, as the images have; found {wanted}. Volumes are "
+            "NIfTI, NRRD, MetaImage, NPZ or DICOM files."
         )
+    if start is not None:
+        check_start(start, user, spatial_dims)
+        check_pairing(start.network.name, task)
+    elif "network.name" in user:
+        check_pairing(user["network.name"], task)
 
 
 def _stretch_sizes(user: Flat, fingerprint: Fingerprint) -> None:

@@ -17,7 +17,7 @@ AUTO = "auto"
 
 FROM_THE_DATA = (
     *("version", "data", "reasons"),
-    *("input.spacing_mm", "input.dtype", "input.value_range", "input.smallest_maximum", "input.orientation"),
+    *("input.dtype", "input.value_range", "input.smallest_maximum", "input.orientation"),
 )
 """Parts of a Plan that are not settings."""
 
@@ -31,7 +31,7 @@ OTHER_NAMES = {
 }
 """Names in other programs -> keys, for hints; spelling does not lead from one to the other."""
 
-SIZES = ("input.crop_size", "inference.window")
+SIZES = ("input.crop_size", "input.spacing_mm", "inference.window")
 """Keys for which one number means the same number for each axis."""
 
 Flat = dict[str, Any]
@@ -199,7 +199,7 @@ def _unknown_names(key: str, value: Any) -> Iterator[str]:  # noqa: ANN401 - of 
 
 
 def _as_size(key: str, value: object) -> object:
-    return (value,) if key in SIZES and isinstance(value, int) else value
+    return (value,) if key in SIZES and isinstance(value, (int, float)) else value
 
 
 @cache

@@ -1,19 +1,26 @@
 """Volumes as slices for networks in two dimensions: the axis, and the facts of the slices."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.core.affine import axis_codes, spacing_text
+from limner.transforms.resample_volume import ANISOTROPIC
 from limner.transforms.turn import turn_to
 
 AXES = ("depth (z of the file)", "height (y)", "width (x)")
 
-ANISOTROPIC = 1.3
+NEARLY_EQUAL = 1.3
 """Factor between spacings from which volumes have a best axis: across their thick slices."""
+
+FEWEST_SLICES = 8
+"""Slices from which a network in 3D can halve an axis once, by nnU-Net's rule of at least 4 afterwards."""
+
+NEIGHBOURS = 1
+"""Slices on each side of a slice with ``--spatial 2.5d``."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +32,16 @@ class Slicing:
         neighbours: Slices on each side that are further channels.
         reason: Why this axis.
         depth: Median number of slices of a volume.
+        why: Why slices.
+        why_neighbours: Why so many neighbours.
     """
 
     axis: int
     neighbours: int
     reason: str
     depth: int = 1
+    why: str = ""
+    why_neighbours: str = ""
 
 
 def common_codes(facts: DatasetFacts) -> str | None:
@@ -40,24 +51,61 @@ def common_codes(facts: DatasetFacts) -> str | None:
     return counts.most_common(1)[0][0] if counts else None
 
 
-def choose_slicing(facts: DatasetFacts, user: Mapping[str, Any]) -> Slicing | None:
-    """Return how to cut volumes into slices, if the user wants a network in two dimensions for them.
+def choose_slicing(
+    facts: DatasetFacts,
+    given: Mapping[str, Any],
+    *,
+    network_dims: Sequence[int] = (2, 3),
+    is_cpu: bool = False,
+    origin: str = "you set it",
+) -> Slicing | None:
+    """Return how to cut volumes into slices, if a network in two dimensions is trained on them.
 
     Args:
         facts: Facts about the dataset.
-        user: The user's settings, by dotted key.
+        given: Settings of the user or of the initial weights, by dotted key.
+        network_dims: Numbers of dimensions that the network supports.
+        is_cpu: Whether the network is trained on a CPU.
+        origin: Reason of what is given.
     """
-    wanted = user.get("input.slice_axis")
-    if not facts.volumes or (user.get("input.spatial_dims") != 2 and wanted is None):
+    wanted, dims = given.get("input.slice_axis"), given.get("input.spatial_dims")
+    if not facts.volumes or (dims == 3 and wanted is None):
         return None
-    axis, reason = (wanted, "you set it") if wanted is not None else _best_axis(_usual_spacing(facts))
-    codes = common_codes(facts)
+    spacing, codes = _usual_spacing(facts), common_codes(facts)
+    axis, reason = (wanted, origin) if wanted is not None else _best_axis(spacing)
     depths = [
         image.shape[turn_to(codes, image.volume.geometry.affine).order[axis]]
         for image in facts.volumes
         if image.volume is not None and len(image.shape) == 3
     ]
-    return Slicing(axis, user.get("input.slice_neighbours") or 0, reason, int(median(depths)))
+    depth = int(median(depths)) if depths else 1
+    neighbours, why_neighbours = 0, "a slice by itself is trained fastest"
+    if dims == 2 or wanted is not None:
+        why = origin
+    elif 3 not in network_dims:
+        why = "the network is for images in two dimensions"
+    else:
+        why = _why_slices(depth, spacing, is_cpu=is_cpu) if 2 in network_dims else ""
+        neighbours, why_neighbours = NEIGHBOURS, "the slices next to a slice show what goes on in it"
+    if not why:
+        return None
+    set_neighbours = given.get("input.slice_neighbours")
+    if set_neighbours is not None:
+        neighbours, why_neighbours = set_neighbours, origin
+    return Slicing(axis, neighbours, reason, depth, why, why_neighbours)
+
+
+def _why_slices(depth: int, spacing_mm: tuple[float, ...] | None, *, is_cpu: bool) -> str:
+    """Return why slices suit the data better than volumes; empty if they do not."""
+    if depth < FEWEST_SLICES:
+        return f"volumes have {depth} slices, too few for a network in three dimensions"
+    thickness = max(spacing_mm) / min(spacing_mm) if spacing_mm else 1.0
+    if is_cpu and thickness > ANISOTROPIC:
+        return (
+            f"slices are {thickness:.2g} times as thick as their pixels, so that a third dimension adds "
+            "little for its time on a CPU"
+        )
+    return ""
 
 
 def _best_axis(spacing_mm: tuple[float, ...] | None) -> tuple[int, str]:
@@ -65,7 +113,7 @@ def _best_axis(spacing_mm: tuple[float, ...] | None) -> tuple[int, str]:
     if spacing_mm is None:
         return 0, "the first axis, as the spacing is unknown"
     shown = spacing_text(spacing_mm)
-    if max(spacing_mm) < ANISOTROPIC * min(spacing_mm):
+    if max(spacing_mm) < NEARLY_EQUAL * min(spacing_mm):
         return 0, f"the spacing {shown} is nearly the same along all axes, so the first is taken"
     axis = max(range(3), key=lambda a: spacing_mm[a])
     return axis, f"slices are thickest along {AXES[axis]}: spacing {shown}"

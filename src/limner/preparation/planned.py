@@ -14,13 +14,19 @@ from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.make_plan import make_plan
 from limner.planning.plan_files import SUFFIXES, read_experiment
 from limner.planning.settings import AUTO, flatten, read_settings
-from limner.planning.slicing import choose_slicing
+from limner.planning.slicing import NEIGHBOURS, choose_slicing
 from limner.planning.task_choice import check_options, check_pairing
 from limner.storage.user_paths import user_path
 from limner.weights.starting import read_starting_plan
 
-SPATIAL = {"2d": 2, "3d": 3}
-"""Ways to train on volumes: in slices, or as they are -> dimensions of the network."""
+SPATIAL: dict[str, dict[str, Any]] = {
+    "2d": {"spatial_dims": 2},
+    "2.5d": {"spatial_dims": 2, "slice_neighbours": NEIGHBOURS},
+    "3d": {"spatial_dims": 3},
+    "auto": {},
+}
+"""Ways to train on volumes: in slices, in slices with their neighbours, as they are, or as the rules say ->
+settings of the input."""
 
 SHOWN = 5
 """Maximum number of data errors in the message; `limner check` shows all."""
@@ -189,7 +195,7 @@ def with_shorthands(
     """Merge ``--task``, ``--network``, ``--weights``, ``--teacher``, ``--minutes`` and ``--spatial``.
 
     Raises:
-        ConfigError: `spatial` is neither ``2d`` nor ``3d``.
+        ConfigError: `spatial` is not a way to train on volumes.
     """
     wanted = dict(settings or {})
     if task is not None:
@@ -204,8 +210,14 @@ def with_shorthands(
         wanted = merge(wanted, {"train": {"minutes": minutes}})
     if spatial is not None:
         if spatial.casefold() not in SPATIAL:
-            raise ConfigError(f"--spatial is 2d (slices of volumes) or 3d; found {spatial!r}.")
-        wanted = merge(wanted, {"input": {"spatial_dims": SPATIAL[spatial.casefold()]}})
+            raise ConfigError(
+                "--spatial is 2d (slices of volumes), 2.5d (slices with their neighbours), 3d or auto; found "
+                f"{spatial!r}."
+            )
+        chosen = SPATIAL[spatial.casefold()]
+        if "slice_neighbours" in (wanted.get("input") or {}):
+            chosen = {key: value for key, value in chosen.items() if key != "slice_neighbours"}
+        wanted = merge(wanted, {"input": chosen})
     return wanted
 
 

@@ -1,5 +1,6 @@
 """Run folders: the given folder or name, or the next unused number in ``runs/``."""
 
+import glob
 from itertools import count
 from pathlib import Path
 
@@ -40,6 +41,13 @@ def refuse_among_images(folder: Path | None, data: str | Path) -> None:
 def next_free(stem: Path) -> Path:
     """Return the first of ``stem-1``, ``stem-2``, ... that does not exist."""
     return next(path for n in count(1) if not (path := stem.with_name(f"{stem.name}-{n}")).exists())
+
+
+def taken_names(stem: Path) -> list[Path]:
+    """Return those of ``stem-1``, ``stem-2``, ... that exist, in this order."""
+    first = f"{stem.name}-"
+    by_number = {path.name.removeprefix(first): path for path in stem.parent.glob(f"{glob.escape(first)}*")}
+    return [by_number[number] for number in sorted(filter(str.isdecimal, by_number), key=int)]
 
 
 def is_half_prepared(folder: Path) -> bool:

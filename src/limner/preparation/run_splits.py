@@ -43,6 +43,12 @@ def read_splits(run: RunFolder, source: Source) -> Splits:
     return {split: tuple(by_name[name] for name in members) for split, members in names.items() if members}
 
 
+def is_scored(run: RunFolder, split: str) -> bool:
+    """Tell whether a split of a run has scores, whose evaluation was not interrupted."""
+    folder = run.evaluation(split)
+    return (folder / SCORES_FILE).is_file() and not is_unfinished(folder)
+
+
 def unscored_splits(run: RunFolder) -> tuple[str, ...]:
     """Return the splits of a trained run whose scores are missing, or whose evaluation was interrupted.
 
@@ -52,12 +58,7 @@ def unscored_splits(run: RunFolder) -> tuple[str, ...]:
     if not run.model.is_dir() or not run.splits.is_file():
         return ()
     names = _names(run)
-    return tuple(split for split in SCORED if names.get(split) and not _is_scored(run, split))
-
-
-def _is_scored(run: RunFolder, split: str) -> bool:
-    folder = run.evaluation(split)
-    return (folder / SCORES_FILE).is_file() and not is_unfinished(folder)
+    return tuple(split for split in SCORED if names.get(split) and not is_scored(run, split))
 
 
 def _names(run: RunFolder) -> dict[str, list[str]]:

@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import partial
@@ -20,6 +20,8 @@ from limner.core.plan_text import plan_from_yaml
 from limner.core.run_folder import RunFolder
 from limner.core.score_names import SCORES
 from limner.evaluation.scores_file import read_scores
+from limner.metrics.case_scores import NUM_COUNTS, ROWS
+from limner.preparation.folds import read_folds
 from limner.preparation.run_splits import unscored_splits
 from limner.reporting.run_facts import Evaluation, RunFacts, ScoredImage, Series
 from limner.storage.table_cells import text_of
@@ -39,7 +41,7 @@ SPLIT_ORDER = {"test": 0, "val": 1}
 
 
 def gather(run: RunFolder) -> RunFacts:
-    """Read all available files of a run.
+    """Read all available files of a run, and of a cross-validation those of its folds.
 
     Raises:
         DataError: The folder is missing, or contains no files of a run.
@@ -66,7 +68,8 @@ def gather(run: RunFolder) -> RunFacts:
     series: dict[str, Series] = attempt(run.metrics, _read_series, {})
     if plan is not None and plan.data.label_table.background_index is None:
         series.pop("val/foreground_dice", None)  # as in `read_scores`
-    return RunFacts(
+    folds: tuple[RunFacts, ...] = attempt(run.folds, lambda _: _gather_folds(run), ())
+    facts = RunFacts(
         root=run.root.resolve(),
         plan=plan,
         findings=attempt(run.findings, _read_findings, None),
@@ -77,6 +80,31 @@ def gather(run: RunFolder) -> RunFacts:
         model=attempt(run.model / "model.json", _read_mapping, {}),
         unscored=attempt(run.splits, lambda _: unscored_splits(run), ()),
         unreadable=unreadable,
+        folds=folds,
+    )
+    return _with_first_fold(facts) if folds else facts
+
+
+def _gather_folds(run: RunFolder) -> tuple[RunFacts, ...]:
+    """Read the runs of a cross-validation that have begun."""
+    file = read_folds(run)
+    begun = [] if file is None else [run.fold(index) for index in range(len(file.folds))]
+    return tuple(gather(fold) for fold in begun if fold.plan.is_file())
+
+
+def _with_first_fold(facts: RunFacts) -> RunFacts:
+    """Return a cross-validation with what is the same in all its folds, and what is damaged in any."""
+    first = facts.folds[0]
+    damaged = {
+        f"{fold.root.name}/{name}": why for fold in facts.folds for name, why in fold.unreadable.items()
+    }
+    return replace(
+        facts,
+        plan=first.plan,
+        findings=first.findings,
+        environment=first.environment,
+        data_changes=tuple(dict.fromkeys(change for fold in facts.folds for change in fold.data_changes)),
+        unreadable=facts.unreadable | damaged,
     )
 
 
@@ -85,7 +113,7 @@ def _refuse_other_folders(run: RunFolder) -> None:
     if not run.root.is_dir():
         found = "a file" if run.root.exists() else "nothing"
         raise DataError(describe("There is no run folder", where=run.root, found=found, expected=expected))
-    parts = (run.plan, run.metrics, run.findings, run.root / "evaluation", run.model)
+    parts = (run.plan, run.folds, run.metrics, run.findings, run.root / "evaluation", run.model)
     if any(part.exists() for part in parts):
         return
     inside = sorted(child.name for child in run.root.iterdir())[:8]
@@ -161,9 +189,11 @@ def _with_images(evaluation: Evaluation, folder: Path, attempt: Callable[..., An
     """Add the content of the split's other files."""
     no_foreground = background_among(evaluation.file.class_names) is None
     left_out = {"foreground_dice"} if no_foreground else set()  # as in `read_scores`
+    case_scores = ROWS[NUM_COUNTS:] if evaluation.file.length_unit else ()
+    read_images = partial(_read_images, left_out=left_out, by_class=case_scores)
     return replace(
         evaluation,
-        images=attempt(folder / "per_image.csv", partial(_read_images, left_out=left_out), ()),
+        images=attempt(folder / "per_image.csv", read_images, ()),
         pictures=tuple(sorted((folder / "pictures").glob("*.png"))),
         curves=attempt(folder / "thresholds.csv", _read_columns, {}),
         class_curves=attempt(folder / "class_curves.csv", _read_class_curves, {}),
@@ -192,17 +222,26 @@ def _read_class_curves(path: Path) -> dict[str, dict[str, tuple[float, ...]]]:
     }
 
 
-def _read_images(path: Path, *, left_out: AbstractSet[str]) -> tuple[ScoredImage, ...]:
-    """Return the images with their scores over all classes; counts and per-class columns are skipped."""
+def _read_images(
+    path: Path, *, left_out: AbstractSet[str], by_class: Sequence[str]
+) -> tuple[ScoredImage, ...]:
+    """Return the images with their scores over all classes, and per class only those in `by_class`."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = [
             ScoredImage(
                 text_of(row["name"]),
                 {name: _number(row[name]) for name in row if _is_score(name) and name not in left_out},
+                {score: _of_classes(row, score) for score in by_class},
             )
             for row in csv.DictReader(file)
         ]
     return tuple(sorted(rows, key=lambda r: (r.rank is None, r.rank or 0.0, r.name)))
+
+
+def _of_classes(row: Mapping[str, str], score: str) -> dict[str, float | None]:
+    """Return class -> value of the columns ``SCORE/CLASS``."""
+    first = f"{score}/"
+    return {text_of(c.removeprefix(first)): _number(v) for c, v in row.items() if c.startswith(first)}
 
 
 def _is_score(column: str) -> bool:

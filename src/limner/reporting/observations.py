@@ -18,6 +18,9 @@ WEAK_IOU = 0.5
 NOTABLE_CHANGE = 0.01
 """A change of a score between 0 and 1 that is worth a remark."""
 
+MOST_MISSED = 3
+"""Maximum number of missed classes that are named."""
+
 SLOW_LOADING = 0.2
 """Fraction of the time spent waiting for data that is worth a remark."""
 
@@ -41,7 +44,7 @@ def observe(facts: RunFacts) -> tuple[Observation, ...]:
     """Return the remarks about a run, warnings first."""
     rules: tuple[Callable[[RunFacts], Iterator[Observation]], ...] = (
         _unreadable, _unscored, _data_changes, _findings, _score_notes, _short_training, _few_images,
-        _weak_classes, _poor_images,
+        _weak_classes, _missed_classes, _poor_images,
         _score_trend, _loading, _baseline, _chosen_by_validation,
     )  # fmt: skip
     made = [observation for rule in rules for observation in rule(facts)]
@@ -55,9 +58,10 @@ def baseline(evaluation: Evaluation) -> tuple[str, float, float] | None:
         The class, the accuracy and the mean IoU over the classes that have pixels or images; None if their
         numbers are unknown. If n of N pixels belong to the class, its IoU is n / N and every other IoU is 0.
     """
-    unit = evaluation.file.what_counts
-    if unit not in ("pixels", "images"):
+    file = evaluation.file
+    if not (file.counts_pixels or file.counts_images):
         return None
+    unit = "images" if file.counts_images else "pixels"
     present = {c.name: c.scores[unit] or 0 for c in evaluation.file.classes if c.scores.get(unit)}
     if len(present) < 2:
         return None
@@ -129,8 +133,10 @@ def _few_images(facts: RunFacts) -> Iterator[Observation]:
 
 def _weak_classes(facts: RunFacts) -> Iterator[Observation]:
     evaluation = facts.evaluation
-    classes = evaluation.file.classes if evaluation else []
-    unit, name = ("images", "f1_score") if evaluation and evaluation.file.counts_images else ("pixels", "iou")
+    if evaluation is None:
+        return
+    unit, name = ("images", "f1_score") if evaluation.file.counts_images else ("pixels", "iou")
+    classes, what = evaluation.file.classes, evaluation.file.what_counts
     ious = {c.name: iou for c in classes if c.scores.get(unit) and (iou := c.scores.get(name)) is not None}
     weak = [name for name, iou in ious.items() if iou < WEAK_IOU]
     if not weak:
@@ -140,9 +146,22 @@ def _weak_classes(facts: RunFacts) -> Iterator[Observation]:
     others = f"; {plural(len(weak), 'class', 'classes')} are below {WEAK_IOU:g}" if len(weak) > 1 else ""
     text = (
         f"The weakest class is “{weakest}” with {a(SCORES[name].words)} of {score(ious[weakest])} "
-        f"({percent(pixels[weakest] / (sum(pixels.values()) or 1))} of the {unit}){others}."
+        f"({percent(pixels[weakest] / (sum(pixels.values()) or 1))} of the {what}){others}."
     )
     yield Observation(text, "warning", "classes")
+
+
+def _missed_classes(facts: RunFacts) -> Iterator[Observation]:
+    """Name the classes that were not found at all in some cases, the most missed first."""
+    classes = facts.evaluation.file.classes if facts.evaluation else []
+    missed = {c.name: number for c in classes if (number := c.scores.get("missed_cases"))}
+    if missed:
+        worst = sorted(missed, key=lambda name: -missed[name])
+        listed = ", ".join(f"“{name}” in {missed[name]:.0f}" for name in worst[:MOST_MISSED])
+        more = len(worst) - MOST_MISSED
+        rest = f" and {plural(more, 'more class', 'more classes')}" if more > 0 else ""
+        text = f"Not found in cases that have it: {listed}{rest}; these cases count as missed in every score."
+        yield Observation(text, "warning", "classes")
 
 
 def _poor_images(facts: RunFacts) -> Iterator[Observation]:
@@ -199,10 +218,11 @@ def _loading(facts: RunFacts) -> Iterator[Observation]:
 
 def _baseline(facts: RunFacts) -> Iterator[Observation]:
     found = baseline(facts.evaluation) if facts.evaluation else None
-    if found is not None:
+    if found is not None and facts.evaluation is not None:
         name, accuracy, mean_iou = found
-        is_of_images = facts.evaluation is not None and facts.evaluation.file.counts_images
-        gives = f"a pixel accuracy of {score(accuracy)} and a mean IoU of {score(mean_iou)}"
+        is_of_images = facts.evaluation.file.counts_images
+        words = facts.evaluation.file.score("pixel_accuracy").words
+        gives = f"{a(words)} of {score(accuracy)} and a mean IoU of {score(mean_iou)}"
         gives = f"an accuracy of {score(accuracy)}" if is_of_images else gives
         text = f"For comparison: always predicting “{name}” would give {gives}."
         yield Observation(text, "note", "classes")

@@ -15,6 +15,7 @@ from limner.reporting.sections.class_curves import class_curves
 from limner.reporting.sections.class_scores import classes
 from limner.reporting.sections.confusion_matrix import confusion
 from limner.reporting.sections.examples import examples
+from limner.reporting.sections.folds import folds
 from limner.reporting.sections.headline import headline, subtitle, title
 from limner.reporting.sections.object_matches import objects
 from limner.reporting.sections.origin import reproduce, rights
@@ -40,6 +41,7 @@ class Section:
 
 SECTIONS = (
     Section("summary", "Summary", headline),
+    Section("folds", "Folds", folds),
     Section("classes", "Classes", classes),
     Section("objects", "Objects", objects),
     Section("confusion", "Confusion", confusion),
@@ -59,6 +61,9 @@ SECTIONS = (
 
 FOREIGN = ("summary", "training", "definitions")
 """Anchors of the sections about the log of another program."""
+
+OF_EACH_FOLD = ("training", "rights")
+"""Anchors of the sections that the page of a cross-validation leaves to those of its folds."""
 
 
 def write_report(run: RunFolder) -> Path:
@@ -93,8 +98,14 @@ def render_page(facts: RunFacts) -> str:
         parts=[
             Part(section.anchor, section.heading, content, section.link)
             for section in SECTIONS
-            if not facts.is_foreign or section.anchor in FOREIGN
+            if _applies(section, facts)
             if (content := section.render(facts)) is not None
         ],
         footer=f"Written by limner from the files in {facts.root.name}.",
     )
+
+
+def _applies(section: Section, facts: RunFacts) -> bool:
+    if facts.is_foreign:
+        return section.anchor in FOREIGN
+    return not (facts.folds and section.anchor in OF_EACH_FOLD)

@@ -5,6 +5,7 @@ Shape legend: N images, K classes.
 
 import csv
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from limner.core.randomness import generator
 from limner.core.score_names import SCORES, Shown
 from limner.metrics.bootstrap import REPLICATES
-from limner.metrics.confusion import scores_of_sums
+from limner.metrics.confusion import mean_of_present, ratio, scores_of_sums
 from limner.metrics.spread import interval
 
 SEGMENT_SCORES = {"mean_f1": "f1", "mean_pq": "pq"}
@@ -59,25 +60,57 @@ def paired_differences(
     Returns:
         Score name -> second minus first, for scores that both have; empty if the files share no images or
         classes. For objects and segments, whose files contain no sums, the scores are means over the images
-        that have one.
+        that have one. Of volumes, the Dice of the cases is compared too.
     """
     of_segments = _mean_gain(first, second, seed=seed)
     if of_segments:
         return of_segments
     one, other = _read(first), _read(second)
     shared = sorted(one.keys() & other.keys())
-    if len(shared) < 2 or one[shared[0]].shape != other[shared[0]].shape:
+    if len(shared) < 2 or _columns(first) != _columns(second):
         return {}
     counts = np.stack([[one[name], other[name]] for name in shared])  # (N, 2, 3, K)
+    cases = _cases(first, second, shared)  # (2, N, K)
     draw = generator(seed, "paired")
-    drawn = [counts[draw.integers(0, len(shared), len(shared))].sum(0) for _ in range(REPLICATES)]
-    exact = _gain(counts.sum(0), background)
-    again = [_gain(sums, background) for sums in drawn]
+    drawn = [draw.integers(0, len(shared), len(shared)) for _ in range(REPLICATES)]
+
+    def gain(chosen: npt.NDArray[np.int64]) -> dict[str, float]:
+        found = _gain(counts[chosen].sum(0), background)
+        if cases.size:
+            before, after = (_mean_of_classes(of_run[chosen]) for of_run in cases)
+            found["mean_case_dice"] = after - before
+        return found
+
+    exact, again = gain(np.arange(len(shared))), [gain(chosen) for chosen in drawn]
     return {
-        name: Difference(len(shared), value, *interval(np.array([gain[name] for gain in again])))
+        name: Difference(len(shared), value, *interval(np.array([found[name] for found in again])))
         for name, value in exact.items()
         if not math.isnan(value)
     }
+
+
+def _cases(first: Path, second: Path, shared: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Return (2, N, K) the Dice of each class in each case, NaN where there is none; empty without cases."""
+    found = []
+    for path in (first, second):
+        with path.open(newline="", encoding="utf-8") as file:
+            table = csv.DictReader(file)
+            columns = [head for head in table.fieldnames or [] if head.startswith("case_dice/")]
+            rows = {row["name"]: [float(row[c] or "nan") for c in columns] for row in table}
+        found.append([rows[name] for name in shared])
+    return np.array(found) if len(found[0][0]) == len(found[1][0]) else np.zeros(0)
+
+
+def _columns(path: Path) -> list[str]:
+    """Return the columns of counts, which name the classes in order."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [head for head in csv.DictReader(file).fieldnames or [] if head.startswith(f"{KINDS[0]}/")]
+
+
+def _mean_of_classes(dice: npt.NDArray[np.float64]) -> float:
+    """Return the mean over the classes of their means over the cases, from (N, K)."""
+    is_there = ~np.isnan(dice)
+    return mean_of_present(ratio(np.nansum(dice, axis=0), is_there.sum(0)))
 
 
 def _mean_gain(first: Path, second: Path, *, seed: int) -> dict[str, Difference]:

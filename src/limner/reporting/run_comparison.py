@@ -9,12 +9,14 @@ from limner.core.score_names import SCORES, Shown, shown
 from limner.drawing.curves import Curve, CurvePanel, draw_curves
 from limner.drawing.pdf import encode_pdf
 from limner.drawing.png import encode_png
+from limner.evaluation.scores_file import ScoresFile
 from limner.reporting.chart import Chart, Line, draw
 from limner.reporting.document import Part, render_document
 from limner.reporting.markup import Html, tag
-from limner.reporting.numbers import MISSING, duration, percent, score, significant, time_span
+from limner.reporting.numbers import MISSING, duration, percent, significant, time_span
 from limner.reporting.paired import SEGMENT_SCORES, Difference
 from limner.reporting.run_facts import RunFacts, Series
+from limner.reporting.sections.class_scores import value_with_unit
 from limner.reporting.sections.plan_settings import flat_settings
 from limner.storage.whole_files import write_whole
 
@@ -49,9 +51,15 @@ class ComparedRuns:
         wanted = self.curves or tuple(dict.fromkeys((*main, *FIRST_CURVES)))
         return tuple(n for n in wanted if any(_is_drawable(r.series.get(n)) for r in self.runs))
 
-    def scores(self, run: RunFacts) -> dict[str, float | None]:
-        """Return the scores of a run on the split; empty if it was not scored."""
-        return next((e.file.scores for e in run.evaluations if e.split == self.split), {})
+    @property
+    def _files(self) -> "list[ScoresFile | None]":
+        """The scores of each run on the split, or None."""
+        return [next((e.file for e in r.evaluations if e.split == self.split), None) for r in self.runs]
+
+    def title(self, name: str) -> str:
+        """Return the title of a score, in the words of the first run that has scores."""
+        first = next((file for file in self._files if file is not None), None)
+        return SCORES[name].title if first is None else first.score(name).title
 
     @property
     def notes(self) -> list[str]:
@@ -65,9 +73,16 @@ class ComparedRuns:
     @property
     def shown(self) -> dict[str, list[str]]:
         """Title of each score that at least one run has -> the values of all runs as text."""
-        by_run = [self.scores(run) for run in self.runs]
+        files = self._files
+        by_run = [{} if file is None else file.scores for file in files]
         names = dict.fromkeys(n for scores in by_run for n in shown(scores, least=Shown.COMPARED))
-        return {SCORES[n].title: [score(scores.get(n)) for scores in by_run] for n in SCORES if n in names}
+        return {
+            self.title(n): [
+                MISSING if file is None else value_with_unit(file, n, file.scores.get(n)) for file in files
+            ]
+            for n in SCORES
+            if n in names
+        }
 
 
 def comparison_files(folder: Path) -> tuple[Path, Path, Path]:
@@ -132,7 +147,7 @@ def differences_in_words(compared: ComparedRuns) -> Iterator[str]:
             yield f"{pair} have no comparable scores of the same images, so there is no interval."
         for key, d in found.items():
             own = SEGMENT_SCORES.get(key)
-            what = SCORES[key].title if own is None else f"Mean {SCORES[own].column} of the images"
+            what = compared.title(key) if own is None else f"Mean {SCORES[own].column} of the images"
             verdict = (
                 "not explained by the choice of images"
                 if d.is_clear

@@ -38,10 +38,12 @@ class ScoredImage:
     Attributes:
         name: Its name.
         scores: Score name -> value over all classes, or None; the score that images are sorted by is first.
+        by_class: Of volumes, and images with known spacing: score name -> class -> value, or None.
     """
 
     name: str
     scores: dict[str, float | None]
+    by_class: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
     @property
     def rank(self) -> float | None:
@@ -104,6 +106,7 @@ class RunFacts:
         unreadable: File name -> why it could not be read.
         is_foreign: Whether it is the log of another program, which has curves only.
         logged: Facts that such a log states, as name -> text.
+        folds: The runs of a cross-validation; plan, findings and environment are those of the first.
     """
 
     root: Path
@@ -118,6 +121,7 @@ class RunFacts:
     unreadable: dict[str, str] = field(default_factory=dict)
     is_foreign: bool = False
     logged: dict[str, str] = field(default_factory=dict)
+    folds: "tuple[RunFacts, ...]" = ()
 
     @property
     def evaluation(self) -> Evaluation | None:

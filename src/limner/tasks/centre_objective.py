@@ -34,6 +34,8 @@ class CentreObjective(Objective):
 
     losses = frozenset({TERM})
     diameters_across = 6.0
+    least_diameter = 16.0
+    most_diameter = 64.0
     allowed = Allowed(
         probabilities=False,
         why_not="averages maps over windows and views, and finds the objects in them afterwards",

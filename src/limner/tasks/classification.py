@@ -1,7 +1,7 @@
 """Classification: every image has one class."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from limner.core.image_class import ImageClass
 from limner.core.labels import LabelTable
@@ -15,6 +15,7 @@ from limner.evaluation.scorer import USUAL, Extent
 from limner.tasks.class_writer import ClassWriter
 from limner.tasks.image_task import MOST_EXPLAINED, ImageTask
 from limner.tasks.prediction_folder import PredictionFolder
+from limner.tasks.prediction_json import probabilities_json
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
@@ -67,6 +68,13 @@ class ClassificationTask(ImageTask):
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> ClassWriter:
         """Return a writer of a CSV, overlays, and images sorted into folders."""
         return ClassWriter(folder, labels)
+
+    def to_json(
+        self, prediction: ClassPrediction, labels: LabelTable, *, polygons: bool = False
+    ) -> dict[str, Any]:
+        """Return the probability of each class."""
+        chances = prediction.probabilities
+        return {"probabilities": probabilities_json(chances, labels, [prediction.label])}
 
     def draw(
         self,

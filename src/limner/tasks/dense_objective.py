@@ -131,7 +131,7 @@ class DenseCriterion(Criterion):
             )
         labels = batch.get(LabelMap)
         assert labels is not None, "semantic segmentation trains on labelled batches"
-        parts = self._terms(outputs.logits, labels)
+        parts = {name: outputs.weight * value for name, value in self._terms(outputs.logits, labels).items()}
         if self.distillation is not None:
             counted = labels != ignored_among(self.num_classes)
             parts |= self.distillation(outputs.logits, batch.images, counted)

@@ -21,6 +21,7 @@ from limner.storage.whole_files import write_whole
 from limner.tasks.allowed import OBJECTS_IN_WINDOWS
 from limner.tasks.box_networks import default_box_network
 from limner.tasks.prediction_folder import BOXES, OVERLAYS, PredictionFolder
+from limner.tasks.prediction_json import boxes_json
 from limner.tasks.situation import Situation
 from limner.tasks.task import Task
 
@@ -87,6 +88,12 @@ class DetectionTask(Task):
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> "BoxWriter":
         """Return a writer of COCO JSON, of one file per image in other formats, and of overlays."""
         return BoxWriter(folder, labels)
+
+    def to_json(
+        self, prediction: BoxPrediction, labels: LabelTable, *, polygons: bool = False
+    ) -> dict[str, Any]:
+        """Return the boxes."""
+        return {"objects": boxes_json(prediction, labels)}
 
     def draw(
         self,

@@ -1,11 +1,15 @@
 """What the tasks about whole images share: size of the images, network, and the run of the network."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from limner.core.errors import ConfigError, describe
 from limner.core.plan import Decision
+from limner.core.prediction import ClassPrediction, Prediction, TagPrediction
 from limner.evaluation.scorer import MISTAKES_AND_HITS
 from limner.networks import NETWORKS
 from limner.tasks.allowed import Allowed
@@ -22,12 +26,21 @@ class ImageTask(Task):
     """A task about classes of whole images."""
 
     sees_whole_images = True
+    averages = True
     picture_groups = MISTAKES_AND_HITS
     allowed = Allowed(
         windows=False,
         sorting=True,
         why_not="predicts each image as a whole, resized to one size: windows would show only parts of it",
     )
+
+    def averaged(
+        self, predictions: Iterator[ClassPrediction | TagPrediction], *, probabilities: bool
+    ) -> Prediction:
+        """Return the mean probability of each class."""
+        found = [*predictions]
+        mean = np.stack([one.probabilities for one in found]).mean(axis=0, dtype=np.float32)
+        return replace(found[0], probabilities=np.asarray(mean))
 
     def preset(self, situation: Situation) -> Preset:
         """Return encoder, size of the images and batch size for this machine and time."""

@@ -19,6 +19,7 @@ from limner.images.masks import write_values
 from limner.tasks.allowed import OBJECTS_IN_WINDOWS
 from limner.tasks.object_networks import default_object_network
 from limner.tasks.prediction_folder import INSTANCES, OVERLAYS, PredictionFolder
+from limner.tasks.prediction_json import objects_json
 from limner.tasks.situation import Situation
 from limner.tasks.task import Task
 
@@ -84,7 +85,8 @@ class InstanceTask(Task):
 
         if runs.kind is CentreOffsets:
             things = labels.is_thing.tolist()
-            return find_centred_objects(mean_of_views(runs), runs.size, is_thing=things, name=name)
+            maps = mean_of_views(runs)
+            return find_centred_objects(maps, runs.size, is_thing=things, name=name, seen_size=runs.seen_size)
         if runs.is_windowed:
             return find_objects_in_windows(runs, name=name)
         outputs, extent = runs.whole()
@@ -93,6 +95,12 @@ class InstanceTask(Task):
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> "InstanceWriter":
         """Return a writer of COCO JSON, maps of object numbers, and overlays."""
         return InstanceWriter(folder, labels)
+
+    def to_json(
+        self, prediction: SegmentPrediction, labels: LabelTable, *, polygons: bool = False
+    ) -> dict[str, Any]:
+        """Return the objects."""
+        return {"objects": objects_json(prediction, labels, polygons=polygons)}
 
     def draw(
         self,

@@ -1,7 +1,7 @@
 """Classification of images with any number of classes each."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from limner.evaluation.tag_scorer import TagScorer
 from limner.tasks.class_writer import TagWriter
 from limner.tasks.image_task import MOST_EXPLAINED, ImageTask
 from limner.tasks.prediction_folder import PredictionFolder
+from limner.tasks.prediction_json import probabilities_json
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
@@ -70,6 +71,13 @@ class MultilabelTask(ImageTask):
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> TagWriter:
         """Return a writer of a CSV, overlays, and images sorted into folders."""
         return TagWriter(folder, labels)
+
+    def to_json(
+        self, prediction: TagPrediction, labels: LabelTable, *, polygons: bool = False
+    ) -> dict[str, Any]:
+        """Return the probability of each class."""
+        chances = prediction.probabilities
+        return {"probabilities": probabilities_json(chances, labels, prediction.labels)}
 
     def draw(
         self,

@@ -105,7 +105,10 @@ class Objective(ABC):
     more than the size of a crop; None uses all that is allowed."""
     least_diameter: ClassVar[float | None] = None
     """Diameter in pixels to which the objects of the smallest class may be reduced, on a CPU in a time
-    budget, so that crops show whole images; None trains at the images' own scale."""
+    budget; None trains at the images' own scale."""
+    most_diameter: ClassVar[float | None] = None
+    """Diameter to which the objects of the largest class are reduced then; None reduces images until crops
+    show all of them."""
     allowed: ClassVar[Allowed | None] = None
     """Prediction options of its networks, or None for those of the task."""
 

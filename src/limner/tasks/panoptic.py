@@ -19,6 +19,7 @@ from limner.images.masks import write_values
 from limner.tasks.allowed import OBJECTS_ONLY_WHOLE
 from limner.tasks.object_networks import default_object_network
 from limner.tasks.prediction_folder import MASKS, OVERLAYS, PANOPTIC, PredictionFolder
+from limner.tasks.prediction_json import classes_json, segments_json
 from limner.tasks.situation import Situation
 from limner.tasks.task import Task
 
@@ -76,7 +77,10 @@ class PanopticTask(Task):
 
         things = labels.is_thing.tolist()
         if runs.kind is CentreOffsets:
-            return find_centred_segments(mean_of_views(runs), runs.size, is_thing=things, name=name)
+            maps = mean_of_views(runs)
+            return find_centred_segments(
+                maps, runs.size, is_thing=things, name=name, seen_size=runs.seen_size
+            )
         outputs, extent = runs.whole()
         found = find_segments(as_queries(outputs), extent, is_thing=things, name=name)
         return found.cropped_to(runs.size)
@@ -84,6 +88,13 @@ class PanopticTask(Task):
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> "PanopticWriter":
         """Return a writer of COCO panoptic JSON and PNG, masks, and overlays."""
         return PanopticWriter(folder, labels)
+
+    def to_json(
+        self, prediction: PanopticPrediction, labels: LabelTable, *, polygons: bool = False
+    ) -> dict[str, Any]:
+        """Return the number of pixels of each class, and the segments."""
+        classes = classes_json(prediction.semantic(nothing=labels.ignore_index), labels)
+        return {"classes": classes, "objects": segments_json(prediction, labels, polygons=polygons)}
 
     def draw(
         self,

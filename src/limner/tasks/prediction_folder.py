@@ -9,6 +9,7 @@ from limner.core.picture import Picture
 from limner.storage.whole_files import write_whole
 
 MASKS, OVERLAYS, PROBABILITIES, COMPARISONS = "masks", "overlays", "probabilities", "comparisons"
+ANIMATIONS = "animations"
 INSTANCES, PANOPTIC, BOXES = "instances", "panoptic", "boxes"
 
 
@@ -22,6 +23,7 @@ class PredictionFolder:
         probabilities: Whether to write probabilities.
         formats: Further formats of the results, of `Task.prediction_formats`.
         sorting: Whether to copy the images into a folder for each class.
+        sizes: Whether to write the sizes of the classes in volumes.
     """
 
     root: Path
@@ -29,6 +31,7 @@ class PredictionFolder:
     probabilities: bool = False
     formats: tuple[str, ...] = ()
     sorting: bool = False
+    sizes: bool = False
 
     def place(self, kind: str, name: str) -> Path:
         """Return the path of a file of one kind of result."""

@@ -39,7 +39,7 @@ class Preset:
 TINY_UNET = {"widths": (8, 16, 32, 64, 128), "norm": "instance"}
 SMALL_UNET = {"widths": (16, 32, 64, 128, 256), "norm": "instance"}
 MEDIUM_UNET = {"widths": (24, 48, 96, 192, 384), "norm": "instance"}
-VOLUME_UNET = {"widths": (16, 32, 64, 128)}
+VOLUME_UNET = {"widths": (16, 32, 64, 128), "norm": "instance"}
 
 PRESETS = (
     Preset(True, 2, 5, "unet", TINY_UNET, 256 * 256, 8, "a narrow U-Net gets the most steps in that time"),
@@ -55,7 +55,7 @@ PRESETS = (
         8,
         "ResNet-18 is the largest encoder that is practical on a CPU",
     ),
-    Preset(True, 3, UNLIMITED, "unet", VOLUME_UNET, 32**3, 2, "volumes are expensive on a CPU"),
+    Preset(True, 3, UNLIMITED, "unet", VOLUME_UNET, 64**3, 2, "a narrow 3D U-Net gets hundreds of steps"),
     Preset(
         False,
         2,

@@ -1,6 +1,7 @@
 """Semantic segmentation: every pixel has one class."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelArray, LabelTable, background_among
-from limner.core.picture import Image, Picture
+from limner.core.picture import PLAIN, Image, Picture
 from limner.core.plan import Decision
 from limner.core.prediction import SemanticPrediction
 from limner.core.sample import Sample
@@ -20,12 +21,15 @@ from limner.evaluation.error_maps import error_map
 from limner.evaluation.scorer import USUAL, Extent
 from limner.evaluation.semantic_scorer import SemanticScorer
 from limner.images.masks import mask_suffix, write_values
-from limner.storage.whole_files import open_whole
+from limner.storage.whole_files import open_whole, write_whole
 from limner.tasks.object_networks import default_query_options
 from limner.tasks.prediction_folder import MASKS, OVERLAYS, PROBABILITIES, PredictionFolder
+from limner.tasks.prediction_json import classes_json
 from limner.tasks.presets import find_preset
 from limner.tasks.situation import Situation
+from limner.tasks.size_table import SIZES, size_rows, table_text
 from limner.tasks.task import Task
+from limner.tasks.volume_picture import draw_volume
 from limner.transforms.turn import Turn
 
 if TYPE_CHECKING:
@@ -41,6 +45,9 @@ class SemanticTask(Task):
     title = "semantic segmentation"
     labels_of = "semantic"
     targets = (LabelMap,)
+    has_label_maps = True
+    measures_cases = True
+    averages = True
     shown_scores = ("foreground_dice", "mean_dice", "mean_iou", "pixel_accuracy")
 
     @property
@@ -88,23 +95,54 @@ class SemanticTask(Task):
             boundaries=extent.boundaries,
             thresholds=extent.thresholds,
             uncertainty=extent.uncertainty,
+            cases=extent.cases,
+            tolerance=extent.tolerance,
         )
 
     def predict(
         self, runs: "NetworkRuns", *, name: str, labels: LabelTable, probabilities: bool
     ) -> SemanticPrediction:
-        """Return the most probable class of each pixel, over all windows and views."""
+        """Return the most probable class of each pixel, over all windows and views, without small parts."""
         from limner.decoding.label_maps import predict_label_map
 
         found, mean = predict_label_map(runs, num_classes=labels.num_classes, probabilities=probabilities)
-        return SemanticPrediction(name, found, mean)
+        prediction = SemanticPrediction(name, found, mean)
+        return self.with_largest(prediction, runs.settings.largest_component or (), labels)
 
-    def stacked(self, slices: Iterable[SemanticPrediction], *, axis: int, name: str) -> SemanticPrediction:
-        """Stack the label maps of slices, and their probabilities if they have them."""
-        found = [*slices]
-        labels = np.stack([one.semantic for one in found], axis=axis)
-        parts = [one.probabilities for one in found if one.probabilities is not None]
-        return SemanticPrediction(name, labels, np.stack(parts, axis=axis + 1) if parts else None)
+    def with_largest(
+        self, prediction: SemanticPrediction, names: Sequence[str], labels: LabelTable
+    ) -> SemanticPrediction:
+        """Return the prediction with only the largest connected part of some classes.
+
+        Raises:
+            ConfigError: A class is unknown or the background, or there is no background.
+        """
+        from limner.decoding.largest_component import component_classes, keep_largest
+
+        classes = component_classes(names, labels)
+        if not classes:
+            return prediction
+        assert labels.background_index is not None, "such settings are refused"
+        cleaned = keep_largest(prediction.semantic, classes, background=labels.background_index)
+        return replace(prediction, semantic=cleaned)
+
+    def averaged(
+        self, predictions: Iterator[SemanticPrediction], *, probabilities: bool
+    ) -> SemanticPrediction:
+        """Return the class with the highest mean probability at each pixel."""
+        from limner.decoding.probability_maps import empty_probabilities, most_probable
+
+        first = next(predictions)
+        assert first.probabilities is not None, "predictions to average have probabilities"
+        total = empty_probabilities(len(first.probabilities), first.semantic.shape)
+        total[:] = first.probabilities
+        number = 1
+        for other in predictions:
+            assert other.probabilities is not None, "predictions to average have probabilities"
+            total += other.probabilities
+            number += 1
+        total /= number
+        return SemanticPrediction(first.name, most_probable(total), total if probabilities else None)
 
     def turned_back(self, prediction: SemanticPrediction, turn: Turn) -> SemanticPrediction:
         """Turn label map and probabilities back."""
@@ -112,7 +150,7 @@ class SemanticTask(Task):
         return SemanticPrediction(
             prediction.name,
             np.ascontiguousarray(turn.undo(prediction.semantic)),
-            None if mean is None else np.stack([turn.undo(part) for part in mean]),
+            None if mean is None else np.moveaxis(turn.undo(np.moveaxis(mean, 0, -1)), -1, 0),
         )
 
     def error_map(
@@ -127,6 +165,12 @@ class SemanticTask(Task):
         """Return a writer of masks, overlays and probabilities."""
         return SemanticWriter(folder, labels)
 
+    def to_json(
+        self, prediction: SemanticPrediction, labels: LabelTable, *, polygons: bool = False
+    ) -> dict[str, Any]:
+        """Return the number of pixels and the mask of each class."""
+        return {"classes": classes_json(prediction.semantic, labels)}
+
     def draw(
         self,
         image: Image,
@@ -136,21 +180,24 @@ class SemanticTask(Task):
         truth: Sample | None = None,
         title: str = "",
     ) -> RGBImage:
-        """Draw the image, true and predicted classes, and a map of correct and wrong pixels."""
+        """Draw the image, true and predicted classes, and a map of correct and wrong pixels.
+
+        Of volumes, three views and a montage of slices.
+        """
         true = None if truth is None else truth.get(LabelMap)
         labels = None if true is None else true.labels
-        image, predicted, labels = _flat(image, prediction.semantic, labels, table)
-        return comparison(image, predicted, table, truth=labels, title=title)
+        if prediction.semantic.ndim == 3:
+            geometry = PLAIN if truth is None else truth.geometry
+            return draw_volume(image, prediction.semantic, labels, table, geometry, title=title)
+        return comparison(image, prediction.semantic, table, truth=labels, title=title)
 
 
-def _flat(
-    image: Image, predicted: LabelArray, truth: LabelArray | None, table: LabelTable
-) -> tuple[Image, LabelArray, LabelArray | None]:
-    """Return image, prediction and truth; of a volume, the slice with the most foreground."""
+def _flat(image: Image, predicted: LabelArray, table: LabelTable) -> tuple[Image, LabelArray]:
+    """Return image and prediction; of a volume, the slice with the most foreground."""
     if predicted.ndim == 2:
-        return image, predicted, truth
-    middle = slice_with_most_foreground(predicted if truth is None else truth, table)
-    return image[middle], predicted[middle], None if truth is None else truth[middle]
+        return image, predicted
+    middle = slice_with_most_foreground(predicted, table)
+    return image[middle], predicted[middle]
 
 
 class SemanticWriter:
@@ -177,16 +224,21 @@ class SemanticWriter:
         like = picture.files[0] if picture.files else None
         write_values(mask, values, labels.encoding, geometry=picture.geometry, like=like)
         if folder.overlay:
-            array, shown, _ = _flat(picture.array, prediction.semantic, None, labels)
+            array, shown = _flat(picture.array, prediction.semantic, labels)
             folder.write_picture(OVERLAYS, output, overlay(display_image(array), shown, labels))
         if folder.probabilities:
             assert prediction.probabilities is not None
             with open_whole(self._probabilities(output)) as file:
-                np.save(file, prediction.probabilities.astype(np.float16))
-        return {}
+                np.save(file, prediction.probabilities.astype(np.float16, copy=False))
+        if not folder.sizes:
+            return {}
+        return {"sizes": size_rows(output, prediction.semantic, labels, picture.geometry)}
 
     def finish(self, entries: Iterable[dict[str, Any]]) -> None:
-        """Write nothing: every image has its own files."""
+        """Write the sizes of the classes, if requested; every image has its own files."""
+        if self._folder.sizes:
+            rows = (row for entry in entries for row in entry["sizes"])
+            write_whole(self._folder.root / SIZES, table_text(rows))
 
     def _probabilities(self, output: str) -> Path:
         return self._folder.place(PROBABILITIES, f"{output}.npy")

@@ -1,7 +1,7 @@
 """Interface of tasks: targets, training, decoding, scoring, writing and drawing."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -46,12 +46,19 @@ class Task(ABC):
     """Prediction options, where the objective of the network has none of its own."""
     has_stuff: ClassVar[bool] = False
     """Whether it distinguishes countable things from stuff."""
+    has_label_maps: ClassVar[bool] = False
+    """Whether each pixel gets one class: slices are then put together to volumes, which can be shown as
+    animations, and small parts can be removed."""
     sees_whole_images: ClassVar[bool] = False
     """Whether each image is resized to one size and seen as a whole, instead of in crops at its own scale."""
     large_scale_jitter: ClassVar[bool] = False
     """Whether it is trained with zooms of 0.1 to 2 on accelerators, as is usual for objects."""
     picture_groups: ClassVar[tuple[PictureGroup, ...]] = WORST_AND_BEST
     """Which images of an evaluated split are drawn."""
+    measures_cases: ClassVar[bool] = False
+    """Whether surfaces of its predictions have distances, which are measured where the spacing is known."""
+    averages: ClassVar[bool] = False
+    """Whether predictions of several models can be averaged."""
     has_outlines: ClassVar[bool] = False
     """Whether it predicts outlines of words."""
     sought: ClassVar[float] = 0.0
@@ -122,21 +129,6 @@ class Task(ABC):
             DataError: The image is too large for the network.
         """
 
-    def stacked(self, slices: Iterable[Any], *, axis: int, name: str) -> Prediction:
-        """Return the prediction of a volume, given those of its slices.
-
-        Args:
-            slices: Predictions of this task, in order.
-            axis: Axis along which the volume was cut.
-            name: Name of the prediction.
-
-        Raises:
-            ConfigError: Predictions of this task cannot be put together.
-        """
-        raise ConfigError(
-            f"The task {self.name!r} does not put slices together to a volume. Train the task `semantic`."
-        )
-
     def turned_back(self, prediction: Any, turn: Turn) -> Prediction:  # noqa: ANN401 - of this task
         """Return the prediction of a volume in the volume's own orientation, given it after a turn.
 
@@ -145,9 +137,48 @@ class Task(ABC):
         """
         raise ConfigError(f"The task {self.name!r} does not turn volumes. Train the task `semantic`.")
 
+    def averaged(self, predictions: Iterator[Any], *, probabilities: bool) -> Prediction:
+        """Return the mean of several models' predictions of one image; only if the task `averages`.
+
+        Args:
+            predictions: Predictions of this task with probabilities, which are used one after the other.
+            probabilities: Whether to return the mean probabilities too.
+        """
+        raise NotImplementedError(f"predictions of the task {self.name!r} are not averaged")
+
+    def with_largest(
+        self,
+        prediction: Any,  # noqa: ANN401 - of this task
+        names: Sequence[str],
+        labels: LabelTable,
+    ) -> Prediction:
+        """Return a prediction with only the largest connected part of some classes, if `has_label_maps`.
+
+        Args:
+            prediction: Prediction of this task.
+            names: The classes.
+            labels: The trained classes.
+        """
+        assert not names, "only label maps have connected parts"
+        found: Prediction = prediction
+        return found
+
     @abstractmethod
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> PredictionWriter:
         """Return a writer that writes predictions to a folder, image by image."""
+
+    def to_json(self, prediction: Any, labels: LabelTable, *, polygons: bool = False) -> dict[str, Any]:  # noqa: ANN401
+        """Return a prediction as JSON-ready values, for programs and web pages.
+
+        Args:
+            prediction: Prediction of this task.
+            labels: The trained classes.
+            polygons: Whether to add outlines to the masks of objects.
+
+        Raises:
+            ConfigError: The task does not define it.
+        """
+        raise ConfigError(f"Predictions of the task {self.name!r} cannot be written as JSON.")
 
     @abstractmethod
     def draw(
@@ -233,13 +264,20 @@ class Task(ABC):
         raise NotImplementedError(f"the task {self.name!r} has no maps of errors")
 
     def refuse_extent(self, extent: Extent) -> None:
-        """Reject boundary and threshold scores and maps of errors, which are for label maps.
+        """Reject boundary, threshold and distance scores and maps of errors, which are for label maps.
 
         Raises:
             ConfigError: One of them is requested.
         """
-        for option in ("boundaries", "thresholds", "maps"):
-            if getattr(extent, option):
+        asked = {
+            "boundaries": extent.boundaries,
+            "thresholds": extent.thresholds,
+            "maps": extent.maps,
+            "distances": extent.cases,
+            "tolerance": extent.tolerance is not None,
+        }
+        for option, is_asked in asked.items():
+            if is_asked:
                 raise ConfigError(
                     f"--{option} is for label maps of the semantic task; this model's task is "
                     f"{self.name!r}. Omit --{option}."

@@ -15,6 +15,7 @@ from limner.evaluation.scorer import USUAL, Extent
 from limner.formats.source import TEXT_TASK
 from limner.tasks.allowed import Allowed
 from limner.tasks.prediction_folder import PredictionFolder
+from limner.tasks.prediction_json import words_json
 from limner.tasks.situation import Situation
 from limner.tasks.task import Task
 from limner.tasks.text_writer import CUTOUTS, TextWriter
@@ -100,6 +101,12 @@ class TextDetectionTask(Task):
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> TextWriter:
         """Return a writer of ICDAR's text files, MMOCR's JSON, and overlays."""
         return TextWriter(folder)
+
+    def to_json(
+        self, prediction: WordPrediction, labels: LabelTable, *, polygons: bool = False
+    ) -> dict[str, Any]:
+        """Return the words."""
+        return {"words": words_json(prediction)}
 
     def draw(
         self,

@@ -35,6 +35,7 @@ FREE_TO_CHANGE = (
     "train.save_every",
     "train.accumulate",
     "train.trackers",
+    "inference.largest_component",
 )
 """Keys of a plan that a resumed run may change: the weights do not depend on them, or the checkpoint
 stores their values."""

@@ -19,6 +19,8 @@ from limner.core.run_folder import RunFolder
 from limner.core.watchers import Watcher, Watchers
 from limner.devices.memory import peak_bytes
 from limner.devices.retained_memory import retain_freed_memory
+from limner.inference.component_choice import choose_components, chooses_components
+from limner.inference.predictor import Predictor
 from limner.loading.dataset import Dataset
 from limner.loading.loader import training_batches
 from limner.loading.pipeline import build_mixing, build_pipeline
@@ -27,6 +29,7 @@ from limner.storage.folder_lock import locked_folder
 from limner.storage.output_folder import make_output_folder
 from limner.storage.whole_files import remove_leftovers, write_whole
 from limner.storage.whole_folders import tidy_after_kill
+from limner.tasks import find_task
 from limner.tracking.trackers import build_tracker
 from limner.training.accelerator import build_accelerator
 from limner.training.as_run import as_run
@@ -105,15 +108,7 @@ def fit(
             plan = learner.model.plan
             validator = None if val is None else Validation(val, accelerator=accelerator)
             if _is_probe(plan):
-                outcome = fit_probe(
-                    learner.model,
-                    plan,
-                    train=train,
-                    val=val,
-                    validator=validator,
-                    device=accelerator.device,
-                    watcher=watcher,
-                )
+                outcome = _fit_probe(learner, train, val, validator, watcher)
             else:
                 loop = Loop(
                     learner,
@@ -129,7 +124,7 @@ def fit(
                 loop.start(checkpoint, remark=remark)
                 outcome = loop.run()
             if is_main:
-                _deliver(learner, plan, run, outcome, say=watcher.say)
+                _deliver(learner, plan, run, outcome, val=val, say=watcher.say)
             accelerator.wait_for_everyone()
     return _result(run, outcome)
 
@@ -138,6 +133,21 @@ def _is_probe(plan: Plan) -> bool:
     """Return whether only the last layer is fitted; custom networks are trained as a whole."""
     entry = NETWORKS.get(plan.network.name)
     return entry is not None and entry.is_probe
+
+
+def _fit_probe(
+    learner: Learner, train: Dataset, val: Dataset | None, validator: Validation | None, watcher: Watcher
+) -> Outcome:
+    """Fit the last layer of the learner's model."""
+    return fit_probe(
+        learner.model,
+        learner.model.plan,
+        train=train,
+        val=val,
+        validator=validator,
+        device=learner.device,
+        watcher=watcher,
+    )
 
 
 @contextmanager
@@ -271,19 +281,25 @@ def build_batches(plan: Plan, dataset: Dataset, accelerator: Accelerator) -> Bat
 
 
 def _deliver(
-    learner: Learner, plan: Plan, run: RunFolder, outcome: Outcome, *, say: Callable[[str], None]
+    learner: Learner,
+    plan: Plan,
+    run: RunFolder,
+    outcome: Outcome,
+    *,
+    val: Dataset | None,
+    say: Callable[[str], None],
 ) -> None:
     """Write the plan as it was actually run, and the model folder with the best weights."""
     state = outcome.state
     plan = as_run(plan, state)
-    _write_plan(run, plan)
     if state.best_step not in (-1, state.step):
         try:
             learner.load_eval_model(Checkpoints(run).read_best(state.best_step))
         except ModelError as error:
             say(f"{error}\nThe model folder contains the last weights instead of the best.")
     best_model = learner.eval_model
-    best_model.plan = plan
+    best_model.plan = plan if val is None else _with_components(best_model, plan, val, learner.device)
+    _write_plan(run, best_model.plan)
     origin = {
         "data": plan.data.path,
         "num_images": plan.data.num_images,
@@ -298,6 +314,18 @@ def _deliver(
     initial = read_initial_weights(run)
     licence = initial.pop("licence", None)  # the licence of the initial weights also applies to derived ones
     save_model(run.model, best_model, origin=origin | initial | read_teacher(run), licence=licence)
+
+
+def _with_components(model: Model, plan: Plan, val: Dataset, device: torch.device) -> Plan:
+    """Return the plan with the classes of which only the largest part is kept, by the validation cases."""
+    has_label_maps = find_task(plan.task).has_label_maps
+    if not has_label_maps or not chooses_components(plan, model.labels):
+        return plan
+    predictor = Predictor(model, device=device, precision=plan.train.precision, settings=plan.inference)
+    decision = choose_components(predictor, val)
+    inference = plan.inference.model_copy(update={"largest_component": decision.value})
+    reasons = plan.reasons | {decision.key: decision.reason}
+    return plan.model_copy(update={"inference": inference, "reasons": reasons})
 
 
 def _write_plan(run: RunFolder, plan: Plan) -> None:

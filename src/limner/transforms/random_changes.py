@@ -6,7 +6,7 @@ from 0 to 10 is one from 0 to 1 here.
 
 What differs, and why: changes that need 8 bits (posterize, solarize, equalize) are for such images only.
 
-Shape legend: H, W image size, C channels, P points.
+Shape legend: H, W image size, C channels.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,16 +14,12 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from limner.core.picture import Image
 from limner.core.sample import Sample
-from limner.core.targets import Array, Move, Points
+from limner.transforms.affine_map import Matrix, around_middle, moved_by, rotation
 from limner.transforms.photometric import affine, colour_matrix
 from limner.transforms.resize_array import as_dtype
-
-Matrix = npt.NDArray[np.float64]
-"""(2, 3) from pixel coordinates x, y of the image to those of the changed one; pixel 0 covers 0 to 1."""
 
 MOST_DEGREES, MOST_SHEAR, MOST_SHIFT = 30.0, 0.3, 0.45
 """Largest rotation, shear, and shift as a part of the image's side."""
@@ -32,31 +28,24 @@ MOST_FACTOR = 0.9
 """Largest relative change of brightness, contrast, colour and sharpness."""
 
 
-def _rotated(amount: float, height: int, width: int) -> Matrix:
-    angle = np.deg2rad(MOST_DEGREES * amount)
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    return _around_middle(turn, height, width)
+def _rotated(amount: float, shape: tuple[int, ...]) -> Matrix:
+    return rotation(MOST_DEGREES * amount, shape)
 
 
-def _sheared_x(amount: float, height: int, width: int) -> Matrix:
-    return _around_middle(np.array([[1.0, MOST_SHEAR * amount], [0.0, 1.0]]), height, width)
+def _sheared_x(amount: float, shape: tuple[int, ...]) -> Matrix:
+    return around_middle(np.array([[1.0, MOST_SHEAR * amount], [0.0, 1.0]]), shape)
 
 
-def _sheared_y(amount: float, height: int, width: int) -> Matrix:
-    return _around_middle(np.array([[1.0, 0.0], [MOST_SHEAR * amount, 1.0]]), height, width)
+def _sheared_y(amount: float, shape: tuple[int, ...]) -> Matrix:
+    return around_middle(np.array([[1.0, 0.0], [MOST_SHEAR * amount, 1.0]]), shape)
 
 
-def _shifted_x(amount: float, height: int, width: int) -> Matrix:
-    return np.array([[1.0, 0.0, round(MOST_SHIFT * amount * width)], [0.0, 1.0, 0.0]])
+def _shifted_x(amount: float, shape: tuple[int, ...]) -> Matrix:
+    return np.array([[1.0, 0.0, round(MOST_SHIFT * amount * shape[1])], [0.0, 1.0, 0.0]])
 
 
-def _shifted_y(amount: float, height: int, width: int) -> Matrix:
-    return np.array([[1.0, 0.0, 0.0], [0.0, 1.0, round(MOST_SHIFT * amount * height)]])
-
-
-def _around_middle(linear: npt.NDArray[np.float64], height: int, width: int) -> Matrix:
-    middle = np.array([width / 2, height / 2])
-    return np.concatenate([linear, (middle - linear @ middle)[:, None]], 1)
+def _shifted_y(amount: float, shape: tuple[int, ...]) -> Matrix:
+    return np.array([[1.0, 0.0, 0.0], [0.0, 1.0, round(MOST_SHIFT * amount * shape[0])]])
 
 
 def _brightened(image: Image, amount: float) -> Image:
@@ -100,14 +89,14 @@ def _equalized(image: Image, amount: float) -> Image:
     return np.stack(channels, -1)
 
 
-GEOMETRIC: dict[str, Callable[[float, int, int], Matrix]] = {
+GEOMETRIC: dict[str, Callable[[float, tuple[int, ...]], Matrix]] = {
     "rotate": _rotated,
     "shear x": _sheared_x,
     "shear y": _sheared_y,
     "shift x": _shifted_x,
     "shift y": _shifted_y,
 }
-"""Changes that move pixels: amount in [-1, 1], H, W -> where they go."""
+"""Changes that move pixels: amount in [-1, 1], (H, W) -> where they go."""
 
 COLOUR: dict[str, Callable[[Image, float], Image]] = {
     "brightness": _brightened,
@@ -162,54 +151,5 @@ class RandomChanges:
             if name in COLOUR:
                 sample = replace(sample, image=COLOUR[name](sample.image, amount))
             else:
-                height, width = sample.spatial_shape
-                sample = self._moved(sample, GEOMETRIC[name](amount, height, width))
+                sample = moved_by(sample, GEOMETRIC[name](amount, sample.spatial_shape), self.fill)
         return sample
-
-    def _moved(self, sample: Sample, matrix: Matrix) -> Sample:
-        shape = sample.spatial_shape
-        move = Move(
-            shape,
-            labels=lambda array, outside: _moved_labels(array, matrix, outside),
-            points=lambda points: _moved_points(points, matrix),
-        )
-        return sample.moved(move, self._moved_image(sample.image, matrix), sample.spacing_mm)
-
-    def _moved_image(self, image: Image, matrix: Matrix) -> Image:
-        height, width, channels = image.shape
-        # OpenCV counts from the middle of the first pixel.
-        centred = matrix.copy()
-        centred[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
-        known = image.dtype in (np.uint8, np.uint16, np.float32)
-        pixels = image if known else image.astype(np.float32)
-        fill = np.broadcast_to(np.asarray(self.fill, np.float64), channels)
-        parts = [
-            cv2.warpAffine(
-                np.ascontiguousarray(pixels[..., first : first + 4]),
-                centred,
-                (width, height),
-                flags=cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_CONSTANT,
-                borderValue=tuple(fill[first : first + 4].tolist()),
-            ).reshape(height, width, -1)
-            for first in range(0, channels, 4)
-        ]
-        moved = np.concatenate(parts, -1)
-        return moved if known else as_dtype(moved, image.dtype)
-
-
-def _moved_labels(array: Array, matrix: Matrix, outside: int) -> Array:
-    """Return (H, W) labels, each pixel from the nearest one of the original."""
-    height, width = array.shape
-    inverse = np.linalg.inv(np.vstack([matrix, [0.0, 0.0, 1.0]]))[:2]
-    y, x = np.mgrid[0:height, 0:width] + 0.5
-    from_x, from_y = np.floor(inverse @ np.stack([x.ravel(), y.ravel(), np.ones(x.size)])).astype(np.int64)
-    inside = (from_x >= 0) & (from_x < width) & (from_y >= 0) & (from_y < height)
-    moved = np.full(array.size, outside, array.dtype)
-    moved[inside] = array[from_y[inside], from_x[inside]]
-    return moved.reshape(array.shape)
-
-
-def _moved_points(points: Points, matrix: Matrix) -> Points:
-    moved: Points = points @ matrix[:, :2].T + matrix[:, 2]
-    return moved

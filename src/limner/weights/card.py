@@ -151,6 +151,12 @@ def _not_a_model(folder: Path, missing: list[str]) -> str:
     )
 
 
+def is_model(path: Path | str) -> bool:
+    """Return whether a path is a model folder, or a run or cross-validation with one."""
+    run = RunFolder(user_path(path))
+    return (run.root / CARD).is_file() or (run.model / CARD).is_file() or run.folds.is_file()
+
+
 def model_folder(path: Path | str) -> Path:
     """Return the model folder of a path: the path itself, or the model folder of a run.
 
@@ -160,6 +166,14 @@ def model_folder(path: Path | str) -> Path:
     path = user_path(path)
     run = RunFolder(path)
     inside = run.model
+    if run.folds.is_file():
+        raise ModelError(
+            describe(
+                "This is a cross-validation of several models, where one is needed",
+                where=path,
+                fix=f"Name the run of one of its folds, such as {run.fold(0).root}.",
+            )
+        )
     if run.splits.is_file() and not inside.exists():
         raise ModelError(
             describe(

@@ -5,7 +5,7 @@ File types are detected by their first bytes, not by name. Reading never runs co
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from limner.core.errors import ModelError, describe
 from limner.networks.backbones.pretrained import read_weight_file
 from limner.weights.not_weights import refusal_of
+from limner.weights.project_folders import find_project_folder
 from limner.weights.python_config import read_python_config
 from limner.weights.restricted_pickle import read_restricted_pickle
 from limner.weights.torch_files import read_torch_file
@@ -46,6 +47,7 @@ class Checkpoint:
         training: The training's configuration, if the file or its folder has one in Python; else empty.
         notes: Topic -> what was found in the file, in words.
         left_out: Name -> why this value of the file is no part of the state dict.
+        documents: Name -> content of further files of the folder that describe the network.
     """
 
     path: Path
@@ -57,21 +59,28 @@ class Checkpoint:
     training: Mapping[str, Any] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    documents: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_checkpoint(path: Path, *, part: str | None = None) -> Checkpoint:
-    """Read a Hugging Face folder, or a file of named tensors.
+    """Read a folder of Hugging Face, nnU-Net or MONAI, or a file of named tensors.
 
     Args:
-        path: A folder with `model.safetensors` (or its shards, or `pytorch_model.bin`) and `config.json`; or
-            a file: .safetensors, .pkl with numpy arrays, .pth or .pt.
+        path: A folder with `model.safetensors` (or its shards, or `pytorch_model.bin`) and `config.json`; a
+            results folder of nnU-Net; a bundle of MONAI; or a file: .safetensors, .pkl with numpy arrays,
+            .pth or .pt.
         part: Key of the state dict in a file with several; None takes the moving average, if there is one.
+            Of a results folder, the fold, such as ``fold_1``.
 
     Raises:
         ModelError: There is no checkpoint, it is damaged, or it is a pickle of more than tensors.
     """
     if not path.is_dir():
         return _unwrapped(path, path, part)
+    project = find_project_folder(path, part)
+    if project is not None:
+        read = _unwrapped(project.file, path, None if project.uses_part else part)
+        return replace(read, documents=project.documents, notes={**read.notes, **project.notes})
     found = next((path / name for name in (WHOLE, SHARDED, PICKLED) if (path / name).is_file()), None)
     if found is None:
         raise ModelError(_nothing_there(path))

@@ -47,6 +47,7 @@ class NetworkShape:
         in_channels: Number of image channels.
         summary: Description of the network.
         sources: Option -> where its value is from, for those that tensors do not contain.
+        spatial_dims: 2 for images, 3 for volumes.
     """
 
     name: str
@@ -55,6 +56,7 @@ class NetworkShape:
     in_channels: int
     summary: str
     sources: Mapping[str, str] = field(default_factory=dict)
+    spatial_dims: int = 2
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class Conclusions:
         licence: Licence of the weights, or None.
         window: The sliding window, or None for whole images.
         facts: Topic -> anything else that makes the network compute the same, in words with the source.
+        settings: Dotted key -> setting of the plan that none of the others contains, such as
+            ``input.spacing_mm``.
     """
 
     task: Inferred[str]
@@ -102,6 +106,7 @@ class Conclusions:
     licence: Inferred[str | None]
     window: Inferred[PredictionWindow] | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Inferred[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Fitting a checkpoint's tensors to the network that was inferred, with an account of every tensor."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ SHOWN = 3
 
 COUNTER = "num_batches_tracked"
 
-_CLASSIFIERS = ("head.conv.", "classifier.conv.")
+_CLASSIFIERS = re.compile(r"(head|heads\.\d+|classifier)\.conv$")
 """Ends of the names of convolutions whose outputs are the scores, one row per class."""
 
 
@@ -64,6 +65,7 @@ def shapes_of(network: NetworkShape) -> dict[str, tuple[int, ...]]:
             network.name,
             num_classes=network.num_classes,
             in_channels=network.in_channels,
+            spatial_dims=network.spatial_dims,
             **network.options,
         )
         replace_norms(module, None)
@@ -84,7 +86,7 @@ def _with_background(
     two = replace(network, num_classes=2)
     wanted, reshaped = shapes_of(two), dict(table.reshaped)
     changed = {name for name, tensor in state.items() if wanted[name] != tuple(tensor.shape)}
-    if any(not name.rpartition(".")[0].endswith(tuple(end[:-1] for end in _CLASSIFIERS)) for name in changed):
+    if not all(_CLASSIFIERS.search(name.rpartition(".")[0]) for name in changed):
         raise ModelError(
             describe(
                 f"A {network.name} with one class cannot become one with a background",

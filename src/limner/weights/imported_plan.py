@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from limner.core.config import parse_config
+from limner.core.config import merge, parse_config
 from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.plan import Plan, ResizePlan
 from limner.weights.checkpoint_files import Checkpoint
@@ -23,7 +23,7 @@ def plan_of(
     """
     resize = conclusions.resize.value
     side = resize.shortest or WHOLE_IMAGE
-    values = {
+    values: dict[str, Any] = {
         "task": conclusions.task.value,
         "data": {
             "path": str(checkpoint.path),
@@ -33,8 +33,9 @@ def plan_of(
         },
         "network": {"name": shape.name, "options": shape.options, "pretrained": "no"},
         "input": {
+            "spatial_dims": shape.spatial_dims,
             "channels": shape.in_channels,
-            "crop_size": resize.size or (side, side),
+            "crop_size": resize.size or (side,) * shape.spatial_dims,
             "mean": conclusions.normalization.value.mean,
             "std": conclusions.normalization.value.std,
         },
@@ -55,8 +56,12 @@ def plan_of(
             "inference.resize": conclusions.resize.why,
             "optimizer.learning_rate": f"for continued training; {UNKNOWN}",
             "train.steps": UNKNOWN,
+            **{key: known.why for key, known in conclusions.settings.items()},
         },
     }
+    for key, known in conclusions.settings.items():
+        section, name = key.split(".")
+        values = merge(values, {section: {name: known.value}})
     try:
         return parse_config(Plan, values, where="The checkpoint")
     except ConfigError as error:
@@ -75,6 +80,7 @@ def summarize(conclusions: Conclusions, shape: NetworkShape, parameters: int) ->
         "classes": f"{labels.value.num_classes}: {names} ({labels.why})",
         "resize": f"{_resize_words(resize.value)} ({resize.why})",
         "normalisation": f"mean {normal.value.mean}, std {normal.value.std} ({normal.why})",
+        **{key: f"{known.value} ({known.why})" for key, known in conclusions.settings.items()},
         **_option_words(shape),
         **_window_words(conclusions),
         **conclusions.facts,

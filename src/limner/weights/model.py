@@ -31,7 +31,8 @@ class Model(nn.Module):
     def __init__(self, network: nn.Module, plan: Plan, labels: LabelTable) -> None:
         super().__init__()
         self.network = network
-        self.normalization: nn.Module = InputNormalization(plan.input.mean, plan.input.std)
+        values = plan.input
+        self.normalization: nn.Module = InputNormalization(values.mean, values.std, values.clip)
         self.plan = plan
         self.labels = labels
 

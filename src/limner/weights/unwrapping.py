@@ -15,8 +15,14 @@ from limner.core.errors import ModelError, describe
 AVERAGES = ("model_ema", "state_dict_ema", "ema_state_dict_avg", "ema", "ema_model", "averaged_model")
 """Keys under which frameworks keep the moving average of the weights, which they evaluate."""
 
-WHOLE = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params")
+WHOLE = (
+    *("state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params"),
+    "network_weights",
+)
 """Keys under which frameworks keep the weights."""
+
+BESIDE = ("trainer_name", "inference_allowed_mirroring_axes")
+"""Further keys that describe the model, of nnU-Net."""
 
 PREFIXES = (
     "module.",
@@ -104,10 +110,14 @@ def _find(
 
 
 def _meta_of(content: Mapping[Any, Any]) -> Mapping[str, Any]:
-    """Return what a framework stores beside the weights: `meta` of mmcv, `hyper_parameters` of Lightning."""
-    for key in ("meta", "hyper_parameters", "config"):
+    """Return what a framework stores beside the weights.
+
+    It is `meta` in mmcv, `hyper_parameters` in Lightning, and `init_args` in nnU-Net.
+    """
+    for key in ("meta", "hyper_parameters", "config", "init_args"):
         if isinstance(content.get(key), Mapping):
-            return {str(name): value for name, value in content[key].items()}
+            beside = {name: content[name] for name in BESIDE if name in content}
+            return {str(name): value for name, value in content[key].items()} | beside
     return {}
 
 

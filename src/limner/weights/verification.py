@@ -4,7 +4,7 @@ Shape legend: B batch, C channels, K classes, H and W an image's height and widt
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,10 @@ from limner.core.outputs import QueryBoxes, QueryMasks, resize_logits
 from limner.decoding.label_maps import as_pixel_outputs
 from limner.weights.checkpoint_files import Checkpoint, read_checkpoint
 from limner.weights.importing import Imported
+from limner.weights.sources.monai_library import arguments_for_library
+from limner.weights.sources.monai_names import TITLE as MONAI
+from limner.weights.sources.nnunet import TITLE as NNUNET
+from limner.weights.sources.nnunet_plans import read_configuration
 from limner.weights.sources.smp import options_for_library
 from limner.weights.sources.smp_names import TITLE as SMP
 from limner.weights.sources.torchvision_models import TITLE as TORCHVISION
@@ -24,8 +28,8 @@ from limner.weights.sources.transformers_names import TITLE as TRANSFORMERS
 Scores = tuple[Tensor, ...]
 Network = Callable[[Tensor], Scores]
 
-SIZES = ((96, 160), (97, 161))
-"""Sizes of the images, in pixels; the second is odd."""
+SIZES = {2: ((96, 160), (97, 161)), 3: ((32, 64, 32), (64, 32, 96))}
+"""Number of axes -> sizes of the images, in pixels; the second is odd for images."""
 
 TOLERANCE = 1e-3
 """Largest difference of scores, in multiples of the largest score, that rounding explains."""
@@ -39,17 +43,17 @@ class Verification:
         library: The library and its version.
         difference: Largest absolute difference of scores.
         largest: Largest absolute score of the library.
-        sizes: Sizes of the random images (H, W); those that the library refuses are missing.
+        sizes: Sizes of the random images; those that the library refuses are missing.
     """
 
     library: str
     difference: float
     largest: float
-    sizes: tuple[tuple[int, int], ...]
+    sizes: tuple[tuple[int, ...], ...]
 
     def __str__(self) -> str:
         """Return the result in words."""
-        sizes = " and ".join(f"{height}x{width}" for height, width in self.sizes)
+        sizes = _size_words(self.sizes)
         return (
             f"largest difference of scores from {self.library}: {self.difference:.1e}, of scores up to "
             f"{self.largest:.1f}, on random images of {sizes}"
@@ -89,7 +93,8 @@ def _compare(imported: Imported, theirs: Network, library: str) -> Verification:
     channels = imported.model.plan.input.channels
     draws = torch.Generator().manual_seed(0)
     done, difference, largest = [], 0.0, 0.0
-    for size in SIZES:
+    sizes = SIZES[imported.model.plan.input.spatial_dims]
+    for size in sizes:
         images = torch.randn(1, channels, *size, generator=draws)
         with torch.no_grad():
             try:
@@ -102,9 +107,14 @@ def _compare(imported: Imported, theirs: Network, library: str) -> Verification:
             largest = max(largest, float(other.abs().max()))
         done.append(size)
     if not done:
-        sizes = " and ".join(f"{height}x{width}" for height, width in SIZES)
-        raise ModelError(f"{library} refuses images of {sizes}, so its scores cannot be compared.")
+        raise ModelError(
+            f"{library} refuses images of {_size_words(sizes)}, so its scores cannot be compared."
+        )
     return Verification(library, difference, largest, tuple(done))
+
+
+def _size_words(sizes: Iterable[Sequence[int]]) -> str:
+    return " and ".join("x".join(map(str, size)) for size in sizes)
 
 
 def _ours(imported: Imported, images: Tensor) -> Scores:
@@ -173,9 +183,57 @@ def _transformers(library: Any, checkpoint: Checkpoint, imported: Imported) -> N
     return scores
 
 
+def _monai(library: Any, checkpoint: Checkpoint, imported: Imported) -> Network:  # noqa: ANN401
+    nets = importlib.import_module("monai.networks.nets")
+    plan = imported.model.plan
+    kind, arguments = arguments_for_library(checkpoint, plan.network.options, plan.input.spatial_dims)
+    if plan.network.options.get("merging") == "repeated":
+        raise ConfigError(
+            f"--verify: MONAI {library.__version__} merges voxels otherwise than versions before 1.5, which "
+            "this SwinUNETR is of."
+        )
+    network = getattr(nets, kind)(**arguments).eval()
+    missing = network.load_state_dict(checkpoint.tensors, strict=False).missing_keys
+    if missing:
+        raise ModelError(f"{kind} of MONAI {library.__version__} has other tensors, such as {missing[0]}.")
+    return lambda images: (network(images),)
+
+
+def _nnunet(_: Any, checkpoint: Checkpoint, imported: Imported) -> Network:  # noqa: ANN401
+    unets = importlib.import_module("dynamic_network_architectures.architectures.unet")
+    configuration = read_configuration(checkpoint)
+    dims = configuration.spatial_dims
+    named = {"conv_op": f"Conv{dims}d", **_layer_names(configuration.arguments, dims)}
+    network = getattr(unets, configuration.architecture)(
+        imported.model.plan.input.channels,
+        **{
+            "n_stages": len(configuration.arguments["features_per_stage"]),
+            **configuration.arguments,
+            **{key: name and getattr(torch.nn, name) for key, name in named.items()},
+            "num_classes": imported.model.labels.num_classes,
+            "deep_supervision": False,
+        },
+    ).eval()
+    network.load_state_dict(checkpoint.tensors)
+    forward = [2 + axis for axis in sorted(range(dims), key=configuration.kernel_order.__getitem__)]
+    back = [2 + axis for axis in configuration.kernel_order]
+    return lambda images: (network(images.permute(0, 1, *forward)).permute(0, 1, *back),)
+
+
+def _layer_names(arguments: Mapping[str, Any], dims: int) -> dict[str, str | None]:
+    """Return PyTorch's names of the kinds of layers of nnU-Net's arguments."""
+    names: dict[str, str | None] = {}
+    for key, end in (("norm_op", f"{dims}d"), ("dropout_op", f"{dims}d"), ("nonlin", "")):
+        name = str(arguments.get(key) or "").rpartition(".")[2]
+        names[key] = name.removesuffix(end) + end if name else None
+    return names
+
+
 _REBUILD: Mapping[str, tuple[str, Callable[[Any, Checkpoint, Imported], Network]]] = {
     TORCHVISION: ("torchvision", _torchvision),
     SMP: ("segmentation_models_pytorch", _smp),
     TRANSFORMERS: ("transformers", _transformers),
+    MONAI: ("monai", _monai),
+    NNUNET: ("dynamic_network_architectures", _nnunet),
 }
 """Project -> its package, and what builds its network with the checkpoint's tensors."""

@@ -60,6 +60,15 @@ def test_a_class_without_score_is_a_dash_and_explained(make_run):
     assert "neither labelled nor predicted: ghost." in words(html)
 
 
+def test_many_classes_without_score_are_counted(make_run):
+    names = ("background", "cell", *(f"ghost {n}" for n in range(11)))
+    matrix = [[0] * 13 for _ in range(13)]
+    matrix[0][:2], matrix[1][:2] = (90, 10), (5, 45)
+    html = classes(gather(make_run("r", names, matrix)))
+    assert [row[0] for row in cells(html)[1:4]] == ["background", "cell", "Mean"]
+    assert "11 more classes, neither labelled nor predicted." in words(html)
+
+
 def test_confusion_rows_are_parts_of_the_truth(run):
     # 9000/9500 = 94.7 %, 500/9500 = 5.3 %, 300/4500 = 6.7 %, 4200/4500 = 93.3 %
     rows = cells(confusion(gather(run)))

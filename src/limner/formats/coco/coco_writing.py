@@ -89,6 +89,11 @@ def category(labels: LabelTable, label: int) -> int:
     return labels.classes[label].values[0]
 
 
+def shortest(value: np.floating[Any]) -> float:
+    """Return a float32 as the number of fewest digits that is read as the same, so that files score alike."""
+    return float(str(np.float32(value)))
+
+
 def predicted_objects(prediction: SegmentPrediction, labels: LabelTable, *, file_name: str) -> Entry:
     """Return the objects of one image, each with a score.
 
@@ -100,7 +105,7 @@ def predicted_objects(prediction: SegmentPrediction, labels: LabelTable, *, file
     rows = [
         {"category_id": category(labels, int(label))}
         | runs_row(mask)
-        | {"iscrowd": 0, "score": round(float(score), 5)}
+        | {"iscrowd": 0, "score": shortest(score)}
         for mask, label, score in zip(prediction.masks, prediction.labels, prediction.scores, strict=True)
     ]
     return coco_entry(file_name, prediction.masks.shape[1:], rows)
@@ -116,15 +121,15 @@ def predicted_boxes(prediction: BoxPrediction, labels: LabelTable, *, file_name:
     """
     rows = []
     for xyxy, label, score in zip(prediction.xyxy, prediction.labels, prediction.scores, strict=True):
-        left, top, right, bottom = (round(float(side), 2) for side in xyxy)
-        box = [left, top, round(right - left, 2), round(bottom - top, 2)]
+        left, top, right, bottom = map(shortest, xyxy)
+        box = [left, top, round(right - left, 9), round(bottom - top, 9)]
         rows.append(
             {
                 "category_id": category(labels, int(label)),
                 "bbox": box,
-                "area": round(box[2] * box[3], 2),
+                "area": round(box[2] * box[3], 9),
                 "iscrowd": 0,
-                "score": round(float(score), 5),
+                "score": shortest(score),
             }
         )
     return coco_entry(file_name, prediction.shape, rows)
@@ -144,7 +149,7 @@ def predicted_segments(
             "area": int(areas[i + 1]),
             "bbox": whole_box(ids == i + 1),
             "iscrowd": 0,
-            "score": round(float(prediction.scores[i]), 5),
+            "score": shortest(prediction.scores[i]),
         }
         for i, label in enumerate(prediction.labels)
         if areas[i + 1]

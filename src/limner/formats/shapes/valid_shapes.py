@@ -90,7 +90,7 @@ def _inside(shapes: list[Shape], height: int, width: int, report: Report) -> lis
         return shapes
     kind = "box" if all(shape.kind == "box" for shape in shapes) else "polygon"
     found = f"x from {left:g} to {right:g}, y from {top:g} to {bottom:g} in {width} x {height}"
-    report(f"{kind}-outside-image", found)
+    report("box-outside-image" if kind == "box" else "polygon-outside-image", found)
     clipped = [one for shape in shapes if (one := _clip(shape, height, width)).numbers]
     if kind == "polygon" or area(corners(clipped[0])) > 0:
         return clipped or [Shape("polygon", ())]

@@ -34,6 +34,7 @@ MOST_OF_A_BOX = 6
 MAX_LOOKED_AT = 20
 _INDEX = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
 NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")
+_DATA_FILES = ("data.yaml", "data.yml")
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
@@ -110,10 +111,14 @@ class Yolo(AnnotationFiles):
         return listed or sorted(names, key=lambda name: int(re.sub(r"\D", "", name) or 0))
 
     def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
-        """Yield the records, and report a data.yaml whose names cannot be used."""
+        """Yield the records, and report a data.yaml whose names cannot be used.
+
+        Other YAML files matter only if nothing names the classes.
+        """
         yield from super().gather(tree, problems)
         for path, found in self._unusable.items():
-            problems.add("names-unreadable", path, found)
+            if not self._names or PurePosixPath(path).name in _DATA_FILES:
+                problems.add("names-unreadable", path, found)
 
     @cached_property
     def _data(self) -> JsonObject:
@@ -186,7 +191,7 @@ def _names_in(data: JsonObject) -> dict[int, str]:
 def _has_names(root: Path, tree: FileTree) -> bool:
     """Tell whether data.yaml names the classes."""
     for path in tree.others:
-        if path.name in ("data.yaml", "data.yml"):
+        if path.name in _DATA_FILES:
             with suppress(ValueError):
                 return "names" in read_yaml(root / path)
     return False

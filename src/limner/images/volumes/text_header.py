@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from limner.images.headers import DamagedFileError
 
@@ -38,12 +38,17 @@ def beside(header: Path, name: str) -> Path:
     """Return the file of voxels that a header names, in the header's folder.
 
     Raises:
-        DamagedFileError: The file is not there, or the header names several.
+        DamagedFileError: The file is not there or in another folder, or the header names several.
     """
     if not name or re.search(r"%\d*d|^LIST\b", name):
         fix = "Save the volume as one file: .nrrd, .mha or .nii.gz."
         raise DamagedFileError(f"a header of several files of voxels ({name or 'none named'})", fix=fix)
     path = header.parent / name
+    if (
+        PurePath(name).is_absolute() or ".." in PurePath(name).parts
+    ):  # a header of strangers reads no other file
+        fix = "Put the voxels beside the header, and name them there without their folder."
+        raise DamagedFileError(f"its voxels are in another folder: {name}", fix=fix)
     if not path.is_file():
         fix = f"Put {name} beside the header, or save both as one file: .nrrd, .mha or .nii.gz."
         raise DamagedFileError(f"its voxels are in {name}, which is not beside it", fix=fix)

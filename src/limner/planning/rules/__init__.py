@@ -25,12 +25,15 @@ from limner.planning.rules.input import (
 from limner.planning.rules.loss import choose_loss
 from limner.planning.rules.network import choose_network, choose_pretraining, choose_task
 from limner.planning.rules.optimization import choose_learning_rate, choose_optimizer, choose_schedule
+from limner.planning.rules.patch import choose_patch
 from limner.planning.rules.probe import choose_probe
-from limner.planning.rules.volumes import choose_slices
+from limner.planning.rules.volume_augmentation import choose_volume_augmentation
+from limner.planning.rules.volumes import choose_spacing, choose_volumes
 
 RULES: tuple[Rule, ...] = (
     choose_task,
-    choose_slices,
+    choose_volumes,
+    choose_spacing,
     choose_channels,
     choose_resize,
     choose_network,
@@ -42,8 +45,10 @@ RULES: tuple[Rule, ...] = (
     choose_geometry,
     choose_reduction,
     choose_crop,
+    choose_patch,
     choose_zoom,
     choose_colour,
+    choose_volume_augmentation,
     choose_sampling,
     choose_batch,
     choose_workers,

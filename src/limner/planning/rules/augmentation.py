@@ -8,6 +8,7 @@ from limner.core.plan import Decision
 from limner.core.wording import channel_words, count_words, share, size
 from limner.planning.decisions import Case
 from limner.planning.orientation import FEWEST_IMAGES, Orientation
+from limner.planning.rules.volume_augmentation import choose_mirrors
 from limner.tasks import find_task
 
 ONE_MAGNIFICATION = (0.7, 1.4)
@@ -43,9 +44,8 @@ def choose_geometry(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     """Choose mirrors and quarter turns if orientation is meaningless in the images."""
     fingerprint = case.fingerprint
     if fingerprint.are_volumes:
-        yield from _keep_upright(
-            "left and right are meaningful in most volumes; set this yourself if they are not"
-        )
+        yield from choose_mirrors(case)
+        yield Decision("augment.quarter_turns", False, "patients lie in one direction")
         return
     if case.shows_text:
         yield from _keep_upright("the images contain text, which is never mirrored and rarely rotated")
@@ -76,9 +76,8 @@ def choose_zoom(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     if find_task(settled["task"]).sees_whole_images:
         yield from _part_of_image(settled)
         return
-    if case.fingerprint.spatial_dims == 3:
-        yield Decision("augment.scale", (1.0, 1.0), "voxels have a physical size, which is preserved")
-        return
+    if case.spatial_dims == 3:
+        return  # see `choose_volume_augmentation`
     has_jitter = find_task(settled["task"]).large_scale_jitter
     if has_jitter and not settled["augment.quarter_turns"] and not case.machine.is_cpu:
         reason = "large-scale jitter: 0.1 to 2 times the zoom at which an image fits the crop, with padding"
@@ -142,7 +141,9 @@ def choose_colour(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Vary colours only in colour images, and brightness less if values are measurements."""
     fingerprint = case.fingerprint
     reason = ""
-    if fingerprint.channels != 3:
+    if case.spatial_dims == 3:
+        reason = "for images in two dimensions"
+    elif fingerprint.channels != 3:
         reason = f"for colours of 3 channels; these images have {channel_words(fingerprint.channels)}"
     elif fingerprint.dtype != "uint8":
         reason = f"{fingerprint.dtype} values are measurements rather than colours"
@@ -151,6 +152,8 @@ def choose_colour(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     colourful = f"colour images ({share(1 - fingerprint.grey_share)} of them)"
     yield Decision("augment.saturation", 0.0 if reason else 0.5, reason or colourful)
     yield Decision("augment.hue", 0.0 if reason else 0.05, reason or colourful)
+    if case.spatial_dims == 3:
+        return
     if fingerprint.dtype == "uint8":
         reason = "8-bit images, whose exposure varies"
         yield Decision("augment.brightness", 0.125, reason)
@@ -172,7 +175,7 @@ def choose_sampling(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     shares = [c.pixel_share for c in fingerprint.classes]
     common = max(fingerprint.classes, key=lambda c: c.pixel_share)
     covered = min(prod(settled["input.crop_size"]) / prod(case.seen(settled).median), 1.0)
-    if len(shares) >= 5 and max(shares) < 0.6 and covered < SMALL_CROP:
+    if case.spatial_dims == 2 and len(shares) >= 5 and max(shares) < 0.6 and covered < SMALL_CROP:
         reason = (
             f"{len(shares)} classes, and a crop is {share(covered)} of an image: avoid crops of one class"
         )
@@ -189,6 +192,9 @@ def choose_sampling(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     elif sum(part > 0 for part in shares) < 2:
         reason = f"all labelled pixels are {common.name}, so there is nothing else to centre crops on"
         yield Decision("augment.foreground_probability", 0.0, reason)
+    elif case.spatial_dims == 3 and covered < 1:
+        reason = f"{crop}; a third of the patches is centred on a class, drawn evenly, as in nnU-Net"
+        yield Decision("augment.foreground_probability", SOUGHT, reason)
     elif others >= RARE_FOREGROUND:
         yield Decision("augment.foreground_probability", 0.0, f"{what}, enough for random crops")
     elif covered >= SMALL_CROP:

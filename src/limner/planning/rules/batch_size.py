@@ -9,6 +9,7 @@ from limner.core.wording import count_words, memory, size
 from limner.planning.decisions import Case
 from limner.planning.rules.input import memory_budget
 from limner.planning.rules.network import objective_of, preset_of
+from limner.planning.rules.patch import batch_of_volumes
 
 MOST_WORKERS = 8
 """Maximum number of loading threads; more do not help, since only decoding releases the GIL."""
@@ -33,6 +34,8 @@ def choose_batch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     budget = memory_budget(case)
     fitting = max(cost.pixels_that_fit(budget, optimizer=settled["optimizer.name"]) // prod(crop), 1)
     wanted = preset.batch_size
+    if case.spatial_dims == 3 and not case.machine.is_cpu:
+        wanted = batch_of_volumes(case, settled)
     own = objective_of(settled).optimizer
     reason = f"{min(fitting, 9999)} crops of {size(crop)} fit in {memory(budget)}"
     if case.machine.is_cpu and own is not None and own.batch_on_cpu < wanted:

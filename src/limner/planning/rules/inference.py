@@ -14,6 +14,9 @@ from limner.tasks import find_task
 WHOLE_BY_CROP = 8 / 7
 """Shorter side of a predicted image over the side of a training crop: 256 for 224, as usual for ImageNet."""
 
+HALF = 0.5
+"""Overlap of windows of volumes (Isensee et al. 2021); those of images keep that of `InferencePlan`."""
+
 LONGEST_BY_SHORTEST = 2
 """Maximum aspect ratio at which the shorter side still gets its size."""
 
@@ -48,6 +51,8 @@ def choose_window(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     said = f"the largest image ({size(fingerprint.largest)}) takes about {memory(needed)}"
     if fingerprint.spatial_dims == 3:
         yield Decision("inference.window", settled["input.crop_size"], "volumes need a sliding window")
+        reason = "borders of windows are the least sure; half a window, as in nnU-Net, hides them"
+        yield Decision("inference.overlap", HALF, reason)
     elif needed > budget:
         reason = f"{said}, more than the {memory(budget)} free: a sliding window of the crop's size"
         yield Decision("inference.window", settled["input.crop_size"], reason)

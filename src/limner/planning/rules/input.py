@@ -9,6 +9,7 @@ from limner.core.wording import channel_words, count_words, memory, number, shar
 from limner.networks.backbones.image_encoder import IMAGENET_MEAN, IMAGENET_STD, input_statistics
 from limner.planning.decisions import Case
 from limner.planning.rules.network import encoder_of, objective_of, preset_of
+from limner.planning.volume_fingerprint import CLIPPED, Foreground
 from limner.tasks import find_task
 from limner.tasks.presets import Preset
 
@@ -31,9 +32,11 @@ FEWEST_SAMPLES = 2
 def choose_channels(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Use the dimensions and channels of the images."""
     fingerprint = case.fingerprint
-    yield Decision(
-        "input.spatial_dims", fingerprint.spatial_dims, f"the median image is {size(fingerprint.median)}"
-    )
+    if fingerprint.slicing is None:
+        reason = f"the median image is {size(fingerprint.median)}"
+    else:
+        reason = fingerprint.slicing.why
+    yield Decision("input.spatial_dims", fingerprint.spatial_dims, reason)
     start = None if case.start is None else case.start.input.channels
     if start is not None and (fingerprint.channels, start) in FITTING_CHANNELS:
         reason = f"as in the initial weights; images have {channel_words(fingerprint.channels)}"
@@ -67,6 +70,7 @@ def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
     ):
         yield Decision("input.mean", start.mean, "as in the training of the initial weights")
         yield Decision("input.std", start.std, "as in the training of the initial weights")
+        yield Decision("input.clip", start.clip, "as in the training of the initial weights")
         return
     if settled["network.pretrained"] != "no" and channels == 3 and fingerprint.dtype == "uint8":
         # With `auto`, the run finds out whether there are weights: the reason must be right in both cases.
@@ -84,11 +88,25 @@ def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
         yield Decision("input.mean", (0.0,) * channels, reason)
         yield Decision("input.std", (1.0,) * channels, reason)
         return
+    foreground = () if fingerprint.volumes is None else fingerprint.volumes.foreground
+    if foreground and channels == fingerprint.channels:
+        yield from _foreground_statistics(foreground * (channels // len(foreground)))
+        return
     images = count_words(fingerprint.num_training, "training image")
     reason = f"measured over all pixels of {images} ({fingerprint.dtype})"
     if channels == fingerprint.channels:
         yield Decision("input.mean", fingerprint.mean, reason)
         yield Decision("input.std", fingerprint.std, reason)
+
+
+def _foreground_statistics(foreground: Sequence[Foreground]) -> Iterator[Decision]:
+    """Normalise by what is labelled, and clip values that hardly occur in it, such as those of metal."""
+    reason = "measured on the labelled voxels of the training volumes, as in nnU-Net for CT"
+    yield Decision("input.mean", tuple(each.mean for each in foreground), reason)
+    yield Decision("input.std", tuple(each.std or 1.0 for each in foreground), reason)
+    if all(each.low < each.high for each in foreground):
+        reason = f"the {CLIPPED:g} and {100 - CLIPPED:g} percentiles of the labelled voxels"
+        yield Decision("input.clip", tuple((each.low, each.high) for each in foreground), reason)
 
 
 def choose_values(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
@@ -137,25 +155,41 @@ def memory_budget(case: Case) -> int:
 
 
 def choose_reduction(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Reduce images so far that crops show all of them, where objects stay large enough and time is short."""
+    """Reduce images so far that crops show all of them, or objects whole, where time is short."""
     if case.start is not None or settled["input.resize"] is not None:
         return
-    least = objective_of(settled).least_diameter
+    objective = objective_of(settled)
     areas = [c.object_area for c in case.fingerprint.classes if c.object_area]
-    if least is None or not areas or not _is_short(case):
+    if objective.least_diameter is None or not areas or not _is_short(case):
         return
-    diameter, sides = min(areas) ** 0.5, case.fingerprint.median
-    if settled["augment.quarter_turns"]:
-        sides = (min(sides),) * len(sides)
-    fitting = (preset_of(case, settled).crop_pixels / prod(sides)) ** 0.5
-    zoom = round(max(fitting, least / diameter), 2)
+    smallest, largest = min(areas) ** 0.5, max(areas) ** 0.5
+    if objective.most_diameter is not None:
+        fitting = objective.most_diameter / largest
+    else:
+        fitting = _zoom_to_crop(case, settled)
+    zoom = round(max(fitting, objective.least_diameter / smallest), 2)
     if zoom > LEAST_REDUCTION:
         return
-    reason = (
-        f"a crop shows most of an image of {size(case.fingerprint.median)}, and the objects of the smallest "
-        f"class are still {number(int(diameter * zoom))} pixels wide: more images are seen in the time"
-    )
+    wide = f"the objects of the smallest class are still {number(int(smallest * zoom))} pixels wide"
+    if objective.most_diameter is not None:
+        reason = (
+            f"objects of the largest class become {number(int(largest * zoom))} pixels wide, so that a "
+            f"network from scratch sees them whole, and {wide}"
+        )
+    else:
+        reason = (
+            f"a crop shows most of an image of {size(case.fingerprint.median)}, and {wide}: more images are "
+            "seen in the time"
+        )
     yield Decision("input.resize", ResizePlan(zoom=zoom), reason)
+
+
+def _zoom_to_crop(case: Case, settled: Mapping[str, Any]) -> float:
+    """Return the zoom at which the preset's crop has the area of the median image."""
+    sides = case.fingerprint.median
+    if settled["augment.quarter_turns"]:
+        sides = (min(sides),) * len(sides)
+    return float((preset_of(case, settled).crop_pixels / prod(sides)) ** 0.5)
 
 
 def _is_short(case: Case) -> bool:
@@ -169,6 +203,8 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     if find_task(settled["task"]).sees_whole_images:
         yield _whole_image(case, preset)
         return
+    if case.spatial_dims == 3:
+        return  # see `choose_patch`
     cost = case.measure(settled)
     fitting = cost.pixels_that_fit(memory_budget(case), optimizer=settled["optimizer.name"])
     enough = _crop_of_objects(case, settled)

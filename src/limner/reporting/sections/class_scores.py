@@ -1,13 +1,16 @@
 """Scores per class."""
 
-from limner.core.score_names import SCORES, Shown
+from limner.core.score_names import LENGTH, SCORES, VOLUME, Shown
 from limner.evaluation.scores_file import ClassRow, ScoresFile, complete
 from limner.reporting.markup import Html, prose, tag
-from limner.reporting.numbers import count, percent, plural, score, significant
+from limner.reporting.numbers import MISSING, count, percent, plural, score, significant
 from limner.reporting.run_facts import Evaluation, RunFacts
 
 FEW_CLASSES = 8
 """Up to this number of classes, rows keep the trained order and their height."""
+
+MOST_ABSENT = 10
+"""Up to this number of classes without a score, label maps have a row for each."""
 
 MANY_CLASSES = 30
 """Number of rows from which a table can be searched."""
@@ -37,14 +40,15 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
     file = evaluation.file
     columns = file.class_columns
     there = [row for row in file.classes if any(row.scores.values())]
-    # Object datasets may have a thousand classes, most of them absent; label maps show absent classes too.
-    rows = file.classes if file.counts_pixels or not there else there
+    # Datasets may have a hundred or a thousand classes, most of them absent; of label maps, a few are shown.
+    shows_absent = file.counts_pixels and len(file.classes) - len(there) <= MOST_ABSENT
+    rows = file.classes if shows_absent or not there else there
     if file.counts_images and len(rows) > FEW_CLASSES:
         rows = sorted(rows, key=_f1)  # the worst first
     head = tag(
         "tr",
         tag("th", "Class", scope="col"),
-        [tag("th", SCORES[name].column, scope="col", class_="num") for name in columns],
+        [tag("th", _head(file, name), scope="col", class_="num") for name in columns],
     )
     means = {
         name: file.scores[f"{kind}_{name}"]
@@ -55,7 +59,10 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
     foot = tag(
         "tr",
         tag("th", "Mean", scope="row"),
-        [tag("td", score(means[name]) if name in means else None, class_="num") for name in columns],
+        [
+            tag("td", number_of(file, name, means[name]) if name in means else None, class_="num")
+            for name in columns
+        ],
     )
     table = tag(
         "table",
@@ -65,7 +72,7 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
         class_="sortable scores" + (" many" if len(rows) > FEW_CLASSES else ""),
     )
     whole = ", ".join(
-        f"{SCORES[name].title} {_number(name, file.scores[name])}"
+        f"{file.score(name).title} {value_with_unit(file, name, file.scores[name])}"
         for name in evaluation.shown(Shown.LISTED)
         if name.removeprefix("mean_").removeprefix("macro_") not in means
     )
@@ -114,8 +121,11 @@ def _row(facts: RunFacts, file: ScoresFile, row: ClassRow, columns: list[str]) -
 
 def _cell(file: ScoresFile, row: ClassRow, column: str) -> Html:
     value, unit = row.scores.get(column), SCORES[column].unit
+    ends = file.interval(f"{column}/{row.name}")
     if not unit:
-        return _bar_cell(value, file.interval(f"{column}/{row.name}"))
+        return _bar_cell(value, ends)
+    if unit in (LENGTH, VOLUME):
+        return _length_cell(value, ends)
     share = None
     if unit == "pixels":
         total = sum(other.scores.get("pixels") or 0 for other in file.classes)
@@ -130,7 +140,7 @@ def _spread(evaluation: Evaluation) -> Html | None:
     rows = [
         tag(
             "tr",
-            tag("th", SCORES[name].title, scope="row"),
+            tag("th", file.score(name).title, scope="row"),
             tag("td", _with_interval(file.scores[name], file.interval(name)), class_="num"),
             tag("td", _with_interval(spread.mean, complete(spread.intervals.get("mean"))), class_="num"),
             tag("td", score(spread.median), class_="num"),
@@ -160,10 +170,21 @@ def _spread(evaluation: Evaluation) -> Html | None:
     )
 
 
-def _number(name: str, value: float | None) -> str:
-    """Return a score, or a value with a unit, as text."""
-    unit = SCORES[name].unit
-    return f"{significant(value)} {unit}" if unit and value is not None else score(value)
+def _head(file: ScoresFile, name: str) -> str:
+    """Return the heading of a column; distances and sizes have their unit."""
+    column = file.score(name).column
+    return f"{column} ({file.unit(name)})" if SCORES[name].unit in (LENGTH, VOLUME) else column
+
+
+def number_of(file: ScoresFile, name: str, value: float | None) -> str:
+    """Return a score, or a distance, size or count without its unit, as text."""
+    return significant(value) if file.unit(name) and value is not None else score(value)
+
+
+def value_with_unit(file: ScoresFile, name: str, value: float | None) -> str:
+    """Return a score, or a value with its unit, as text."""
+    unit = file.unit(name)
+    return f"{number_of(file, name, value)} {unit}" if unit and value is not None else score(value)
 
 
 def _with_interval(value: float | None, ends: tuple[float, float] | None) -> list[Html | str]:
@@ -171,6 +192,12 @@ def _with_interval(value: float | None, ends: tuple[float, float] | None) -> lis
     if ends is not None:
         text.append(tag("small", f"[{score(ends[0])}, {score(ends[1])}]"))
     return text
+
+
+def _length_cell(value: float | None, ends: tuple[float, float] | None) -> Html:
+    text = MISSING if value is None else significant(value)
+    meaning = None if ends is None else f"95 % interval {significant(ends[0])} to {significant(ends[1])}"
+    return tag("td", text, class_="num", data_sort=-1 if value is None else value, title=meaning)
 
 
 def _bar_cell(value: float | None, ends: tuple[float, float] | None = None) -> Html:

@@ -13,7 +13,7 @@ from limner.reporting.histogram import histogram
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import plural, score
 from limner.reporting.run_facts import Evaluation, RunFacts, ScoredImage
-from limner.reporting.sections.class_scores import split_heading
+from limner.reporting.sections.class_scores import number_of, split_heading
 
 MOST_OF_A_KIND = 12
 """Maximum number of pictures with the lowest scores, and of those with the highest."""
@@ -54,6 +54,7 @@ def _of_split(facts: RunFacts, evaluation: Evaluation, budget: int) -> Html:
         ],
         None if pictures else tag("p", "No pictures were drawn for this split.", class_="empty"),
         _table(evaluation.images),
+        _case_tables(evaluation),
     )
 
 
@@ -184,3 +185,37 @@ def _table(images: Sequence[ScoredImage]) -> Html | None:
         tag("summary", f"{what}{plural(len(images), 'image')} by score"),
         tag("div", table, class_="scroll"),
     )
+
+
+def _case_tables(evaluation: Evaluation) -> list[Html]:
+    """Return a table for each score of cases: a row for each case, a column for each class."""
+    images, file = evaluation.images[:MOST_ROWS], evaluation.file
+    names = list(images[0].by_class) if images else []
+    found = []
+    for name in names:
+        classes = [
+            row.name
+            for row in file.classes
+            if any(i.by_class[name].get(row.name) is not None for i in images)
+        ]
+        if not classes:
+            continue
+        rows = [
+            tag(
+                "tr",
+                tag("th", image.name, scope="row"),
+                [_case_cell(evaluation, name, image.by_class[name].get(c)) for c in classes],
+            )
+            for image in images
+        ]
+        head = tag("tr", tag("th", "Case"), [tag("th", c, scope="col", class_="num") for c in classes])
+        table = tag("table", tag("thead", head), tag("tbody", rows), class_="sortable")
+        unit = f" ({file.unit(name)})" if file.unit(name) else ""
+        title = f"{file.score(name).title}{unit}, by case and class"
+        found.append(tag("details", tag("summary", title), tag("div", table, class_="scroll")))
+    return found
+
+
+def _case_cell(evaluation: Evaluation, name: str, value: float | None) -> Html:
+    text = number_of(evaluation.file, name, value)
+    return tag("td", text, class_="num", data_sort=-1 if value is None else value)

@@ -45,10 +45,15 @@ def verdict(facts: RunFacts) -> str:
         split = SPLIT_NAMES.get(evaluation.split, f"“{evaluation.split}”")
         images = plural(evaluation.file.num_images, f"{split} image")
         if value is None:
-            return f"The {SCORES[name].words} is undefined on {images}."
+            return f"The {evaluation.file.score(name).words} is undefined on {images}."
         unseen = ", which it was trained on," if evaluation.split == "train" else ""
+        if facts.folds and evaluation.split == "val":
+            unseen = f" in {len(facts.folds)} folds, each predicted by the model that has not seen it,"
+            reaches = "the models reach"
+        words = evaluation.file.score(name).words
+        reaches = "the model reaches"
         over = _over_some_classes(evaluation, name)
-        reached = f"On {images}{unseen} the model reaches {a(SCORES[name].words)} of {score(value)}{over}."
+        reached = f"On {images}{unseen} {reaches} {a(words)} of {score(value)}{over}."
         return reached + _in_percent(facts, evaluation)
     if facts.validation is None:
         return "This log has no scores." if facts.is_foreign else "This run has no scores yet."
@@ -66,7 +71,7 @@ def _over_some_classes(evaluation: Evaluation, name: str) -> str:
     absent, all_classes = evaluation.file.num_absent_classes, len(evaluation.file.classes)
     if not absent or not name.startswith("mean_"):
         return ""
-    return f" over the {all_classes - absent} of {all_classes} classes that occur there"
+    return f" over the {all_classes - absent} of {all_classes} classes that are labelled or predicted there"
 
 
 def _in_percent(facts: RunFacts, evaluation: Evaluation) -> str:
@@ -89,10 +94,11 @@ def _in_percent(facts: RunFacts, evaluation: Evaluation) -> str:
     marked = sum(row[i] for row in matrix for i in inside)
     if not truth or not marked:
         return ""
+    unit = evaluation.file.what_counts
     what = evaluation.file.classes[inside[0]].name if len(inside) == 1 else "foreground"
     return (
-        f" It finds {percent(right / truth)} of the {what} pixels, and {percent(right / marked)} of the "
-        f"pixels it marks are correct."
+        f" It finds {percent(right / truth)} of the {what} {unit}, and {percent(right / marked)} of the "
+        f"{unit} it marks are correct."
     )
 
 
@@ -111,7 +117,7 @@ def _tiles(evaluation: Evaluation) -> Html:
     tiles = [
         tag(
             "a",
-            tag("span", SCORES[name].title, class_="label"),
+            tag("span", evaluation.file.score(name).title, class_="label"),
             tag("b", score(value), title=repr(value)),
             _interval(evaluation.file.interval(name)),
             tag("span", class_="bar", style=f"--part:{value:.4f}"),
@@ -136,6 +142,8 @@ def _main_facts(facts: RunFacts) -> Html:
     plan = facts.plan
     if plan is not None:
         splits = ", ".join(f"{count(n)} {name}" for name, n in plan.data.num_images.items())
+        if facts.folds:
+            splits = f"{plural(sum(plan.data.num_images.values()), 'image')} in {len(facts.folds)} folds"
         size = " × ".join(map(str, plan.input.crop_size))
         rows += [
             ("Network", plan.network.name),

@@ -7,6 +7,8 @@ from limner.weights.sources.mask2former_checkpoints import MASK2FORMER_DETECTRON
 from limner.weights.sources.maskformer_checkpoints import MASKFORMER_HUGGING_FACE
 from limner.weights.sources.milesial import MILESIAL
 from limner.weights.sources.mmseg import MMSEG
+from limner.weights.sources.monai import MONAI
+from limner.weights.sources.nnunet import NNUNET
 from limner.weights.sources.rtdetr_checkpoints import RTDETR_HUGGING_FACE
 from limner.weights.sources.smp import SMP
 from limner.weights.sources.torchvision_models import TORCHVISION
@@ -23,5 +25,7 @@ SOURCES: Mapping[str, CheckpointSource] = {
     "segmentation-models-pytorch": SMP,
     "mmsegmentation": MMSEG,
     "milesial-unet": MILESIAL,
+    "nnunet": NNUNET,
+    "monai": MONAI,
 }
 """All supported kinds of checkpoints, in the order in which they are tried."""

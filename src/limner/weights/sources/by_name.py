@@ -17,6 +17,7 @@ from limner.weights.checkpoint_source import Asked, CheckpointSource, Inferred, 
 from limner.weights.fitting import COUNTER, shapes_of
 from limner.weights.renaming import Renamed
 from limner.weights.sources.dense_facts import RECIPE, conclude, imagenet
+from limner.weights.sources.volume_facts import conclude_volumes
 
 Shape = tuple[int, ...]
 
@@ -34,8 +35,9 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
             f"--network {name}: only networks that score pixels can be imported by their name. "
             "Others are imported from their projects' checkpoints."
         )
-    channels = len(asked.settings.get("input", {}).get("mean", ())) or 3
-    shape, given = _fitting_shape(name, asked.options, channels, checkpoint)
+    dims = 3 if any(tensor.ndim == 5 for tensor in checkpoint.tensors.values()) else 2
+    channels = len(asked.settings.get("input", {}).get("mean", ())) or (3 if dims == 2 else 1)
+    shape, given = _fitting_shape(name, asked.options, channels, dims, checkpoint)
     matched, how = _match(shapes_of(shape), given)
     renamed = Renamed(
         {ours: given[theirs] for ours, theirs in matched.items()},
@@ -43,6 +45,8 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
         {theirs: "the network has no such tensor" for theirs in given.keys() - set(matched.values())},
     )
     facts = {"tensors matched": how}
+    if dims == 3:
+        return ReadNetwork(shape, renamed, conclude_volumes(checkpoint, shape, asked, facts=facts))
     why = "assumed: ImageNet's; set them with --set input.mean=[...] --set input.std=[...]"
     resize = Inferred(ResizePlan(), "unknown, so images are not resized; --set inference.resize.shortest=N")
     conclusions = conclude(checkpoint, shape, asked, normalization=imagenet(why), resize=resize, facts=facts)
@@ -50,7 +54,7 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
 
 
 def _fitting_shape(
-    name: str, options: Mapping[str, Any], channels: int, checkpoint: Checkpoint
+    name: str, options: Mapping[str, Any], channels: int, dims: int, checkpoint: Checkpoint
 ) -> tuple[NetworkShape, dict[str, torch.Tensor]]:
     """Return the network with the number of classes at which its tensors agree with the checkpoint's."""
     given = checkpoint.tensors
@@ -59,7 +63,7 @@ def _fitting_shape(
     closest: tuple[int, NetworkShape] | None = None
     for classes in tried:
         network = NetworkShape(
-            name, dict(options), classes, channels, name, dict.fromkeys(options, "you set it")
+            name, dict(options), classes, channels, name, dict.fromkeys(options, "you set it"), dims
         )
         wanted = shapes_of(network)
         matched, _ = _match(wanted, given)

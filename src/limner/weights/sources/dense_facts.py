@@ -44,6 +44,7 @@ def conclude(
     window: Inferred[PredictionWindow] | None = None,
     facts: Mapping[str, str] | None = None,
     names: Inferred[Sequence[str]] | None = None,
+    settings: Mapping[str, Inferred[Any]] | None = None,
 ) -> Conclusions:
     """Return everything that the tensors of a network for semantic segmentation do not contain.
 
@@ -56,6 +57,7 @@ def conclude(
         window: Its sliding window.
         facts: Anything else, in words.
         names: Names of the classes that the project is known to use, if the checkpoint has none.
+        settings: Dotted key -> further settings of the plan.
 
     Raises:
         ConfigError: The task is another one, or values are needed that the caller has to set.
@@ -71,6 +73,7 @@ def conclude(
         stated_licence(checkpoint, asked),
         window,
         facts or {},
+        settings or {},
     )
 
 

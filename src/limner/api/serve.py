@@ -1,0 +1,102 @@
+"""`limner.serve()`: an HTTP service of trained models, with a web page."""
+
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from limner.core.errors import ConfigError, MissingPartError
+from limner.storage.text_files import read_lines
+from limner.storage.user_paths import user_path
+
+LIBRARIES = {"starlette": "starlette", "uvicorn": "uvicorn", "python-multipart": "python_multipart"}
+"""Library -> module of the extra `serve`."""
+
+SHORTEST_TOKEN = 16
+"""Characters that a token needs."""
+
+
+def serve(
+    models: Sequence[Path | str] | Path | str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    token: str | None = None,
+    token_file: Path | str | None = None,
+    keep: Path | str | None = None,
+    max_megabytes: float = 64.0,
+    max_pixels: int = 100_000_000,
+    queue: int = 128,
+    timeout: float = 60.0,
+    allow_origins: Sequence[str] = (),
+    value_range: tuple[float, float] | None = None,
+    device: str = "auto",
+    precision: str | None = None,
+    ready: Callable[[str], None] = print,
+) -> None:
+    """Serve trained models over HTTP until the process is stopped; what runs then is finished.
+
+    Args:
+        models: Model folders or runs; the first is the default.
+        host: Address to listen at; other than a loopback address needs a token.
+        port: Port to listen at; 0 for any that is free.
+        token: Token that requests must have, of at least 16 characters.
+        token_file: A file whose first line is the token.
+        keep: Folder for corrected predictions; by default, none are kept.
+        max_megabytes: Maximum size of a request in 10^6 bytes.
+        max_pixels: Maximum number of pixels of an image.
+        queue: Maximum number of requests at the same time; further ones are answered with 429.
+        timeout: Maximum time in seconds of receiving a request, and again of waiting and computing.
+        allow_origins: Other origins whose web pages may use the service, such as ``https://example.org``.
+        value_range: As in `load`.
+        device: As in `load`.
+        precision: As in `load`.
+        ready: Called with the URL of the service once it answers.
+
+    Raises:
+        ModelError: A model cannot be loaded.
+        ConfigError: An option is wrong, the port is in use, or other machines could use it without a token.
+        DataError: The folder for corrections has other files, or the file of the token cannot be read.
+        MissingPartError: The libraries of the extra `serve` are not installed.
+    """
+    for library, module in LIBRARIES.items():
+        if find_spec(module) is None:
+            raise MissingPartError(library, "Serving models", "pip install 'limner[serve]'")
+    from limner.serving.address import listen, refuse_open_address, url_of
+    from limner.serving.limits import Limits
+
+    limits = Limits(max_megabytes, max_pixels, queue, timeout)
+    token = _token(token, token_file)
+    refuse_open_address(host, token)
+    paths = [models] if isinstance(models, (str, Path)) else list(models)
+    with listen(host, port) as listening:
+        # Importing PyTorch takes seconds, in which a port in use need not be waited for.
+        from limner.serving.corrections import Corrections
+        from limner.serving.run_server import run_server
+        from limner.serving.served_models import load_served_models
+        from limner.serving.service import Service
+
+        loaded = load_served_models(paths, device=device, precision=precision, value_range=value_range)
+        corrections = None if keep is None else Corrections(user_path(keep).absolute())
+        if corrections is not None:
+            corrections.refuse_unsuitable(loaded)
+        service = Service(loaded, limits, token, corrections, tuple(allow_origins))
+        run_server(service, listening, ready=lambda: ready(url_of(listening)))
+
+
+def _token(token: str | None, token_file: Path | str | None) -> str | None:
+    """Return the token, or None.
+
+    Raises:
+        ConfigError: It is given twice, or too short.
+        DataError: The file cannot be read.
+    """
+    if token is not None and token_file is not None:
+        raise ConfigError("Give the token itself or its file, not both.")
+    if token_file is not None:
+        token = next(iter(read_lines(user_path(token_file), what="The token")), "").strip()
+    if token is not None and len(token) < SHORTEST_TOKEN:
+        raise ConfigError(
+            f"The token is too short: {len(token)} characters; it needs at least {SHORTEST_TOKEN}. Make one "
+            "with: python -c 'import secrets; print(secrets.token_urlsafe())'"
+        )
+    return token

@@ -1,0 +1,77 @@
+"""`limner serve MODEL...`: an HTTP service of trained models, with a web page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from limner.cli.inference_options import Device, Precision, Range
+
+
+def serve(
+    models: Annotated[list[Path], typer.Argument(help="Model folders or runs; the first is the default.")],
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; 0.0.0.0 for other machines, with a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.")] = 8000,
+    token: Annotated[
+        str | None, typer.Option(help="Token that requests must have; others can see it in the process list.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File whose first line is the token; safer than --token.")
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Folder in which corrected predictions are kept as a dataset.")
+    ] = None,
+    max_mb: Annotated[float, typer.Option(help="Maximum size of a request in MB.")] = 64.0,
+    max_pixels: Annotated[int, typer.Option(help="Maximum number of pixels of an image.")] = 100_000_000,
+    queue: Annotated[
+        int, typer.Option(help="Maximum number of requests at a time; further ones are told when to retry.")
+    ] = 128,
+    timeout: Annotated[
+        float, typer.Option(help="Maximum seconds to receive a request, and to predict it.")
+    ] = 60.0,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Another origin whose web pages may use the service; repeatable."),
+    ] = None,
+    value_range: Range = None,
+    device: Device = "auto",
+    precision: Precision = "",
+) -> None:
+    """Serve models over HTTP, with a web page that predicts images and corrects predictions.
+
+    Open the printed address in a browser, or send images to it:
+    curl -F images=@photo.jpg http://127.0.0.1:8000/predict. Ctrl-C stops it.
+    """
+    from limner.api.serve import serve as serve_models
+    from limner.cli.console import console, messages
+    from limner.core.printable import printable
+    from limner.serving.address import PortTakenError
+
+    def ready(url: str) -> None:
+        console().print(f"Serving {', '.join(map(str, models))} at {url}", style="good")
+        console().print("Ctrl-C stops it.", style="muted")
+        console().file.flush()
+
+    try:
+        serve_models(
+            models,
+            host=host,
+            port=port,
+            token=token,
+            token_file=token_file,
+            keep=keep,
+            max_megabytes=max_mb,
+            max_pixels=max_pixels,
+            queue=queue,
+            timeout=timeout,
+            allow_origins=allow_origin or (),
+            value_range=value_range,
+            device=device,
+            precision=precision or None,
+            ready=ready,
+        )
+    except PortTakenError as error:  # the command itself is right
+        messages().print(f"limner: {printable(str(error))}", style="error")
+        raise typer.Exit(1) from None

@@ -1,0 +1,187 @@
+"""Models of the service: loaded once, refused as soon as their files change on disk."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from limner.core.errors import ConfigError, ModelError, UnknownNameError, describe
+from limner.core.label_map import LabelMap
+from limner.core.labels import IGNORE_INDEX
+from limner.core.prediction import SCORE_THRESHOLD
+from limner.drawing.colors import class_colors
+from limner.inference.load_predictor import load_predictor
+from limner.inference.predictor import Predictor
+from limner.storage.file_states import State, file_state
+from limner.transforms.fit_values import ValueRange
+from limner.weights.card import file_sha256, model_folder
+
+MODEL_FOLDER = "model"
+"""Name of the model's folder in a run, which says less than the run's own."""
+
+
+@dataclass
+class ServedFile:
+    """A file of a model folder, as it was when the model was loaded.
+
+    Attributes:
+        state: Size and time of the last change.
+        sha256: Hash of its content.
+    """
+
+    state: State | None
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model of the service.
+
+    Attributes:
+        name: Name in requests.
+        folder: The model folder.
+        predictor: The loaded model.
+        files: Its files, as they were when it was loaded.
+    """
+
+    name: str
+    folder: Path
+    predictor: Predictor
+    files: dict[Path, ServedFile]
+
+    def refuse_changed(self) -> None:
+        """Refuse to predict with a model whose files are no longer those that were loaded.
+
+        Raises:
+            ModelError: A file changed, is missing or cannot be read.
+        """
+        for path, loaded in self.files.items():
+            state = file_state(path)
+            if state is not None and state == loaded.state:
+                continue
+            if state is None or file_sha256(path) != loaded.sha256:
+                raise ModelError(
+                    describe(
+                        "The model changed on disk after the server loaded it",
+                        where=path,
+                        found="no such file" if state is None else "another content",
+                        expected=f"the file that was loaded as {self.name!r}",
+                        fix="Restart the server, which loads and verifies the model again.",
+                    )
+                )
+            loaded.state = state  # only touched
+
+    @property
+    def is_correctable(self) -> bool:
+        """Whether predictions can be corrected with a brush: label maps of images, in 8 bits."""
+        task, plan = self.predictor.task, self.predictor.plan
+        is_small = self.predictor.labels.ignore_index == IGNORE_INDEX
+        return LabelMap in task.targets and plan.input.spatial_dims == 2 and is_small
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `GET /models` says about the model."""
+        labels, plan = self.predictor.labels, self.predictor.plan
+        colors = class_colors(labels)
+        return {
+            "name": self.name,
+            "task": plan.task,
+            "title": self.predictor.task.title,
+            "network": plan.network.name,
+            "channels": plan.input.channels,
+            "spatial_dims": plan.input.spatial_dims,
+            "device": str(self.predictor.device),
+            "is_correctable": self.is_correctable,
+            "score_threshold": SCORE_THRESHOLD,
+            "classes": [
+                {
+                    "index": index,
+                    "name": one.name,
+                    "value": one.values[0],
+                    "color": list(colors[one.name]),
+                    "is_background": index == labels.background_index,
+                }
+                for index, one in enumerate(labels.classes)
+            ],
+        }
+
+
+class ServedModels:
+    """The models of the service by name; the first is the default.
+
+    Args:
+        models: At least one.
+    """
+
+    def __init__(self, models: Sequence[ServedModel]) -> None:
+        self._by_name = {model.name: model for model in models}
+
+    def __iter__(self) -> Iterator[ServedModel]:
+        return iter(self._by_name.values())
+
+    def find(self, name: str | None) -> ServedModel:
+        """Return a model by name, or the first.
+
+        Raises:
+            UnknownNameError: There is none of this name.
+        """
+        if name is None:
+            return next(iter(self._by_name.values()))
+        if name not in self._by_name:
+            raise UnknownNameError("model", name, self._by_name)
+        return self._by_name[name]
+
+
+def load_served_models(
+    paths: Sequence[Path | str],
+    *,
+    device: str = "auto",
+    precision: str | None = None,
+    value_range: ValueRange | None = None,
+) -> ServedModels:
+    """Load models.
+
+    Args:
+        paths: Model folders or runs; each is named after its folder, or after the run that contains it.
+        device: As in `load_predictor`.
+        precision: As in `load_predictor`.
+        value_range: As in `load_predictor`.
+
+    Raises:
+        ModelError: One cannot be loaded.
+        ConfigError: There is none, or the same one twice.
+    """
+    if not paths:
+        raise ConfigError("There is nothing to serve: no model was named.")
+    folders = [model_folder(path).resolve() for path in paths]
+    if len(set(folders)) < len(folders):
+        raise ConfigError(f"A model is named twice: {', '.join(map(str, folders))}.")
+    return ServedModels(
+        [
+            _loaded(folder, name, device, precision, value_range)
+            for folder, name in zip(folders, model_names(folders), strict=True)
+        ]
+    )
+
+
+def model_names(folders: Sequence[Path]) -> list[str]:
+    """Return a name for each folder: its own, or that of the run; repeated ones are numbered."""
+    names: list[str] = []
+    for folder in folders:
+        own = folder.parent.name if folder.name == MODEL_FOLDER and folder.parent.name else folder.name
+        number, name = 1, own
+        while name in names:
+            number += 1
+            name = f"{own}-{number}"
+        names.append(name)
+    return names
+
+
+def _loaded(
+    folder: Path, name: str, device: str, precision: str | None, value_range: ValueRange | None
+) -> ServedModel:
+    # The states are taken first: a file that changes while it is loaded is then seen as changed.
+    states = {path: file_state(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    predictor = load_predictor(folder, device=device, precision=precision, value_range=value_range)
+    files = {path: ServedFile(state, file_sha256(path)) for path, state in states.items()}
+    predictor.share_cores()
+    return ServedModel(name, folder, predictor, files)

@@ -1,0 +1,159 @@
+"""Receive the files of a request: within the limits of size and time, into a temporary folder.
+
+The name of an uploaded file is never used as a path; only its suffix is, if it is one of images. Every file
+has a folder of its own, so that the header of a volume cannot name another file.
+"""
+
+import asyncio
+import math
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+
+from limner.core.picture import Picture
+from limner.core.printable import printable_line
+from limner.core.sample import size_text
+from limner.images.file_names import IMAGE_SUFFIXES, image_suffix
+from limner.images.read_image import image_header, read_image
+from limner.serving.limits import Limits
+from limner.serving.refusal import Refusal
+
+MULTIPART = "multipart/form-data"
+MAX_FILES = 64
+"""Maximum number of files in a request."""
+MAX_FIELDS = 16
+LONGEST_NAME = 200
+"""Characters of a file's name that are kept for answers."""
+
+HOW_TO_SEND = "multipart/form-data with the file as `images`: curl -F images=@photo.jpg URL/predict"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file of a request.
+
+    Attributes:
+        name: Its name in the request, for answers only.
+        path: The temporary file with its content.
+    """
+
+    name: str
+    path: Path
+
+    def read(self, limits: Limits) -> Picture:
+        """Read the image; its size is compared with the limit before it is decoded.
+
+        Raises:
+            DataError: It cannot be read.
+            Refusal: It is too large.
+        """
+        self.refuse_large(limits)
+        return read_image(self.path)
+
+    def refuse_large(self, limits: Limits) -> None:
+        """Refuse an image with too many pixels, by its header.
+
+        Raises:
+            DataError: It is no image.
+            Refusal: It is too large.
+        """
+        shape = image_header(self.path).shape
+        if math.prod(shape) > limits.max_pixels:
+            raise Refusal(
+                413,
+                f"The image is too large: {self.name}",
+                found=f"{size_text(shape)} pixels, {math.prod(shape) / 1e6:.1f} million",
+                expected=f"at most {limits.max_pixels / 1e6:g} million pixels",
+                fix="Cut the image into tiles, or start the server with a larger --max-pixels.",
+            )
+
+
+@asynccontextmanager
+async def received(request: Request, limits: Limits, *fields: str) -> AsyncIterator[dict[str, list[Upload]]]:
+    """Receive the files of form fields; they are deleted when the block ends.
+
+    Args:
+        request: The request.
+        limits: Limits of size and time.
+        fields: Names of the fields, each of one file or several.
+
+    Raises:
+        Refusal: The request is no form, lacks a file, is too large or too slow.
+    """
+    form = await _form(request, limits)
+    try:
+        files = {name: [f for f in form.getlist(name) if isinstance(f, UploadFile)] for name in fields}
+        for name, found in files.items():
+            if not found:
+                raise Refusal(
+                    400,
+                    f"The request has no file in the field `{name}`",
+                    found=", ".join(dict.fromkeys(form)) or "an empty form",
+                    expected=f"a file in each of the fields: {', '.join(fields)}",
+                    fix=f"Send {HOW_TO_SEND}",
+                )
+        with tempfile.TemporaryDirectory(prefix="limner-") as folder:
+            yield await asyncio.to_thread(_store_all, files, Path(folder))
+    finally:
+        await form.close()
+
+
+async def _form(request: Request, limits: Limits) -> FormData:
+    sent = request.headers.get("content-type", "")
+    if not sent.lower().startswith(MULTIPART):
+        raise Refusal(
+            415,
+            "The request is no form with files",
+            found=f"Content-Type: {sent}" if sent else "no Content-Type",
+            expected=MULTIPART,
+            fix=f"Send {HOW_TO_SEND}",
+        )
+
+    async def parse() -> FormData:
+        return await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS)
+
+    try:
+        return await asyncio.wait_for(parse(), limits.timeout)
+    except (asyncio.TimeoutError, TimeoutError):
+        raise Refusal(
+            408,
+            "The request took too long to arrive",
+            found=f"no end of it after {limits.timeout:g} s",
+            expected=f"at most {limits.timeout:g} s",
+            fix="Send it over a faster connection, or start the server with a larger --timeout.",
+        ) from None
+
+
+def _store_all(files: dict[str, list[UploadFile]], folder: Path) -> dict[str, list[Upload]]:
+    return {
+        field: [_store(file, folder / f"{field}-{number}") for number, file in enumerate(found)]
+        for field, found in files.items()
+    }
+
+
+def _store(file: UploadFile, folder: Path) -> Upload:
+    name = shown_name(file.filename)
+    suffix = image_suffix(name)
+    folder.mkdir()
+    path = folder / f"image{suffix if suffix in IMAGE_SUFFIXES else ''}"
+    with path.open("wb") as out:
+        shutil.copyfileobj(file.file, out)
+    return Upload(name, path)
+
+
+def shown_name(name: str | None) -> str:
+    """Return the last part of a file's name in a request, printable and of limited length."""
+    last = PurePosixPath((name or "").replace("\\", "/")).name
+    return printable_line(last)[-LONGEST_NAME:] or "image"
+
+
+def safe_stem(stem: str) -> str:
+    """Return a stem as a plain file name on every system: letters, digits, ``_``, ``-`` and inner dots."""
+    return re.sub(r"[^\w.-]+", "_", stem).strip("._-")[:100] or "image"

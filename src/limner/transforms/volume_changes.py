@@ -1,0 +1,180 @@
+"""Random changes of the values of volumes: noise, blur, brightness, contrast, resolution and gamma.
+
+Kinds, ranges of probability and order are those of nnU-Net (Isensee et al., Nature Methods 2021,
+https://doi.org/10.1038/s41592-020-01008-z). All work on normalised values.
+
+Shape legend: S spatial axes (D, H, W); C channels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from limner.core.picture import Image
+from limner.core.sample import Sample
+from limner.transforms.resample_volume import nearest_along, resample_image
+from limner.transforms.resize_array import as_dtype
+
+NOISE, BLUR, BRIGHTNESS, CONTRAST, RESOLUTION, INVERTED_GAMMA, GAMMA = 0.1, 0.2, 0.15, 0.15, 0.25, 0.1, 0.3
+"""Fraction of the patches with each change, as in nnU-Net."""
+
+BY_CHANNEL = 0.5
+"""Fraction of the channels of such a patch that are blurred, or sampled at a lower resolution."""
+
+LEAST_BLUR = 0.5
+"""Smallest standard deviation of a blur in voxels, as in nnU-Net; less changes nothing that can be seen."""
+
+Values = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class VolumeChangesParams:
+    """Parameters of `VolumeChanges`; by default, nothing changes.
+
+    Attributes:
+        variance: Variance of the noise.
+        seed: Seed of the noise.
+        sigmas: Blur of each channel in voxels; 0 for none.
+        brightness: Factor of all values.
+        contrast: Factor of the distance from the mean of the patch.
+        zooms: Resolution of each channel.
+        inverted_gamma: Exponent of the values counted down from the largest one.
+        gamma: Exponent of the values counted up from the smallest one.
+    """
+
+    variance: float = 0.0
+    seed: int = 0
+    sigmas: tuple[float, ...] = ()
+    brightness: float = 1.0
+    contrast: float = 1.0
+    zooms: tuple[float, ...] = ()
+    inverted_gamma: float = 1.0
+    gamma: float = 1.0
+
+
+@dataclass(frozen=True)
+class VolumeChanges:
+    """Change the values of a patch; labels stay as they are.
+
+    Attributes:
+        noise: Maximum variance of the noise.
+        blur: Maximum standard deviation of the blur in voxels.
+        brightness: Maximum relative change of all values.
+        contrast: Maximum relative change of the distance from the mean.
+        low_resolution: Smallest zoom at which a patch is sampled.
+        gamma: Smallest and largest exponent, or None.
+        mean: Mean of each channel by which values are normalised.
+        std: Standard deviation of each channel.
+    """
+
+    noise: float = 0.0
+    blur: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    low_resolution: float = 1.0
+    gamma: tuple[float, float] | None = None
+    mean: Sequence[float] = (0.0,)
+    std: Sequence[float] = (1.0,)
+
+    @property
+    def is_noop(self) -> bool:
+        """Whether nothing ever changes."""
+        amounts = (self.noise, self.blur, self.brightness, self.contrast)
+        return not any(amounts) and self.low_resolution == 1 and self.gamma is None
+
+    def draw(self, rng: np.random.Generator, sample: Sample) -> VolumeChangesParams:
+        """Draw the changes."""
+        chances = (NOISE, BLUR, BRIGHTNESS, CONTRAST, RESOLUTION, INVERTED_GAMMA, GAMMA)
+        noisy, blurred, bright, contrasted, coarse, inverted, curved = rng.random(7) < chances
+        channels = sample.image.shape[-1]
+        blurs = rng.uniform(min(LEAST_BLUR, self.blur), self.blur, channels)
+        zooms = rng.uniform(self.low_resolution, 1, channels)
+        chosen = rng.random((2, channels)) < BY_CHANNEL
+        low, high = self.gamma or (1.0, 1.0)
+        return VolumeChangesParams(
+            variance=float(rng.uniform(0, self.noise)) if noisy else 0.0,
+            seed=int(rng.integers(1 << 32)),
+            sigmas=tuple(map(float, blurs * chosen[0])) if blurred and self.blur else (),
+            brightness=_factor(rng, self.brightness, happens=bool(bright)),
+            contrast=_factor(rng, self.contrast, happens=bool(contrasted)),
+            zooms=tuple(map(float, np.where(chosen[1], zooms, 1))) if coarse else (),
+            inverted_gamma=_exponent(rng, low, high) if inverted else 1.0,
+            gamma=_exponent(rng, low, high) if curved else 1.0,
+        )
+
+    def apply(self, sample: Sample, params: VolumeChangesParams) -> Sample:
+        """Return the sample with its values changed, in their own type."""
+        if params == VolumeChangesParams(seed=params.seed):
+            return sample
+        mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
+        values: Values = (sample.image.astype(np.float32) - mean) / std
+        if params.variance:
+            noise = np.random.default_rng(params.seed).standard_normal(values.shape, np.float32)
+            values += noise * np.float32(params.variance**0.5)
+        values = _blurred(values, params.sigmas)
+        values *= np.float32(params.brightness)
+        if params.contrast != 1:
+            values = _contrasted(values, params.contrast)
+        values = _sampled(values, params.zooms)
+        if params.inverted_gamma != 1:
+            values = -_curved(-values, params.inverted_gamma)
+        if params.gamma != 1:
+            values = _curved(values, params.gamma)
+        return replace(sample, image=as_dtype(values * std + mean, sample.image.dtype))
+
+
+def _factor(rng: np.random.Generator, most: float, *, happens: bool) -> float:
+    return float(rng.uniform(1 - most, 1 + most)) if happens else 1.0
+
+
+def _exponent(rng: np.random.Generator, low: float, high: float) -> float:
+    """Draw below 1 and above 1 equally often."""
+    below = low < 1 and (high <= 1 or rng.random() < 0.5)
+    return float(rng.uniform(low, min(1.0, high)) if below else rng.uniform(max(1.0, low), high))
+
+
+def _blurred(values: Values, sigmas: Sequence[float]) -> Values:
+    from scipy.ndimage import gaussian_filter
+
+    for channel, sigma in enumerate(sigmas):
+        if sigma:
+            values[..., channel] = gaussian_filter(values[..., channel], sigma, truncate=3)
+    return values
+
+
+def _contrasted(values: Values, factor: float) -> Values:
+    """Stretch the values of each channel around their mean, within their range."""
+    axes = tuple(range(values.ndim - 1))
+    middle, low, high = values.mean(axes), values.min(axes), values.max(axes)
+    stretched: Values = np.clip((values - middle) * np.float32(factor) + middle, low, high)
+    return stretched
+
+
+def _sampled(values: Values, zooms: Sequence[float]) -> Values:
+    """Take the nearest voxels at a lower resolution, and interpolate between them."""
+    for channel, zoom in enumerate(zooms):
+        part: Image = values[..., channel]
+        coarse = tuple(max(1, round(side * zoom)) for side in part.shape)
+        if coarse == part.shape:
+            continue
+        small = part
+        for axis in range(3):
+            small = nearest_along(small, coarse, axis)
+        values[..., channel] = resample_image(small[..., None], part.shape)[..., 0]
+    return values
+
+
+def _curved(values: Values, exponent: float) -> Values:
+    """Apply a gamma curve to each channel, and restore its mean and standard deviation."""
+    axes = tuple(range(values.ndim - 1))
+    mean, std, low = values.mean(axes), values.std(axes), values.min(axes)
+    span = values.max(axes) - low
+    safe = np.where(span > 0, span, 1)
+    curved: Values = np.power((values - low) / safe, np.float32(exponent))
+    curved -= curved.mean(axes)
+    spread = curved.std(axes)
+    curved *= std / np.where(spread > 0, spread, 1)
+    curved += mean
+    return curved

@@ -1,0 +1,117 @@
+"""Rules for volumes: spacing, normalisation, mirrors, augmentation, and slices where 3D makes no sense."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from limner.checks.facts import DatasetFacts, ImageFacts, Intensity
+from limner.checks.volume_facts import QUANTILES, VolumeFacts
+from limner.core.labels import LabelClass, LabelTable
+from limner.core.picture import Geometry
+from limner.planning.decisions import decide
+from limner.planning.rules.augmentation import choose_geometry
+from limner.planning.rules.input import choose_normalization
+from limner.planning.rules.volumes import choose_spacing, choose_volumes
+from limner.planning.slicing import choose_slicing
+
+
+def make_volumes(*cases: tuple[tuple[int, ...], tuple[float, ...] | None], low: float = 0.0) -> DatasetFacts:
+    images = []
+    for number, (shape, spacing) in enumerate(cases):
+        affine = None if spacing is None else np.diag([*spacing[::-1], 1.0])[:, [2, 1, 0, 3]]
+        values = tuple(float(v) for v in np.linspace(0, 100 * (number + 1), QUANTILES))
+        volume = replace(VolumeFacts.of(Geometry(spacing, affine)), foreground=(values,))
+        images.append(
+            ImageFacts(
+                f"image{number}",
+                shape=shape,
+                label_shape=shape,
+                channels=1,
+                dtype="float32",
+                value_counts={0: 90, 1: 10},
+                intensities=(Intensity(low, 9, 4, 1, low, 8),),
+                volume=volume,
+            )
+        )
+    return DatasetFacts(tuple(images))
+
+
+def settle(case, *rules, **user):
+    given = {key.replace("__", "."): value for key, value in user.items()}
+    return decide(case, rules, given)
+
+
+def test_volumes_are_resampled_to_their_usual_spacing(make_case) -> None:
+    case = make_case(
+        make_volumes(((10, 20, 30), (1, 1, 1)), ((5, 20, 30), (2, 1, 1)), ((10, 20, 30), (1, 1, 1)))
+    )
+    settled, reasons = settle(case, choose_volumes, choose_spacing)
+    assert (settled["input.spacing_mm"], settled["input.resample"]) == ((1, 1, 1), True)
+    assert "33 % of them have another spacing" in reasons["input.resample"]
+    assert case.seen(settled).median == case.seen(settled).smallest == (10, 20, 30)
+    finer, _ = settle(case, choose_volumes, choose_spacing, input__spacing_mm=(0.5, 1.0, 2.0))
+    assert case.seen(finer).median == (20, 20, 15)
+
+
+def test_volumes_without_spacing_stay_as_they_are(make_case) -> None:
+    case = make_case(make_volumes(((10, 20, 30), (1, 1, 1)), ((5, 20, 30), None)))
+    settled, reasons = settle(case, choose_volumes, choose_spacing)
+    assert settled["input.resample"] is False
+    assert "1 of 2 training volumes do not state" in reasons["input.resample"]
+    assert case.seen(settled).largest == (10, 20, 30)
+
+
+def test_ct_is_normalised_by_what_is_labelled(make_case) -> None:
+    case = make_case(make_volumes(((10, 20, 30), (1, 1, 1)), ((10, 20, 30), (1, 1, 1)), low=-1000.0))
+    rules = (choose_volumes, choose_spacing, choose_normalization)
+    settled, reasons = settle(case, *rules, input__channels=1, network__pretrained="no")
+    # Half of the values are even in 0..100, half in 0..200: mean 75; the 99.5 percentile is at 198.
+    assert settled["input.normalize_each"] is False
+    assert settled["input.mean"] == (75,)
+    assert settled["input.std"][0] == pytest.approx(
+        (50**2 / 3 + 100**2 / 3 + 25**2 * 2) ** 0.5 / 2**0.5, rel=0.01
+    )
+    low, high = settled["input.clip"][0]
+    assert (low, high) == (pytest.approx(0.7, abs=0.4), pytest.approx(198, abs=1))
+    mr = make_case(make_volumes(((10, 20, 30), (1, 1, 1))))
+    settled, _ = settle(mr, *rules, input__channels=1, network__pretrained="no")
+    assert (settled["input.normalize_each"], settled["input.mean"], settled["input.clip"]) == (
+        True,
+        (0,),
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "axes"),
+    [
+        (("background", "organ"), (0, 1, 2)),
+        (("background", "left lung", "right lung"), (0, 1)),  # array axes: z, y, x
+        (("background", "anterior", "posterior"), (0, 2)),
+        (("background", "L1", "L2", "L3"), (1, 2)),
+        (("class 0", "class 1", "class 2"), ()),
+    ],
+)
+def test_mirrors_swap_no_classes(make_case, names, axes) -> None:
+    case = make_case(make_volumes(((10, 20, 30), (1, 1, 1))))
+    table = LabelTable(tuple(LabelClass(name, (i,), (i, i, i)) for i, name in enumerate(names)))
+    settled, reasons = settle(replace(case, labels=table), choose_geometry)
+    assert settled["augment.flip_axes"] == axes
+    assert reasons["augment.flip_axes"]
+
+
+def test_slices_where_three_dimensions_are_too_many() -> None:
+    few = choose_slicing(make_volumes(((6, 99, 99), (1, 1, 1))), {})
+    assert (few.axis, few.neighbours) == (0, 1)
+    assert "6 slices" in few.why
+    thick = make_volumes(((20, 99, 99), (4, 1, 1)))
+    assert choose_slicing(thick, {}) is None
+    assert choose_slicing(thick, {}, is_cpu=True).neighbours == 1
+    assert choose_slicing(thick, {"input.spatial_dims": 3}, is_cpu=True) is None
+    assert choose_slicing(thick, {"input.spatial_dims": 2}, is_cpu=True).neighbours == 0
+    cubes = make_volumes(((20, 99, 99), (1, 1, 1)))
+    assert choose_slicing(cubes, {}, is_cpu=True) is None
+    flat = choose_slicing(cubes, {}, network_dims=(2,))
+    assert (flat.neighbours, flat.why) == (0, "the network is for images in two dimensions")
+    assert choose_slicing(make_volumes(((6, 99, 99), (1, 1, 1))), {}, network_dims=(3,)) is None

@@ -1,0 +1,115 @@
+"""Corrected predictions become a dataset that limner checks and trains on."""
+
+import cv2
+import numpy as np
+import pytest
+
+import limner
+from limner.core.errors import ConfigError, DataError
+from limner.core.labels import LabelClass, LabelTable
+from limner.weights.bundle import save_model
+
+
+@pytest.fixture
+def send(make_client, photo, png, tmp_path):
+    """Sends a correction of the photo to a server that keeps them in tmp_path / "kept"."""
+    clients = []
+
+    def make(name="cells 1.png", *, folder=None, labels=None, options="", image=None):
+        if not clients or folder:
+            clients[:] = [make_client(*([folder] if folder else []), keep=tmp_path / "kept")]
+        labels = np.uint8(photo[..., 0] > 128) if labels is None else labels
+        image = png(photo) if image is None else image
+        files = {"image": (name, image), "labels": ("labels.png", png(labels))}
+        return clients[0].post(f"/corrections{options}", files=files)
+
+    return make
+
+
+def test_kept_corrections_pass_the_check_and_are_learned_from(send, model_folder, photo, tmp_path):
+    draw = np.random.default_rng(1)
+    for number in range(4):
+        labels = np.uint8(draw.integers(0, 2, (40, 50)))
+        answer = send(f"scan {number}.png", labels=labels)
+        assert answer.status_code == 201, answer.text
+        assert answer.json() == {
+            "image": f"images/scan_{number}.png",
+            "mask": f"masks/scan_{number}.png",
+            "is_replaced": False,
+            "num_images": number + 1,
+        }
+        mask = cv2.imread(str(tmp_path / "kept" / "masks" / f"scan_{number}.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(mask, labels * 255)  # the values of the model's own masks
+    image = cv2.imread(str(tmp_path / "kept" / "images" / "scan_0.png"))[..., ::-1]
+    np.testing.assert_array_equal(image, photo)
+    checked = limner.check(tmp_path / "kept")
+    assert not checked.errors
+    run = limner.train(
+        tmp_path / "kept",
+        run=tmp_path / "run",
+        weights=model_folder,
+        settings={"train": {"steps": 2, "batch_size": 1}, "input": {"crop_size": [32, 32]}},
+        device="cpu",
+    )
+    assert limner.load(run.model, device="cpu").labels.names == ("background", "cell")
+
+
+def test_an_earlier_correction_is_replaced_only_on_request(send, tmp_path):
+    assert send().status_code == 201
+    before = {path: path.read_bytes() for path in (tmp_path / "kept").rglob("*.png")}
+    refused = send("Cells 1.jpg", labels=np.zeros((40, 50), np.uint8))
+    assert refused.status_code == 409 and "cells_1.png" in refused.json()["found"]
+    assert "Cells_1-2" in refused.json()["expected"]
+    assert {path: path.read_bytes() for path in (tmp_path / "kept").rglob("*.png")} == before
+    replaced = send(labels=np.zeros((40, 50), np.uint8), options="?replace=true")
+    assert replaced.status_code == 201 and replaced.json()["is_replaced"]
+    mask = cv2.imread(str(tmp_path / "kept" / "masks" / "cells_1.png"), cv2.IMREAD_UNCHANGED)
+    assert not mask.any() and replaced.json()["num_images"] == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["../../escape.png", "/escape.png", "..", ".hidden.png", "a/b\\c.png", "é ü.png"]
+)
+def test_names_stay_inside_the_folder(send, tmp_path, name):
+    answer = send(name)
+    assert answer.status_code == 201
+    files = [path.relative_to(tmp_path) for path in tmp_path.rglob("*.png")]
+    assert len(files) == 2 and {file.parts[:2] for file in files} == {("kept", "images"), ("kept", "masks")}
+    assert not any(file.name.startswith(".") for file in files)
+
+
+def test_labels_that_do_not_fit_are_refused(send, tmp_path):
+    assert send(labels=np.zeros((41, 50), np.uint8)).json()["expected"] == "50x40 pixels"
+    refused = send(labels=np.full((40, 50), 255, np.uint8))
+    assert refused.status_code == 422 and refused.json()["found"] == "numbers up to 255"
+    assert send(image=b"words").status_code == 422
+    assert not (tmp_path / "kept").exists()
+
+
+def test_labels_of_other_classes_are_refused(send, tiny_model, tmp_path):
+    assert send().status_code == 201
+    other = LabelTable((LabelClass("background", (0,), (0, 0, 0)), LabelClass("nucleus", (1,), (255, 0, 0))))
+    save_model(tmp_path / "other", tiny_model(labels=other), origin={})
+    refused = send("b.png", folder=tmp_path / "other")
+    assert refused.status_code == 409
+    assert refused.json()["found"] == "background, cell" and "nucleus" in refused.json()["expected"]
+
+
+def test_nothing_is_kept_without_a_folder(make_client, photo, png):
+    files = {"image": ("a.png", png(photo)), "labels": ("labels.png", png(photo[..., 0] // 128))}
+    answer = make_client().post("/corrections", files=files)
+    assert answer.status_code == 403 and "--keep" in answer.json()["fix"]
+
+
+def test_unsuitable_folders_and_models_are_refused_before_the_start(
+    make_service, tiny_model, cells, tmp_path
+):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("words")
+    service = make_service(keep=tmp_path / "full")
+    with pytest.raises(DataError, match="other files"):
+        service.corrections.refuse_unsuitable(service.models)
+    save_model(tmp_path / "model3d", tiny_model(channels=1, spatial_dims=3), origin={})
+    service = make_service(tmp_path / "model3d", keep=tmp_path / "kept")
+    with pytest.raises(ConfigError, match="label maps"):
+        service.corrections.refuse_unsuitable(service.models)

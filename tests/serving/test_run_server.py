@@ -1,0 +1,104 @@
+"""The server as a process: it starts, refuses, and stops as it should."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import numpy as np
+import pytest
+
+COMMAND = [sys.executable, "-m", "limner", "serve"]
+
+
+@pytest.fixture
+def start(model_folder):
+    """Starts the server with options; returns the process and its URL."""
+    started = []
+
+    def run(*options):
+        process = subprocess.Popen(  # noqa: S603
+            [*COMMAND, str(model_folder), "--port", "0", "--device", "cpu", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        started.append(process)
+        line = process.stdout.readline()
+        found = re.search(r"http://[\d.]+:\d+", line)
+        assert found, (line, process.stderr.read() if process.poll() is not None else "")
+        return process, found[0]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def refused(*options, model="no-such-model"):
+    done = subprocess.run([*COMMAND, model, *options], capture_output=True, text=True, check=False)  # noqa: S603
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr
+
+
+def test_a_signal_ends_the_server_after_what_runs(start, png):
+    process, url = start()
+    assert httpx.get(f"{url}/health").json()["status"] == "ok"
+    large = png(np.zeros((3000, 3000, 3), np.uint8))
+    answers = []
+    sending = threading.Thread(
+        target=lambda: answers.append(httpx.post(f"{url}/predict", files={"images": large}, timeout=60))
+    )
+    sending.start()
+    until = time.monotonic() + 20
+    while "limner_accepted_requests 1" not in httpx.get(f"{url}/metrics").text:
+        assert time.monotonic() < until and not answers
+    process.send_signal(signal.SIGTERM)
+    sending.join(60)
+    assert answers[0].status_code == 200 and answers[0].json()["images"][0]["size"] == [3000, 3000]
+    assert process.wait(20) == 0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/health")
+
+
+def test_clients_that_still_send_get_the_answer(start):
+    _, url = start("--max-mb", "1")
+    large = bytes(30_000_000)  # more than the buffers of the connection hold
+    for headers in ({}, {"Origin": "http://evil.example"}):
+        answer = httpx.post(f"{url}/predict", files={"images": large}, headers=headers, timeout=60)
+        assert answer.status_code == (403 if headers else 413) and answer.json()["fix"]
+    parts = (large[:65536] for _ in range(500))  # without a stated length
+    form = {"Content-Type": "multipart/form-data; boundary=b"}
+    assert httpx.post(f"{url}/predict", content=parts, headers=form, timeout=60).status_code in (400, 413)
+
+
+def test_a_port_in_use_is_said(model_folder):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, said = refused("--port", str(taken.getsockname()[1]), model=str(model_folder))
+    assert code == 1 and "The port is in use" in said and "--port 0" in said
+
+
+def test_other_machines_need_a_token(tmp_path):
+    code, said = refused("--host", "0.0.0.0")  # noqa: S104
+    assert code == 2 and "without a token" in said and "--token-file" in said
+    code, said = refused("--host", "0.0.0.0", "--token", "short")  # noqa: S104
+    assert code == 2 and "too short: 5 characters" in said
+    code, said = refused("--token-file", str(tmp_path / "missing"))
+    assert code == 2 and "The token cannot be read" in said
+
+
+def test_a_wrong_host_model_or_limit_is_said():
+    code, said = refused("--host", "192.0.2.1", "--token", "a-long-random-token")  # of no machine (RFC 5737)
+    assert code == 2 and "cannot listen" in said
+    code, said = refused("--port", "0")
+    assert code == 2 and "There is no such model" in said
+    code, said = refused("--timeout", "0")
+    assert code == 2 and "timeout" in said
