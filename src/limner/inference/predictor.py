@@ -13,6 +13,7 @@ import torch
 
 from limner.core.errors import ConfigError, DataError
 from limner.core.labels import LabelTable
+from limner.core.outputs import OutputKind
 from limner.core.picture import PLAIN, Geometry, Image
 from limner.core.plan import InferencePlan, Plan
 from limner.core.prediction import Prediction
@@ -111,6 +112,11 @@ class Predictor:
         return find_task(self.plan.task)
 
     @property
+    def kind(self) -> OutputKind:
+        """The kind of output of the network."""
+        return self.task.output_kind(self.plan.loss)
+
+    @property
     def plan(self) -> Plan:
         """The plan of the run that trained the model."""
         return self.model.plan
@@ -197,8 +203,7 @@ class Predictor:
     def _runs_on(self, seen: Image, where: str) -> ImageRuns:
         """Return the runs of the network on images (B, *spatial, C) of its dimensions."""
         images, size = self._resized(seen)
-        kind = self.task.output_kind(self.plan.loss)
-        return ImageRuns(self.model, images, size, self.settings, where, kind)
+        return ImageRuns(self.model, images, size, self.settings, where, self.kind)
 
     def inputs(self, image: Image, *, where: str) -> tuple[torch.Tensor, tuple[int, ...]]:
         """Return the input (1, C, *S) of the model on its device, and the size of the image.
