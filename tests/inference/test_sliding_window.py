@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from limner.inference.sliding_window import (
     pad_by_reflection,
+    pad_images,
     sliding_window,
     window_starts,
     window_weights,
@@ -177,3 +178,15 @@ def test_padding_equals_numpys_reflection(height, width, tall, wide):
 def test_an_axis_of_one_pixel_is_repeated():
     padded = pad_by_reflection(torch.full((1, 1, 1, 1), 7), (3, 5))
     assert padded.shape == (1, 1, 3, 5) and (padded == 7).all()
+
+
+def test_volumes_are_padded_as_in_training():
+    images = torch.arange(24.0).reshape(1, 2, 3, 4)
+    padded = pad_images(images, (6, 4), (7.0, -1.0))
+    assert padded.shape == (1, 2, 6, 4)
+    assert torch.equal(padded[:, :, 1:4], images)
+    assert (padded[:, 0, [0, 4, 5]] == 7).all()
+    assert (padded[:, 1, [0, 4, 5]] == -1).all()
+    assert pad_images(images, (2, 4), (7.0, -1.0)) is images
+    scores = next(sliding_window(lambda part: part.clone(), images, window=(6, 6), overlap=0.5, fill=(0, 0)))
+    torch.testing.assert_close(scores[1], images)

@@ -30,11 +30,12 @@ class SemanticPrediction(Prediction):
     Attributes:
         semantic: (*spatial) trained labels 0..K-1 at the image's original size, uint8 or uint16 as in a
             `LabelMap`.
-        probabilities: (K, *spatial) float32 that sum to 1 over K, or None if not requested.
+        probabilities: (K, *spatial) float32, or of large volumes float16, that sum to 1 over K; None if not
+            requested.
     """
 
     semantic: LabelArray
-    probabilities: npt.NDArray[np.float32] | None = None
+    probabilities: npt.NDArray[np.floating[Any]] | None = None
 
 
 SCORE_THRESHOLD = 0.5

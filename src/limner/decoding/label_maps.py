@@ -15,7 +15,7 @@ import torch
 from limner.core.labels import LabelArray, label_dtype
 from limner.core.outputs import DenseLogits, Outputs, PixelOutputs, resize_logits
 from limner.decoding.network_runs import Box, ImageView, NetworkRuns
-from limner.decoding.probability_maps import Probabilities, empty_probabilities
+from limner.decoding.probability_maps import Probabilities, empty_probabilities, most_probable
 from limner.decoding.resizing import resized_bands, resized_in_chunks
 from limner.decoding.view_parts import bands, extent_of, joined, whole_box
 
@@ -43,7 +43,7 @@ def predict_label_map(
     """
     if not runs.has_one_view:
         mean = _mean_probabilities(runs, num_classes)
-        return _labels_of(mean), mean if probabilities else None
+        return most_probable(mean), mean if probabilities else None
     (view,) = runs.views()
     labels = torch.empty(runs.size, dtype=_dtype(num_classes))
     found = empty_probabilities(num_classes, runs.size) if probabilities else None
@@ -66,15 +66,6 @@ def _mean_probabilities(runs: NetworkRuns, num_classes: int) -> Probabilities:
         num_views += 1
     total /= num_views
     return total
-
-
-def _labels_of(probabilities: Probabilities) -> LabelArray:
-    """Return the most probable class (*S), a row at a time."""
-    num_classes, *size = probabilities.shape
-    labels = np.empty(size, label_dtype(num_classes))
-    for row in range(size[0]):
-        labels[row] = probabilities[:, row].argmax(0)
-    return labels
 
 
 def view_logits(view: ImageView, size: Sequence[int]) -> torch.Tensor:

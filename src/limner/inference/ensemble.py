@@ -110,7 +110,13 @@ class Ensemble:
             for member in self.members:  # one at a time: each may hold the probabilities of a volume
                 yield member.predict(image, name=name, probabilities=True, geometry=geometry)
 
-        return self.task.averaged(predictions(), probabilities=probabilities)
+        mean = self.task.averaged(predictions(), probabilities=probabilities)
+        return self.task.with_largest(mean, self._largest_component(), self.labels)
+
+    def _largest_component(self) -> tuple[str, ...]:
+        """Return the classes of which all models keep only the largest part."""
+        first, *others = [member.settings.largest_component or () for member in self.members]
+        return tuple(name for name in first if all(name in names for names in others))
 
 
 AnyPredictor = Predictor | Ensemble

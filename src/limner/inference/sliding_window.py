@@ -19,6 +19,9 @@ from limner.decoding.network_runs import Box
 from limner.decoding.view_parts import cut_out
 from limner.inference.blending import Blending
 
+Fill = Sequence[float] | None
+"""Value of padding in each channel, or None for reflection."""
+
 SIGMA = 0.125
 """Standard deviation of the Gaussian weight, relative to the window, as in nnU-Net (Isensee et al. 2021)."""
 
@@ -60,6 +63,7 @@ def sliding_window(
     overlap: float,
     windows_at_once: int = 1,
     axis: int = 0,
+    fill: Fill = None,
 ) -> Iterator[tuple[Box, torch.Tensor]]:
     """Run a network over windows, and yield the blended scores of parts of the images as they are finished.
 
@@ -69,18 +73,19 @@ def sliding_window(
     Args:
         forward: Maps (b, C, *window) to scores (b, K, *window), with b up to `windows_at_once` times B. The
             scores are changed in place.
-        images: (B, C, *S); axes shorter than the window are padded by reflection.
+        images: (B, C, *S); axes shorter than the window are padded.
         window: Size of a window, one number per axis.
         overlap: Minimum fraction of a window that overlaps with its neighbour.
         windows_at_once: Number of windows per batch.
         axis: Spatial axis along which the parts follow each other; parts with one place on it follow each
             other along the other axes, the last fastest.
+        fill: Value of padding in each channel; None pads by reflection.
 
     Yields:
         A slice of each spatial axis, and the scores (B, K, *box) float32 there. Parts do not overlap.
     """
     size = tuple(images.shape[2:])
-    images = pad_by_reflection(images, window)
+    images = pad_images(images, window, fill)
     grid = [window_starts(s, w, overlap) for s, w in zip(images.shape[2:], window, strict=True)]
     weights = [
         window_weights(s, w, starts).to(images.device)
@@ -103,25 +108,46 @@ def sliding_window(
 
 
 def each_window(
-    images: torch.Tensor, *, window: Sequence[int], overlap: float
+    images: torch.Tensor, *, window: Sequence[int], overlap: float, fill: Fill = None
 ) -> Iterator[tuple[tuple[int, ...], torch.Tensor]]:
     """Yield every window of images on its own, the last axis fastest.
 
     Args:
-        images: (B, C, *S); axes shorter than the window are padded by reflection.
+        images: (B, C, *S); axes shorter than the window are padded.
         window: Size of a window, one number per axis.
         overlap: Minimum fraction of a window that overlaps with its neighbour.
+        fill: Value of padding in each channel; None pads by reflection.
 
     Yields:
         The first pixel along each axis in the image without padding, and the part (B, C, *window).
     """
     size = images.shape[2:]
-    images = pad_by_reflection(images, window)
+    images = pad_images(images, window, fill)
     before = [_middle(s, padded).start for s, padded in zip(size, images.shape[2:], strict=True)]
     grid = [window_starts(s, w, overlap) for s, w in zip(images.shape[2:], window, strict=True)]
     for starts in itertools.product(*grid):
         part = cut_out(images, [slice(s, s + w) for s, w in zip(starts, window, strict=True)])
         yield tuple(s - b for s, b in zip(starts, before, strict=True)), part
+
+
+def pad_images(images: torch.Tensor, least: Sequence[int], fill: Fill = None) -> torch.Tensor:
+    """Pad each spatial axis that is shorter than `least` equally at both ends.
+
+    Args:
+        images: (B, C, *S).
+        least: Minimum length of each spatial axis.
+        fill: Value of padding in each channel; None pads by reflection.
+    """
+    if fill is None:
+        return pad_by_reflection(images, least)
+    size = tuple(max(sides) for sides in zip(images.shape[2:], least, strict=True))
+    if size == tuple(images.shape[2:]):
+        return images
+    values = torch.tensor(fill, dtype=images.dtype, device=images.device)
+    padded = values.view(1, -1, *[1] * len(size)).repeat(len(images), 1, *size)
+    inside = [_middle(s, p) for s, p in zip(images.shape[2:], size, strict=True)]
+    cut_out(padded, inside).copy_(images)
+    return padded
 
 
 def pad_by_reflection(images: torch.Tensor, least: Sequence[int]) -> torch.Tensor:
@@ -144,7 +170,7 @@ def pad_by_reflection(images: torch.Tensor, least: Sequence[int]) -> torch.Tenso
 
 
 def _middle(size: int, padded: int) -> slice:
-    """Return the position of the image after `pad_by_reflection`."""
+    """Return the position of the image after `pad_images`."""
     before = (padded - size) // 2
     return slice(before, before + size)
 

@@ -1,6 +1,7 @@
 """Semantic segmentation: every pixel has one class."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,30 +104,45 @@ class SemanticTask(Task):
     ) -> SemanticPrediction:
         """Return the most probable class of each pixel, over all windows and views, without small parts."""
         from limner.decoding.label_maps import predict_label_map
-        from limner.decoding.largest_component import component_classes, keep_largest
 
         found, mean = predict_label_map(runs, num_classes=labels.num_classes, probabilities=probabilities)
-        cleaned = component_classes(runs.settings.largest_component or (), labels)
-        if cleaned:
-            assert labels.background_index is not None, "such settings are refused"
-            found = keep_largest(found, cleaned, background=labels.background_index)
-        return SemanticPrediction(name, found, mean)
+        prediction = SemanticPrediction(name, found, mean)
+        return self.with_largest(prediction, runs.settings.largest_component or (), labels)
+
+    def with_largest(
+        self, prediction: SemanticPrediction, names: Sequence[str], labels: LabelTable
+    ) -> SemanticPrediction:
+        """Return the prediction with only the largest connected part of some classes.
+
+        Raises:
+            ConfigError: A class is unknown or the background, or there is no background.
+        """
+        from limner.decoding.largest_component import component_classes, keep_largest
+
+        classes = component_classes(names, labels)
+        if not classes:
+            return prediction
+        assert labels.background_index is not None, "such settings are refused"
+        cleaned = keep_largest(prediction.semantic, classes, background=labels.background_index)
+        return replace(prediction, semantic=cleaned)
 
     def averaged(
         self, predictions: Iterator[SemanticPrediction], *, probabilities: bool
     ) -> SemanticPrediction:
         """Return the class with the highest mean probability at each pixel."""
+        from limner.decoding.probability_maps import empty_probabilities, most_probable
+
         first = next(predictions)
         assert first.probabilities is not None, "predictions to average have probabilities"
-        total = first.probabilities.astype(np.float32)
+        total = empty_probabilities(len(first.probabilities), first.semantic.shape)
+        total[:] = first.probabilities
         number = 1
         for other in predictions:
             assert other.probabilities is not None, "predictions to average have probabilities"
             total += other.probabilities
             number += 1
         total /= number
-        labels = total.argmax(0).astype(first.semantic.dtype)
-        return SemanticPrediction(first.name, labels, total if probabilities else None)
+        return SemanticPrediction(first.name, most_probable(total), total if probabilities else None)
 
     def turned_back(self, prediction: SemanticPrediction, turn: Turn) -> SemanticPrediction:
         """Turn label map and probabilities back."""

@@ -146,6 +146,23 @@ class Task(ABC):
         """
         raise NotImplementedError(f"predictions of the task {self.name!r} are not averaged")
 
+    def with_largest(
+        self,
+        prediction: Any,  # noqa: ANN401 - of this task
+        names: Sequence[str],
+        labels: LabelTable,
+    ) -> Prediction:
+        """Return a prediction with only the largest connected part of some classes, if `has_label_maps`.
+
+        Args:
+            prediction: Prediction of this task.
+            names: The classes.
+            labels: The trained classes.
+        """
+        assert not names, "only label maps have connected parts"
+        found: Prediction = prediction
+        return found
+
     @abstractmethod
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> PredictionWriter:
         """Return a writer that writes predictions to a folder, image by image."""
