@@ -4,13 +4,18 @@ import os
 import re
 import subprocess
 import sys
+import threading
 
 import cv2
 import numpy as np
 import pytest
+import uvicorn
 from chromium import Chromium, find_chromium
 
 import limner
+from limner.core.prediction import SegmentPrediction
+from limner.serving.address import listen, url_of
+from limner.tasks import TASKS
 
 pytestmark = [
     pytest.mark.slow,
@@ -40,6 +45,37 @@ def server(model_folder, tmp_path):
     yield re.search(r"http://[\d.]+:\d+", process.stdout.readline())[0]
     process.terminate()
     process.wait(20)
+
+
+class Objects:
+    """Stands for a predictor of objects: three squares, of 100, 64 and 36 pixels."""
+
+    def __init__(self, predictor):
+        self._predictor, self.task = predictor, TASKS["instance"]
+
+    def __getattr__(self, name):
+        return getattr(self._predictor, name)
+
+    def predict(self, image, *, name, geometry):
+        masks = np.zeros((3, *image.shape[:2]), bool)
+        for mask, place, side in zip(masks, (2, 15, 30), (10, 8, 6), strict=True):
+            mask[place : place + side, place : place + side] = True
+        return SegmentPrediction(name, masks, np.array([1, 1, 1]), np.array([0.9, 0.7, 0.3], np.float32))
+
+
+@pytest.fixture
+def object_server(make_service):
+    """The URL of a server of `Objects`, in a thread."""
+    service = make_service()
+    model = service.models.find(None)
+    object.__setattr__(model, "predictor", Objects(model.predictor))
+    server = uvicorn.Server(uvicorn.Config(service.app(), log_level="warning"))
+    with listen("127.0.0.1", 0) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield url_of(listening)
+        server.should_exit = True
+        thread.join(20)
 
 
 @pytest.fixture
@@ -113,6 +149,32 @@ def test_a_correction_is_painted_undone_and_kept(server, browser, image, model_f
     untouched = np.r_[0:3, 8:18, 24:40]
     np.testing.assert_array_equal(mask[untouched], before[untouched] * 255)
     assert (tmp_path / "kept" / "images" / "cells.png").read_bytes() == image.read_bytes()
+    assert browser.complaints == []
+
+
+def test_objects_are_counted_above_a_score(object_server, browser, image):
+    predict(browser, object_server, image)
+
+    def shown():
+        return browser.evaluate("document.getElementById('results').innerText"), browser.evaluate(PAINTED)
+
+    def set_threshold(value):
+        browser.evaluate(
+            f"(() => {{ const i = document.querySelector('[data-keeps=threshold]'); i.value = {value}; "
+            "for (const name of ['input', 'change']) i.dispatchEvent(new Event(name)); })()"
+        )
+
+    text, painted = shown()
+    assert "2 objects" in text and "164 pixels" in text and painted == 164
+    set_threshold(0.2)
+    text, painted = shown()
+    assert "3 objects" in text and "200 pixels" in text and painted == 200
+    set_threshold(0.95)
+    text, painted = shown()
+    assert "0 objects" in text and painted == 0
+    set_threshold(0.8)
+    browser.evaluate("document.querySelector('.objects li').focus()")
+    assert browser.evaluate("document.querySelector('.shape.lit').getAttribute('width')") == "10"
     assert browser.complaints == []
 
 
