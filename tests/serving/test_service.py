@@ -11,13 +11,16 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pycocotools import mask as coco_mask
 
 import limner
 from limner.core.picture import Geometry
+from limner.core.run_folder import RunFolder
 from limner.images.read_image import read_image
 from limner.images.volumes.volume_writing import write_volume
+from limner.preparation.folds import FoldsFile
 from limner.weights.bundle import save_model
 
 PNG = {"Accept": "image/png"}
@@ -352,6 +355,26 @@ def test_models_are_listed_and_chosen_by_name(make_client, model_folder, tiny_mo
     assert listed["limits"]["queue"] == 128 and listed["keeps"] is False
     answer = client.post("/predict?model=cells-2", files=[photo_file])
     assert answer.json()["model"] == "cells-2"
+
+
+def test_a_cross_validation_is_one_model(make_client, tiny_model, photo, photo_file, tmp_path):
+    run, mean = RunFolder(tmp_path / "crossed"), 0
+    for number in range(2):
+        model = tiny_model()
+        with torch.no_grad():
+            for weight in model.network.parameters():
+                weight += number * torch.sin(torch.arange(weight.numel()).reshape(weight.shape))
+        save_model(run.fold(number).model, model, origin={})
+        predictor = limner.load(run.fold(number).model, device="cpu", precision="float32")
+        mean = mean + predictor.predict(photo, probabilities=True).probabilities / 2
+    run.folds.write_text(FoldsFile(data="none", folds=[["a"], ["b"]]).model_dump_json())
+    client = make_client(run.root)
+    found = client.post("/predict", files=[photo_file]).json()
+    assert found["model"] == "crossed"
+    cells = found["images"][0]["classes"][1]
+    assert cells["pixels"] == pytest.approx((mean[1] > mean[0]).sum(), abs=2)
+    (run.fold(1).model / "plan.yaml").write_text("changed")
+    assert "plan.yaml" in error_of(client.post("/predict", files=[photo_file]), 503)["error"]
 
 
 def test_a_volume_is_answered_as_nifti_with_its_geometry(tiny_model, make_client, tmp_path):

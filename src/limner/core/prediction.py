@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.core.boxes import Boxes, boxes_of
-from limner.core.labels import LabelArray
+from limner.core.labels import LabelArray, distinct_color, ignored_in
+from limner.core.notebook import ColoredName, label_picture, notebook_table
 from limner.core.segments import Segments, segments_of, segments_of_index
 from limner.core.words import Polygon
 
@@ -36,6 +37,18 @@ class SemanticPrediction(Prediction):
 
     semantic: LabelArray
     probabilities: npt.NDArray[np.floating[Any]] | None = None
+
+    def _repr_html_(self) -> str:
+        """Return the label map in colours and the size of each class, for notebooks."""
+        numbers, counts = np.unique(self.semantic, return_counts=True)
+        rows = [
+            (ColoredName(f"class {number}", distinct_color(number)), count, count / self.semantic.size)
+            for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)
+            if number != ignored_in(self.semantic)
+        ]
+        size = " x ".join(map(str, self.semantic.shape))
+        table = notebook_table(f"{self.name}: {size}", ("class", "pixels", "fraction"), rows)
+        return label_picture(self.semantic) + table
 
 
 SCORE_THRESHOLD = 0.5
