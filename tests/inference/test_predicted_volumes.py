@@ -99,7 +99,8 @@ def test_volumes_smaller_than_a_window_are_padded_as_in_training(model):
     expected[6:26, :, 1:31] = image
     with torch.no_grad():
         scores = blended(model, as_tensor(expected), overlap=0.5).softmax(1)[0, :, 6:26, :, 1:31]
-    found = predictor(model, window=WINDOW, overlap=0.5).predict(image, probabilities=True)
+    as_trained = predictor(model, window=WINDOW, overlap=0.5, padding="mean")
+    found = as_trained.predict(image, probabilities=True)
     np.testing.assert_allclose(found.probabilities, scores.numpy(), atol=1e-5)
 
 

@@ -64,7 +64,8 @@ def worker():
 def given(worker, tmp_path_factory):
     """The data and runs on which the jobs work."""
     folder = tmp_path_factory.mktemp("given")
-    worker.done("inputs", folder, options={"learn": True})
+    every_task = float(os.environ.get("LIMNER_SOAK_MINUTES", "0")) > 0
+    worker.done("inputs", folder, options={"learn": True}, every_task=every_task)
     return folder
 
 

@@ -20,7 +20,7 @@ from limner.core.score_names import SCORES
 from limner.devices.memory import peak_bytes
 from limner.evaluation.error_maps import earlier_maps
 from limner.evaluation.pictures import MATRIX, earlier_pictures
-from limner.evaluation.predicted_boxes import PredictedBoxes, box_files
+from limner.evaluation.predicted_box_files import PredictedBoxes, box_files
 from limner.evaluation.predicted_masks import PredictedMasks
 from limner.evaluation.predicted_objects import PredictedObjects, results_file
 from limner.evaluation.predicted_words import PredictedWords, word_files

@@ -391,6 +391,9 @@ class InferencePlan(Config):
     """Size of a sliding window, or null for whole images."""
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
     """Fraction of a window that overlaps with its neighbour."""
+    padding: Literal["reflection", "mean"] = "reflection"
+    """What images that are smaller than the window are padded with: their reflection, or `input.mean`, the
+    zeros of the network's input, as nnU-Net does. Statistics of a volume in its network depend on it."""
     flips: bool = False
     """Average over mirrored images too."""
     scales: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)

@@ -67,8 +67,10 @@ class Ensemble:
 
     @property
     def settings(self) -> InferencePlan:
-        """Window, overlap, flips and scales of the first model."""
-        return self.members[0].settings
+        """Settings of the first model; small parts are removed of the classes where all models do so."""
+        found = [member.settings.largest_component for member in self.members]
+        common = tuple(name for name in found[0] or () if all(name in (names or ()) for names in found))
+        return self.members[0].settings.model_copy(update={"largest_component": common or None})
 
     @property
     def value_range(self) -> ValueRange | None:
@@ -110,13 +112,9 @@ class Ensemble:
             for member in self.members:  # one at a time: each may hold the probabilities of a volume
                 yield member.predict(image, name=name, probabilities=True, geometry=geometry)
 
-        mean = self.task.averaged(predictions(), probabilities=probabilities)
-        return self.task.with_largest(mean, self._largest_component(), self.labels)
-
-    def _largest_component(self) -> tuple[str, ...]:
-        """Return the classes of which all models keep only the largest part."""
-        first, *others = [member.settings.largest_component or () for member in self.members]
-        return tuple(name for name in first if all(name in names for names in others))
+        return self.task.averaged(
+            predictions(), labels=self.labels, settings=self.settings, probabilities=probabilities
+        )
 
 
 AnyPredictor = Predictor | Ensemble
