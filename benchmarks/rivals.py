@@ -1,6 +1,6 @@
 """Accuracy for the same minutes: `limner train` against nnU-Net's own trainer and a plain U-Net loop.
 
-limner runs as a user would run it, with no option but --minutes, --seed and --spatial, in a process of its
+limner runs as a user would run it, with no option but --minutes, --spatial and a seed, in a process of its
 own. The rivals then train on the very same images for the very same time, and all predict the same
 validation images at full size:
 
@@ -123,9 +123,9 @@ def train_limner(data: Path, work: Path, seed: int, minutes: float, spatial: str
     """Train in a process of its own."""
     run = RunFolder(work / f"limner-{spatial or 'default'}")
     command = [sys.executable, "-m", "limner", "train", str(data), "--minutes", str(minutes)]
-    command += ["--seed", str(seed), "--device", "cpu", "--run", str(run.root)]
+    command += ["--set", f"train.seed={seed}", "--device", "cpu", "--run", str(run.root)]
     command += ["--spatial", spatial] if spatial else []
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return run
 
 
