@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
+from scipy import ndimage
 
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelClass, LabelTable
@@ -84,4 +86,24 @@ def test_other_classes_and_inputs_are_refused(tiny_model):
 def test_objects_are_not_averaged():
     assert not any(
         find_task(task).averages for task in ("instance", "detection", "panoptic", "text-detection")
+    )
+
+
+def test_small_parts_are_removed_from_classes_that_all_models_list(tiny_model):
+    image = np.random.default_rng(0).integers(0, 255, (40, 44, 3)).astype(np.uint8)
+    first, second = predictor(tiny_model()), predictor(tiny_model())
+    # Random weights predict one class nearly everywhere: its rival gets specks by a shift of the last layer.
+    chances = first.predict(image, probabilities=True).probabilities
+    shift = float(np.quantile(np.log(chances[1] / chances[0]), 0.95))
+    for one in (first, second):
+        with torch.no_grad():
+            [m for m in one.model.network.modules() if isinstance(m, torch.nn.Conv2d)][-1].bias[1] -= shift
+    name = first.labels.names[1]
+    plain = Ensemble((first, second)).predict(image).semantic
+    first.settings = first.settings.model_copy(update={"largest_component": (name,)})
+    assert np.array_equal(Ensemble((first, second)).predict(image).semantic, plain)
+    second.settings = first.settings
+    cleaned = Ensemble((first, second)).predict(image).semantic
+    assert (
+        ndimage.label(plain == 1, np.ones((3, 3)))[1] > 1 == ndimage.label(cleaned == 1, np.ones((3, 3)))[1]
     )

@@ -92,6 +92,18 @@ def test_windows_of_volumes_are_mirrored_and_blended(model, flip_axes):
     np.testing.assert_array_equal(again.semantic, found.semantic)
 
 
+def test_volumes_smaller_than_a_window_are_padded_as_in_training(model):
+    """With the mean of the plan, as patches are; reflections would be anatomy that does not exist."""
+    image = volume(20, 50, 30)
+    expected = np.full((33, 50, 33, 1), model.plan.input.mean, np.float32)
+    expected[6:26, :, 1:31] = image
+    with torch.no_grad():
+        scores = blended(model, as_tensor(expected), overlap=0.5).softmax(1)[0, :, 6:26, :, 1:31]
+    as_trained = predictor(model, window=WINDOW, overlap=0.5, padding="mean")
+    found = as_trained.predict(image, probabilities=True)
+    np.testing.assert_allclose(found.probabilities, scores.numpy(), atol=1e-5)
+
+
 @pytest.mark.parametrize("chunk", [1, 2**20])
 @pytest.mark.parametrize("window", [WINDOW, None])
 @pytest.mark.parametrize("spacing", [(2.0, 0.5, 0.8), (0.7, 1.3, 1.0)])

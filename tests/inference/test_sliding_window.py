@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from limner.inference.sliding_window import (
     pad_by_reflection,
+    pad_with,
     sliding_window,
     window_starts,
     window_weights,
@@ -177,3 +178,26 @@ def test_padding_equals_numpys_reflection(height, width, tall, wide):
 def test_an_axis_of_one_pixel_is_repeated():
     padded = pad_by_reflection(torch.full((1, 1, 1, 1), 7), (3, 5))
     assert padded.shape == (1, 1, 3, 5) and (padded == 7).all()
+
+
+def test_padding_with_a_value_of_each_channel():
+    images = torch.ones(1, 2, 2, 5)
+    padded = pad_with(images, (5, 4), (7.0, -1.0))
+    # Three rows are lacking: one before, two after.
+    assert padded.shape == (1, 2, 5, 5)
+    assert padded[0, :, :, 0].tolist() == [[7, 1, 1, 7, 7], [-1, 1, 1, -1, -1]]
+    assert pad_with(images, (2, 3), (0.0, 0.0)) is images
+
+
+def test_the_network_sees_the_padding_and_its_scores_are_cropped():
+    images = torch.arange(6.0).view(1, 1, 2, 3)
+    seen = []
+
+    def network(part):
+        seen.append(part)
+        return part.clone()
+
+    ((box, scores),) = sliding_window(network, images, window=(4, 4), overlap=0.5, fill=(-1.0,))
+    assert seen[0][0, 0].tolist() == [[-1] * 4, [0, 1, 2, -1], [3, 4, 5, -1], [-1] * 4]
+    torch.testing.assert_close(scores, images)
+    assert box == (slice(0, 2), slice(0, 3))

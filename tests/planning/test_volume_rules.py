@@ -1,6 +1,7 @@
 """Rules for volumes: spacing, normalisation, mirrors, augmentation, and slices where 3D makes no sense."""
 
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from limner.checks.facts import DatasetFacts, ImageFacts, Intensity
 from limner.checks.volume_facts import QUANTILES, VolumeFacts
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.picture import Geometry
+from limner.planning.cost import Cost
 from limner.planning.decisions import decide
+from limner.planning.rules import RULES
 from limner.planning.rules.augmentation import choose_geometry
 from limner.planning.rules.input import choose_normalization
 from limner.planning.rules.volumes import choose_spacing, choose_volumes
@@ -101,6 +104,35 @@ def test_mirrors_swap_no_classes(make_case, names, axes) -> None:
     assert reasons["augment.flip_axes"]
 
 
+def test_an_accelerator_gets_the_plan_of_nnunet(make_case, gpu) -> None:
+    # nnU-Net's published plan of the prostate data of the Decathlon: 20 x 320 x 256, 7 stages, batch of 2.
+    facts = make_volumes(*[((20, 320, 320), (3.6, 0.62, 0.62))] * 30)
+    settled, reasons = settle(make_case(facts, machine=gpu), *RULES)
+    options = settled["network.options"]
+    assert (settled["network.name"], settled["input.crop_size"]) == ("nnunet", (20, 320, 256))
+    assert (len(options["features"]), options["kernels"][0], options["strides"][1]) == (
+        7,
+        (1, 3, 3),
+        (1, 2, 2),
+    )
+    assert settled["train.batch_size"] == 2
+    assert (settled["augment.thick_axis"], settled["augment.foreground_probability"]) == (0, 0.33)
+    assert settled["inference.window"] == (20, 320, 256)
+    assert "a patch has its proportions" in reasons["input.crop_size"]
+
+
+def test_a_short_run_on_a_cpu_gets_patches_that_leave_steps(make_case) -> None:
+    # 1 us a voxel, 3 minutes: 0.94 * 180 s / 300 steps / 2 patches = 0.282 s, so 282,000 voxels, but at most
+    # 64 x 64 x 64; with 10 us a voxel 28,200.
+    facts = make_volumes(*[((100, 100, 100), (1, 1, 1))] * 9)
+    settled, _ = settle(make_case(facts, minutes=3), *RULES)
+    assert settled["input.crop_size"] == (64, 64, 64)
+    slow = Cost(1_000_000, 0.0, 1000.0, 0.0, 1e-5, 300.0)
+    settled, reasons = settle(make_case(facts, minutes=3, cost=slow), *RULES)
+    assert prod(settled["input.crop_size"]) <= 28_200 < 2 * prod(settled["input.crop_size"])
+    assert "fewer than 300 steps" in reasons["input.crop_size"]
+
+
 def test_slices_where_three_dimensions_are_too_many() -> None:
     few = choose_slicing(make_volumes(((6, 99, 99), (1, 1, 1))), {})
     assert (few.axis, few.neighbours) == (0, 1)
@@ -115,3 +147,12 @@ def test_slices_where_three_dimensions_are_too_many() -> None:
     flat = choose_slicing(cubes, {}, network_dims=(2,))
     assert (flat.neighbours, flat.why) == (0, "the network is for images in two dimensions")
     assert choose_slicing(make_volumes(((6, 99, 99), (1, 1, 1))), {}, network_dims=(3,)) is None
+
+
+@pytest.mark.parametrize("minutes", [0.05, 0.5, 10])
+def test_no_time_is_too_short_for_a_patch_that_shows_something(make_case, minutes) -> None:
+    """A slow machine has been given patches of one voxel."""
+    facts = make_volumes(*[((36, 50, 35), (1, 1, 1))] * 4)
+    settled, _ = decide(make_case(facts, minutes=minutes), RULES, {})
+    patch = settled["input.crop_size"]
+    assert np.prod(patch) >= 16**3 and min(patch) >= 16

@@ -207,7 +207,11 @@ def test_ct_is_clipped_and_normalised_by_the_plan(tmp_path, unets):
 def test_the_fold_is_chosen_and_said(tmp_path, unets):
     given = architecture("PlainConvUNet", 2)
     folder = results(tmp_path, build(unets, given), *plans_of(given, 2), folds=("fold_0", "fold_3"))
-    assert import_checkpoint(folder).facts["fold"].startswith("fold_0, checkpoint_final.pth; fold_3")
+    assert (
+        import_checkpoint(folder)
+        .facts["fold"]
+        .startswith("fold_0, checkpoint_final.pth; also in the folder: fold_3")
+    )
     assert import_checkpoint(folder, part="3").facts["fold"].startswith("fold_3")
     with pytest.raises(ModelError, match="It has: fold_0, fold_3"):
         import_checkpoint(folder, part="fold_7")

@@ -14,7 +14,7 @@ from limner.analysis.class_activation import Heat
 from limner.core.outputs import resize_logits
 from limner.core.prediction import middle_of
 from limner.inference.predictor import Predictor, SeenImage
-from limner.inference.sliding_window import pad_by_reflection
+from limner.inference.sliding_window import pad_images
 
 Mask = npt.NDArray[np.bool_]
 
@@ -74,4 +74,6 @@ def window_around(predictor: Predictor, seen: SeenImage, marked: Mask) -> Volume
         box.append(slice(start, min(start + length, side)))
     part = np.ascontiguousarray(seen.values[tuple(box)], np.float32)
     values = torch.from_numpy(part)[None].movedim(-1, 1).to(predictor.device)
-    return VolumeWindow(predictor.model.normalization(pad_by_reflection(values, window)), tuple(box), seen)
+    return VolumeWindow(
+        predictor.model.normalization(pad_images(values, window, predictor.plan.input.mean)), tuple(box), seen
+    )

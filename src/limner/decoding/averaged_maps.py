@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from limner.core.labels import LabelArray, label_dtype
-from limner.decoding.probability_maps import Probabilities, empty_probabilities
+from limner.core.labels import LabelArray
+from limner.decoding.probability_maps import Probabilities, empty_probabilities, most_probable
 
 
 def averaged_label_map(parts: Iterator[Probabilities]) -> tuple[LabelArray, Probabilities]:
@@ -31,7 +31,4 @@ def averaged_label_map(parts: Iterator[Probabilities]) -> tuple[LabelArray, Prob
             # The running mean stays in [0, 1], where float16 is exact to 0.0005.
             change = part[:, row].astype(np.float32) - total[:, row]
             total[:, row] += change / np.float32(number)
-    labels = np.empty(size, label_dtype(num_classes))
-    for row in range(size[0]):
-        labels[row] = total[:, row].argmax(0)
-    return labels, total
+    return most_probable(total), total

@@ -15,7 +15,7 @@ from limner.drawing.colors import class_keys, overlay
 from limner.drawing.display import RGBImage, display_image, resize_nearest, resize_picture, tones_of
 from limner.drawing.panels import Panel, side_by_side
 
-PANEL_SIDE = 320
+PANEL_SIDE = 256
 """Longer side of each panel in pixels."""
 
 MOST_FRAMES = 120

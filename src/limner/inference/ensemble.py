@@ -186,7 +186,7 @@ def open_members(
         ConfigError: One is named twice.
     """
     paths = [models] if isinstance(models, str | Path) else list(models)
-    folders = list(dict.fromkeys(folder for path in paths for folder in _model_paths(user_path(path))))
+    folders = list(dict.fromkeys(folder for path in paths for folder in model_paths(user_path(path))))
     if len(folders) < len(paths):
         raise ConfigError(f"A model is named twice: {', '.join(map(str, paths))}.")
     members = []
@@ -205,7 +205,7 @@ def open_members(
     return members
 
 
-def _model_paths(path: Path) -> Iterable[Path]:
+def model_paths(path: Path) -> Iterable[Path]:
     """Return the model or run itself, or the runs of a cross-validation."""
     run = RunFolder(path)
     folds = read_folds(run)

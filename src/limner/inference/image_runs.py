@@ -14,8 +14,8 @@ from limner.core.outputs import DenseLogits, OutputKind, Outputs, PixelMaps
 from limner.core.plan import InferencePlan
 from limner.decoding.label_maps import as_pixel_outputs, semantic_logits
 from limner.decoding.network_runs import Box, Tile
-from limner.decoding.view_parts import whole_box
-from limner.inference.sliding_window import each_window, pad_by_reflection, sliding_window
+from limner.decoding.view_parts import full_box
+from limner.inference.sliding_window import Fill, each_window, pad_images, sliding_window
 from limner.inference.test_time_augmentation import View, views
 from limner.weights.model import Model
 
@@ -85,15 +85,16 @@ class ImageRuns:
         seen = tuple(self.images.shape[2:])
         if math.prod(seen) > WHOLE_IMAGE_PIXELS:
             raise DataError(too_large(seen, self.where, self.images.device, fix="Cut the image into tiles."))
-        padded = pad_by_reflection(self.images, self.smallest_input)
+        padded = pad_images(self.images, self.smallest_input, self.fill)
         extent = tuple(p * n // s for p, n, s in zip(padded.shape[2:], self.size, seen, strict=True))
         return self.model(padded), extent
 
     def tiles(self) -> Iterator[Tile]:
-        """Yield the outputs of each window, or of the whole image, padded by reflection if it is smaller."""
+        """Yield the outputs of each window, or of the whole image, padded if it is smaller."""
         window = self.window(self.seen_size) or self.seen_size
         least = tuple(max(sides) for sides in zip(window, self.smallest_input, strict=True))
-        for start, seen in each_window(self.images, window=least, overlap=self.settings.overlap):
+        overlap = self.settings.overlap
+        for start, seen in each_window(self.images, window=least, overlap=overlap, fill=self.fill):
             yield Tile(self.model(seen), start, least)
 
     def kinds_of_view(self) -> Iterator[View]:
@@ -115,6 +116,11 @@ class ImageRuns:
     def smallest_input(self) -> tuple[int, ...]:
         """Minimum size of what the network is given: crops on which it was trained fit."""
         return tuple(min(SMALLEST_INPUT, side) for side in self.model.plan.input.crop_size)
+
+    @property
+    def fill(self) -> Fill:
+        """Value of padding in each channel, or None for reflection."""
+        return self.model.plan.input.mean if self.settings.padding == "mean" else None
 
     @property
     def _mirrors_windows(self) -> bool:
@@ -175,7 +181,7 @@ class ViewRuns:
 
     def whole(self) -> Outputs:
         """Run the network on the whole view, padded if it is smaller than `smallest_input`."""
-        padded = pad_by_reflection(self.seen, self.image.smallest_input)
+        padded = pad_images(self.seen, self.image.smallest_input, self.image.fill)
         outputs: Outputs = self.image.model(padded)
         return outputs
 
@@ -191,18 +197,19 @@ class ViewRuns:
                 overlap=self.image.settings.overlap,
                 windows_at_once=_windows_at_once(window, images.device),
                 axis=self.axis,
+                fill=self.image.fill,
             ):
                 yield box, self._outputs(maps)
             return
         least = self.image.smallest_input
         is_padded = any(side < lowest for side, lowest in zip(size, least, strict=True))
         if not is_padded and len(self.image.mirrors_of_windows()) == 1:
-            yield whole_box(size), self.image.model(images)
+            yield full_box(size), self.image.model(images)
         else:
-            maps = self._maps(pad_by_reflection(images, least))
+            maps = self._maps(pad_images(images, least, self.image.fill))
             for axis, length in enumerate(size, start=2):
                 maps = maps.narrow(axis, (maps.shape[axis] - length) // 2, length)
-            yield whole_box(size), self._outputs(maps)
+            yield full_box(size), self._outputs(maps)
 
     def _maps(self, images: torch.Tensor) -> torch.Tensor:
         """Return outputs at the size of images (b, C, *S) as one tensor (b, maps, *S), to be blended.

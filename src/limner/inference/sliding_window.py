@@ -16,8 +16,11 @@ import numpy as np
 import torch
 
 from limner.decoding.network_runs import Box
-from limner.decoding.view_parts import cut_out
+from limner.decoding.view_parts import view_of_box
 from limner.inference.blending import Blending
+
+Fill = Sequence[float] | None
+"""Value of padding in each channel, or None for reflection."""
 
 SIGMA = 0.125
 """Standard deviation of the Gaussian weight, relative to the window, as in nnU-Net (Isensee et al. 2021)."""
@@ -60,6 +63,7 @@ def sliding_window(
     overlap: float,
     windows_at_once: int = 1,
     axis: int = 0,
+    fill: Fill = None,
 ) -> Iterator[tuple[Box, torch.Tensor]]:
     """Run a network over windows, and yield the blended scores of parts of the images as they are finished.
 
@@ -69,18 +73,19 @@ def sliding_window(
     Args:
         forward: Maps (b, C, *window) to scores (b, K, *window), with b up to `windows_at_once` times B. The
             scores are changed in place.
-        images: (B, C, *S); axes shorter than the window are padded by reflection.
+        images: (B, C, *S); axes shorter than the window are padded.
         window: Size of a window, one number per axis.
         overlap: Minimum fraction of a window that overlaps with its neighbour.
         windows_at_once: Number of windows per batch.
         axis: Spatial axis along which the parts follow each other; parts with one place on it follow each
             other along the other axes, the last fastest.
+        fill: Value of padding in each channel; None pads by reflection.
 
     Yields:
         A slice of each spatial axis, and the scores (B, K, *box) float32 there. Parts do not overlap.
     """
     size = tuple(images.shape[2:])
-    images = pad_by_reflection(images, window)
+    images = pad_images(images, window, fill)
     grid = [window_starts(s, w, overlap) for s, w in zip(images.shape[2:], window, strict=True)]
     weights = [
         window_weights(s, w, starts).to(images.device)
@@ -103,25 +108,37 @@ def sliding_window(
 
 
 def each_window(
-    images: torch.Tensor, *, window: Sequence[int], overlap: float
+    images: torch.Tensor, *, window: Sequence[int], overlap: float, fill: Fill = None
 ) -> Iterator[tuple[tuple[int, ...], torch.Tensor]]:
     """Yield every window of images on its own, the last axis fastest.
 
     Args:
-        images: (B, C, *S); axes shorter than the window are padded by reflection.
+        images: (B, C, *S); axes shorter than the window are padded.
         window: Size of a window, one number per axis.
         overlap: Minimum fraction of a window that overlaps with its neighbour.
+        fill: Value of padding in each channel; None pads by reflection.
 
     Yields:
         The first pixel along each axis in the image without padding, and the part (B, C, *window).
     """
     size = images.shape[2:]
-    images = pad_by_reflection(images, window)
+    images = pad_images(images, window, fill)
     before = [_middle(s, padded).start for s, padded in zip(size, images.shape[2:], strict=True)]
     grid = [window_starts(s, w, overlap) for s, w in zip(images.shape[2:], window, strict=True)]
     for starts in itertools.product(*grid):
-        part = cut_out(images, [slice(s, s + w) for s, w in zip(starts, window, strict=True)])
+        part = view_of_box(images, [slice(s, s + w) for s, w in zip(starts, window, strict=True)])
         yield tuple(s - b for s, b in zip(starts, before, strict=True)), part
+
+
+def pad_images(images: torch.Tensor, least: Sequence[int], fill: Fill = None) -> torch.Tensor:
+    """Pad each spatial axis that is shorter than `least` equally at both ends.
+
+    Args:
+        images: (B, C, *S).
+        least: Minimum length of each spatial axis.
+        fill: Value of padding in each channel; None pads by reflection.
+    """
+    return pad_by_reflection(images, least) if fill is None else pad_with(images, least, fill)
 
 
 def pad_by_reflection(images: torch.Tensor, least: Sequence[int]) -> torch.Tensor:
@@ -143,8 +160,27 @@ def pad_by_reflection(images: torch.Tensor, least: Sequence[int]) -> torch.Tenso
     return images
 
 
+def pad_with(images: torch.Tensor, least: Sequence[int], fill: Sequence[float]) -> torch.Tensor:
+    """Pad each spatial axis that is shorter than `least` equally at both ends, with one value per channel.
+
+    Args:
+        images: (B, C, *S).
+        least: Minimum length of each spatial axis.
+        fill: C values.
+    """
+    size = images.shape[2:]
+    wanted = [max(pair) for pair in zip(size, least, strict=True)]
+    if list(size) == wanted:
+        return images
+    values = torch.tensor(fill, dtype=images.dtype, device=images.device)
+    padded = values.view(1, -1, *[1] * len(size)).repeat(images.shape[0], 1, *wanted)
+    inside = [_middle(length, longer) for length, longer in zip(size, wanted, strict=True)]
+    view_of_box(padded, inside).copy_(images)
+    return padded
+
+
 def _middle(size: int, padded: int) -> slice:
-    """Return the position of the image after `pad_by_reflection`."""
+    """Return the position of the image after padding."""
     before = (padded - size) // 2
     return slice(before, before + size)
 
@@ -154,7 +190,7 @@ def _cropped(box: Box, scores: torch.Tensor, inside: Sequence[slice]) -> tuple[B
     shared = [slice(max(b.start, i.start), min(b.stop, i.stop)) for b, i in zip(box, inside, strict=True)]
     local = [slice(s.start - b.start, s.stop - b.start) for s, b in zip(shared, box, strict=True)]
     cropped = tuple(slice(s.start - i.start, s.stop - i.start) for s, i in zip(shared, inside, strict=True))
-    return cropped, cut_out(scores, local)
+    return cropped, view_of_box(scores, local)
 
 
 def _scores_of_windows(
@@ -168,7 +204,7 @@ def _scores_of_windows(
     corners = iter(corners)
     blank: dict[tuple[float, ...], torch.Tensor] = {}  # of one set of values only: most volumes have one
     while some := tuple(itertools.islice(corners, at_once)):
-        parts = [cut_out(images, [slice(s, s + w) for s, w in zip(c, window, strict=True)]) for c in some]
+        parts = [view_of_box(images, [slice(s, s + w) for s, w in zip(c, window, strict=True)]) for c in some]
         values = [_only_values(part) for part in parts]
         shown = [part for part, value in zip(parts, values, strict=True) if value is None]
         scores = iter(forward(torch.cat(shown)).float().chunk(len(shown)) if shown else ())
@@ -183,7 +219,7 @@ def _scores_of_windows(
 
 def _only_values(part: torch.Tensor) -> tuple[float, ...] | None:
     """Return the value of each channel of a part (B, C, *w) if it has no other, else None."""
-    first, last = (cut_out(part, [end] * (part.ndim - 2)) for end in (slice(0, 1), slice(-1, None)))
+    first, last = (view_of_box(part, [end] * (part.ndim - 2)) for end in (slice(0, 1), slice(-1, None)))
     is_blank = bool((first == last).all()) and bool((part == first).all())
     return tuple(first.flatten().tolist()) if is_blank else None
 

@@ -81,15 +81,10 @@ class ResidualUNet(nn.Module):
         )
         initialize(self)
         initialize_transposed(self)
-        self._start_even(2 * below[0])
-
-    def _start_even(self, inputs: int) -> None:
-        """Initialise the last layer so that all classes are about equally likely at first."""
-        last = self.decoder[-1]
-        if isinstance(last, nn.Sequential):  # adds to normalised maps, which are scores already
-            init_classifier(last[1].branch[-1].weight, inputs=100 * last[1].branch[-1].weight[0].numel())
-        else:
-            init_classifier(last.weight, inputs=inputs)
+        # All classes shall be about equally likely at first. With residuals, the last layer adds to maps that
+        # are normalised, and so large already.
+        weight = list(self.decoder[-1].parameters())[-1 - options.conv_bias]
+        init_classifier(weight, inputs=100 * weight[0].numel() if options.units else 2 * below[0])
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, *S) float -> logits (B, K, *S)."""

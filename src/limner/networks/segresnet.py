@@ -98,7 +98,7 @@ class SegResNet(nn.Module):
         """Score each pixel: (B, C, *S) float -> logits (B, K, *S)."""
         features = self.dropout(self.stem(pad_to_multiple(images, self.multiple)))
         skips = [self.encoder[0](features)]
-        for down, stage in zip(self.downs, self.encoder[1:], strict=True):  # type: ignore[call-overload]
+        for down, stage in zip(self.downs, self.encoder[1:], strict=True):
             skips.append(stage(down(skips[-1])))
         features = skips.pop()
         for up, stage in zip(self.ups, self.decoder, strict=True):

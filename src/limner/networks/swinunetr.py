@@ -215,8 +215,9 @@ class _Merging(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (B, *s, C) with even *s to (B, *s / 2, 2 C)."""
-        parts = [features[(slice(None), *(slice(at, None, 2) for at in offset))] for offset in self._offsets]
-        merged: torch.Tensor = self.reduction(self.norm(torch.cat(parts, dim=-1)))
+        places = [(slice(None), *(slice(at, None, 2) for at in offset)) for offset in self._offsets]
+        parts = torch.cat([features[place] for place in places], dim=-1)
+        merged: torch.Tensor = self.reduction(self.norm(parts))
         return merged
 
 
@@ -293,7 +294,7 @@ class _WindowAttention(nn.Module):
         query, key, value = parts.permute(3, 0, 1, 4, 2, 5).flatten(2, 3).unbind(0)
         added = scores.expand(count, -1, -1, -1).flatten(0, 1)[None].to(query.dtype)
         mixed = F.scaled_dot_product_attention(query, key, value, added)
-        mixed = mixed.unflatten(1, (count, self.num_heads)).transpose(2, 3).reshape(windows.shape)
+        mixed = mixed.view(batch, count, self.num_heads, area, -1).transpose(2, 3).reshape(windows.shape)
         out: torch.Tensor = self.proj(mixed)
         return out
 

@@ -155,11 +155,16 @@ class _Transformer(nn.Module):
             if index in taps:
                 maps.append(tokens)
         maps.append(self.norm(tokens))
-        return [each.transpose(1, 2).unflatten(2, grid) for each in maps]
+        return [_as_map(each, grid) for each in maps]
 
     def _positions(self, grid: Sequence[int]) -> torch.Tensor:
         """Return the position embeddings of a grid of patches: (1, hidden, *s)."""
-        return resize(self.positions.transpose(1, 2).unflatten(2, self._grid), grid)
+        return resize(_as_map(self.positions, self._grid), grid)
+
+
+def _as_map(tokens: torch.Tensor, grid: Sequence[int]) -> torch.Tensor:
+    """Map tokens (B, N, C) to (B, C, *s)."""
+    return tokens.transpose(1, 2).reshape(tokens.shape[0], tokens.shape[2], *grid)
 
 
 def _build_tower(

@@ -10,6 +10,7 @@ Shape legend: B batch, C channels, K classes.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import nn
@@ -114,9 +115,9 @@ def measure_cost(
         precision: Precision of the computation, a name of `PRECISIONS`.
         device: Device to measure; the time is valid only there.
     """
-    sides = SIDES_2D if spatial_dims == 2 else SIDES_3D
-    inputs = [torch.zeros((BATCH, channels, *([side] * spatial_dims)), device=device) for side in sides]
-    pixels = [BATCH * side**spatial_dims for side in sides]
+    shapes = _measured_shapes(network, spatial_dims)
+    inputs = [torch.zeros((BATCH, channels, *shape), device=device) for shape in shapes]
+    pixels = [BATCH * prod(shape) for shape in shapes]
     meters = [_measure_saved(network, step, images, precision) for images in inputs]
     by_pixel = max((meters[1].kept_bytes - meters[0].kept_bytes) / (pixels[1] - pixels[0]), 1.0)
     workspace = WORKSPACE[precision]
@@ -135,6 +136,16 @@ def measure_cost(
         forward_bytes_per_pixel=3 * meters[1].largest_bytes / pixels[1],
         others=use.by_others() if inputs[0].device.type == "cpu" else 0.0,
     )
+
+
+def _measured_shapes(network: nn.Module, spatial_dims: int) -> list[tuple[int, ...]]:
+    """Return the sizes of the two inputs; those of deep networks leave more than one voxel at the bottom."""
+    sides = SIDES_2D if spatial_dims == 2 else SIDES_3D
+    multiple = getattr(network, "multiple", None)
+    if spatial_dims == 3 and isinstance(multiple, tuple) and min(multiple) >= min(sides):
+        depth, height, width = multiple
+        return [(depth, height, 2 * width), (depth, 2 * height, 2 * width)]
+    return [(side,) * spatial_dims for side in sides]
 
 
 class _Meter:

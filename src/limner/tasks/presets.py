@@ -80,11 +80,11 @@ PRESETS = (
         False,
         3,
         UNLIMITED,
-        "unet",
-        {"widths": (32, 64, 128, 256, 320), "norm": "instance"},
-        96**3,
+        "nnunet",
+        {},
+        128**3,
         2,
-        "volumes need a 3D U-Net",
+        "its stages are planned for the spacing and size of volumes",
     ),
 )
 

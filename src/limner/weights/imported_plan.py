@@ -78,7 +78,7 @@ def summarize(conclusions: Conclusions, shape: NetworkShape, parameters: int) ->
         "network": f"{shape.summary}, {parameters / 1e6:.1f} M parameters",
         "task": f"{conclusions.task.value} ({conclusions.task.why})",
         "classes": f"{labels.value.num_classes}: {names} ({labels.why})",
-        "resize": f"{_resize_words(resize.value)} ({resize.why})",
+        **({"resize": f"{_resize_words(resize.value)} ({resize.why})"} if shape.spatial_dims == 2 else {}),
         "normalisation": f"mean {normal.value.mean}, std {normal.value.std} ({normal.why})",
         **{key: f"{known.value} ({known.why})" for key, known in conclusions.settings.items()},
         **_option_words(shape),

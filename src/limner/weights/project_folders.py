@@ -87,8 +87,8 @@ def _fold_words(chosen: str, files: Mapping[str, Path]) -> str:
     if not others:
         return words
     return (
-        f"{words}; {', '.join(others)} are in the folder too (--part {others[0]}). nnU-Net averages all "
-        "folds: import each to a model of its own for that"
+        f"{words}; also in the folder: {', '.join(others)} (--part {others[0]}). nnU-Net averages all folds: "
+        "import each to a model of its own, and predict with all of them"
     )
 
 

@@ -193,7 +193,10 @@ def _monai(library: Any, checkpoint: Checkpoint, imported: Imported) -> Network:
             "this SwinUNETR is of."
         )
     network = getattr(nets, kind)(**arguments).eval()
-    missing = network.load_state_dict(checkpoint.tensors, strict=False).missing_keys
+    names = network.state_dict().keys() - checkpoint.tensors.keys()
+    prefix = "model." if any(name.startswith("model.") for name in names) else ""  # which reading removed
+    tensors = {prefix + name: tensor for name, tensor in checkpoint.tensors.items()}
+    missing = network.load_state_dict(tensors, strict=False).missing_keys
     if missing:
         raise ModelError(f"{kind} of MONAI {library.__version__} has other tensors, such as {missing[0]}.")
     return lambda images: (network(images),)

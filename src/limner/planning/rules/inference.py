@@ -51,6 +51,7 @@ def choose_window(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     said = f"the largest image ({size(fingerprint.largest)}) takes about {memory(needed)}"
     if fingerprint.spatial_dims == 3:
         yield Decision("inference.window", settled["input.crop_size"], "volumes need a sliding window")
+        yield Decision("inference.padding", "mean", "as patches that are larger than a volume are padded")
         reason = "borders of windows are the least sure; half a window, as in nnU-Net, hides them"
         yield Decision("inference.overlap", HALF, reason)
     elif needed > budget:

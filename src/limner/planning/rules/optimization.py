@@ -11,11 +11,13 @@ from limner.planning.rules.network import objective_of
 ADAM_RATE, ADAM_BATCH = 1e-3, 8
 """Learning rate from scratch at this batch size; scaled with the square root of the batch, like its noise."""
 
-SHORT_RATE, SHORT_RUN = 3e-3, 1000
-"""Learning rate from scratch in shorter runs with instance normalisation, which tolerates it.
+SHORT_RATE, SHORT_RUN = 3e-3, {2: 1000, 3: 5000}
+"""Learning rate from scratch in runs of fewer steps, by dimensions, with instance normalisation, which
+tolerates it.
 
 Measured on nuclei, 3 minutes on 2 cores, final foreground Dice: 0.80 with 1e-3, 0.89 with this. With batch
-normalisation this rate is worse (0.84 and 0.75).
+normalisation this rate is worse (0.84 and 0.75). On hippocampus in 3D at 2 mm, 700 steps with batches of 2,
+mean Dice of the two structures: 0.816 with 1e-3, 0.837 with this.
 """
 
 ADAM_PRETRAINED_RATE = 5e-4
@@ -82,8 +84,9 @@ def _has_trained_encoder(case: Case) -> bool:
 def _adam_rate(settled: Mapping[str, Any]) -> tuple[float, str]:
     if settled["network.pretrained"] != "no" or settled["network.weights"] is not None:
         return ADAM_PRETRAINED_RATE, ""
-    if settled["train.steps"] < SHORT_RUN and settled["network.options"].get("norm") == "instance":
-        return SHORT_RATE, f" in a run of fewer than {SHORT_RUN} steps"
+    longest = SHORT_RUN[settled["input.spatial_dims"]]
+    if settled["train.steps"] < longest and settled["network.options"].get("norm") == "instance":
+        return SHORT_RATE, f" in a run of fewer than {longest} steps"
     return ADAM_RATE, ""
 
 

@@ -86,6 +86,7 @@ class Configuration:
             "input.crop_size": Inferred(patch, f"patch_size of {WHERE}"),
             "inference.window": Inferred(patch, f"patch_size of {WHERE}"),
             "inference.overlap": Inferred(0.5, "constant in nnU-Net"),
+            "inference.padding": Inferred("mean", "nnU-Net pads volumes smaller than its patch with zeros"),
             "inference.flips": Inferred(bool(flips), "nnU-Net averages over mirrored volumes by default"),
             "augment.flip_axes": Inferred(flips, "axes that nnU-Net mirrors"),
             **self._grid(),
