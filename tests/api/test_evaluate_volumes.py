@@ -96,3 +96,19 @@ def test_images_without_spacing_have_distances_on_request(cells, tmp_path):
     file = json.loads((out / "scores.json").read_text())
     assert file["mean_hd95"] == 0 and file["length_unit"] == "pixels"
     assert any("distances are in pixels" in note for note in file["notes"])
+
+
+def test_the_report_of_volumes_speaks_of_voxels_and_millimetres_and_names_missed_structures(volumes):
+    folder = volumes / "run"
+    out = folder / "evaluation" / "val"
+    limner.evaluate(predictions=volumes / "theirs", data=volumes / "data", out=out)
+    page = limner.report(folder).read_text("utf-8")
+    for said in (
+        "HD95 (mm), by case and class",
+        "Volume difference (mm³)",
+        "Voxel accuracy",
+        "Over all voxels",
+    ):
+        assert said in page
+    assert "Not found in cases that have it: “liver” in 1" in page
+    assert "pixel accuracy" not in page.lower()

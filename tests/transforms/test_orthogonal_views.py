@@ -3,7 +3,7 @@
 import numpy as np
 
 from limner.core.picture import PLAIN, Geometry
-from limner.transforms.orthogonal_views import orthogonal_views
+from limner.transforms.orthogonal_views import OrthogonalViews, orthogonal_views
 
 SHAPE = (4, 6, 8)
 RAS = np.diag([1.0, 1.0, 2.0, 1.0])[:, [2, 1, 0, 3]]
@@ -34,3 +34,13 @@ def test_without_labels_and_place_the_middle_slices_are_shown() -> None:
     assert picture.shape == (6, 8 + 8 + 6, 1)
     assert (picture[:, :8] == 2).all()  # the third of four slices
     assert picture[:4, 8, 0].tolist() == [3, 2, 1, 0]
+
+
+def test_slices_of_a_montage_are_numbered_as_in_the_file() -> None:
+    foreground = np.zeros(SHAPE, bool)
+    foreground[1:3] = True
+    for affine, numbers in ((RAS, [1, 2]), (RAS @ np.diag([-1.0, 1.0, 1.0, 1.0]), [2, 1])):
+        views = OrthogonalViews(Geometry((2.0, 1.0, 1.0), affine), SHAPE, foreground)
+        cuts = views.montage(foreground, 12)
+        assert [views.stored_place(cut) for cut in cuts] == numbers
+        assert all(plane.all() for plane in views.of_labels(foreground.astype(np.uint8), cuts))

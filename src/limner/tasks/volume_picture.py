@@ -43,7 +43,7 @@ def draw_volume(
     true_slices: list[LabelArray | None] = [None] * len(cuts)
     if truth is not None:
         true_slices = [*views.of_labels(truth, cuts)]
-    titles = [f"slice {place}" for _, place in cuts]
+    titles = [f"slice {views.stored_place(cut)}" for cut in cuts]
     drawn = views.of_image(image, cuts), views.of_labels(predicted, cuts), true_slices
     slices = zip(titles, *drawn, strict=True)
     return volume_comparison(

@@ -59,6 +59,11 @@ class OrthogonalViews:
         places = np.linspace(first, last, min(most, last - first + 1)).round().astype(int)
         return [(axis, place) for place in places.tolist()]
 
+    def stored_place(self, cut: Cut) -> int:
+        """Return the place of a plane along its axis as the volume is stored, counted from 0."""
+        axis, place = cut
+        return self._shape[axis] - 1 - place if axis in self._turn.flipped else place
+
     def of_image(self, image: Image, cuts: Sequence[Cut] | None = None) -> list[Image]:
         """Return planes (h, w, C) of an image (D, H, W, C), with square pixels; defaults to the views."""
         return self._of(image, cuts, cv2.INTER_LINEAR)

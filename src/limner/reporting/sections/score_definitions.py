@@ -15,11 +15,13 @@ def definitions(facts: RunFacts) -> Html:
     measured = logged.union(*(file.names(measured=True) for file in files)) or SCORES.keys()
     written = files[0].definitions if files else {}
     rows = {n: t for n, t in (explained(measured) | written).items() if n in measured or n not in SCORES}
-    return tag("dl", [_row(name, text) for name, text in rows.items()], class_="facts")
+    of_voxels = bool(files) and files[0].of_voxels
+    return tag("dl", [_row(name, text, of_voxels=of_voxels) for name, text in rows.items()], class_="facts")
 
 
-def _row(name: str, text: str) -> tuple[Html, Html]:
+def _row(name: str, text: str, *, of_voxels: bool) -> tuple[Html, Html]:
     known = (SCORES | NOTES).get(name)
     if known is None:
         return tag("dt", name), tag("dd", prose(text))
+    known = known.of_voxels() if of_voxels else known
     return tag("dt", known.title), tag("dd", prose(f"{text} 0 is best." if known.best == 0 else text))
