@@ -23,7 +23,10 @@ const state = {
 };
 
 const viewer = new Viewer($("panes"), {
-  onZoom: (scale) => ($("scale").textContent = `${scale < 0.1 ? (100 * scale).toFixed(1) : Math.round(100 * scale)} %`),
+  onZoom: (scale) => {
+    const percents = scale < 0.1 ? (100 * scale).toFixed(1) : Math.round(100 * scale);
+    $("scale").textContent = state.current?.picture ? `${percents} %` : "";
+  },
 });
 
 const modelOf = (name) => state.models.find((model) => model.name === name);
@@ -112,7 +115,7 @@ async function predictItem(item) {
     try {
       refuseLarge(item.file);
       answer.entry = await predict(item.file, name);
-      await drawOnServer(item, answer.entry, name);
+      await drawOnServer(item, answer, name);
     } catch (error) {
       answer.failure = error;
       if (error.status === 429 || !(error instanceof Failure)) item.answers.delete(name);
@@ -123,12 +126,14 @@ async function predictItem(item) {
 }
 
 /** Let the server draw what browsers show wrongly or not at all: other pixel types, other files, volumes. */
-async function drawOnServer(item, entry, name) {
+async function drawOnServer(item, answer, name) {
+  const { entry } = answer;
   const isVolume = entry.size.length === 3;
   const [height, width] = entry.size.slice(-2);
   if (isVolume) {
     const bitmap = await createImageBitmap(await predictedFile(item.file, name, "overlay"));
     setPicture(item, bitmap);
+    answer.picture = item.picture; // with this model's prediction
     return;
   }
   const isAsShown = item.picture && item.width === width && item.height === height;
@@ -166,14 +171,19 @@ function show() {
   const item = state.current;
   if (!item) return;
   showItems();
-  const isVolume = [...item.answers.values()].some((answer) => answer.entry?.size.length === 3);
+  const entries = chosenModels().map((model) => item.answers.get(model.name)?.entry).filter(Boolean);
+  const isVolume = entries.some((entry) => entry.size.length === 3);
+  const isPainted = !isVolume && entries.some((entry) => entry.classes || entry.objects || entry.words);
+  $("modes").hidden = !isPainted || state.correction !== null;
+  $("fade").hidden = !isPainted;
   const panes = [];
-  if (state.mode === "side" && !state.correction && !isVolume) panes.push({ caption: "Original", hasOverlay: false });
+  const isSide = state.mode === "side" && isPainted && !state.correction;
+  if (isSide) panes.push({ caption: "Original", hasOverlay: false });
   for (const model of chosenModels()) {
-    const { entry, failure } = item.answers.get(model.name) ?? {};
-    const isSeveral = state.chosen.length > 1 || state.mode === "side";
+    const { entry, failure, picture } = item.answers.get(model.name) ?? {};
+    const isSeveral = state.chosen.length > 1 || isSide;
     panes.push({
-      model, hasOverlay: true, caption: isVolume ? `${model.name}: the slice with most foreground` : isSeveral ? model.name : "",
+      model, picture: picture ?? undefined, hasOverlay: true, caption: isVolume ? `${model.name}: the slice with most foreground` : isSeveral ? model.name : "",
       veil: failure ? failure.message.split("\n")[0] : entry ? "" : "Predicting …", isFailed: Boolean(failure),
     });
   }
@@ -182,7 +192,7 @@ function show() {
     pane.model = panes[i].model;
     if (state.correction) pane.element.classList.add("painting");
   });
-  viewer.setSwipe(state.mode === "swipe" ? viewer.swipe ?? 0.5 : null);
+  viewer.setSwipe(state.mode === "swipe" && isPainted ? viewer.swipe ?? 0.5 : null);
   paint();
   showResults();
 }
@@ -431,7 +441,6 @@ function enterCorrection(item, model) {
   state.mode = "overlay";
   document.querySelector("input[name=mode][value=overlay]").checked = true;
   $("correcting").hidden = false;
-  $("modes").hidden = true;
   $("correcting").replaceChildren(...state.correction.bar);
   viewer.tool = state.correction;
   show();
@@ -443,7 +452,6 @@ function leaveCorrection() {
   state.correction = null;
   viewer.tool = null;
   $("correcting").hidden = true;
-  $("modes").hidden = false;
 }
 
 async function saveCorrection(item) {
