@@ -175,7 +175,7 @@ def pad_with(images: torch.Tensor, least: Sequence[int], fill: Sequence[float]) 
     values = torch.tensor(fill, dtype=images.dtype, device=images.device)
     padded = values.view(1, -1, *[1] * len(size)).repeat(images.shape[0], 1, *wanted)
     inside = [_middle(length, longer) for length, longer in zip(size, wanted, strict=True)]
-    padded[(slice(None), slice(None), *inside)] = images
+    view_of_box(padded, inside).copy_(images)
     return padded
 
 
