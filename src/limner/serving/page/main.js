@@ -11,7 +11,8 @@ import { shape, Viewer } from "./viewer.js";
 const NIFTI = "application/x-nifti";
 const WORD = [38, 200, 110];
 const isTouch = matchMedia("(pointer: coarse)").matches;
-const HINT = isTouch ? "Two fingers zoom, one moves." : "Scroll to zoom, drag to move. O hides the overlay.";
+const HINT = isTouch ? "Two fingers zoom, one moves." : "Scroll to zoom, drag to move.";
+const OVERLAY_HINT = isTouch ? HINT : `${HINT} O hides the overlay.`;
 const PAINT_HINT = isTouch
   ? "One finger paints, two zoom and move."
   : "Scroll to zoom, drag with Space to move. B brush, E eraser, P polygon (Enter closes it), [ ] size, Ctrl+Z undo.";
@@ -295,7 +296,7 @@ function showResults() {
   $("results").replaceChildren(...parts.filter(Boolean));
   if (before) $("results").querySelector(`[data-keeps="${before}"]`)?.focus();
   $("announced").textContent = texts.join(". ") || "Predicting";
-  if (!state.correction) tell(found.length ? HINT : "");
+  if (!state.correction) tell(found.length ? ($("fade").hidden ? HINT : OVERLAY_HINT) : "");
 }
 
 /** Return the answer with the numbers of the correction, if there is one. */
