@@ -15,6 +15,7 @@ import limner
 from limner.core.prediction import SegmentPrediction
 from limner.serving.address import listen, url_of
 from limner.tasks import TASKS
+from limner.weights.bundle import save_model
 
 pytestmark = [
     pytest.mark.slow,
@@ -212,6 +213,27 @@ def test_the_page_fits_every_width(server, browser, image, width):
         "[...document.querySelectorAll('button, input, select')].every((e) => e.hidden || e.type === 'file' "
         "|| e.closest('[hidden]') || e.labels?.length || e.textContent.trim() || e.ariaLabel || e.title)"
     ), "a control has no name"
+
+
+def test_models_are_compared(make_service, tiny_model, model_folder, browser, image, tmp_path):
+    save_model(tmp_path / "other", tiny_model(), origin={})
+    with running(make_service(model_folder, tmp_path / "other")) as url:
+        browser.open(url)
+        browser.wait("document.querySelectorAll('#models input').length === 2")
+        browser.choose_files("#files", image)
+        browser.evaluate("document.querySelectorAll('#models input')[1].click()")
+        browser.wait("document.querySelectorAll('#results .result').length === 2")
+        first, second = (
+            limner.load(folder, device="cpu").predict(image).semantic
+            for folder in (model_folder, tmp_path / "other")
+        )
+        alike = 100 * (first == second).mean()
+        shown = browser.evaluate("document.getElementById('results').innerText")
+        assert f"cells and other agree on {alike:.1f} % of the pixels" in shown
+        browser.evaluate("document.querySelector('input[value=side]').click()")
+        captions = browser.evaluate("[...document.querySelectorAll('.caption')].map((p) => p.textContent)")
+        assert captions == ["Original", "cells", "other"]
+    assert browser.complaints == []
 
 
 def test_a_file_that_is_no_image_is_said(server, browser, tmp_path):

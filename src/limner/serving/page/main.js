@@ -11,7 +11,8 @@ import { shape, Viewer } from "./viewer.js";
 const NIFTI = "application/x-nifti";
 const WORD = [38, 200, 110];
 const isTouch = matchMedia("(pointer: coarse)").matches;
-const HINT = isTouch ? "Two fingers zoom, one moves." : "Scroll to zoom, drag to move. O hides the overlay.";
+const HINT = isTouch ? "Two fingers zoom, one moves." : "Scroll to zoom, drag to move.";
+const OVERLAY_HINT = isTouch ? HINT : `${HINT} O hides the overlay.`;
 const PAINT_HINT = isTouch
   ? "One finger paints, two zoom and move."
   : "Scroll to zoom, drag with Space to move. B brush, E eraser, P polygon (Enter closes it), [ ] size, Ctrl+Z undo.";
@@ -23,7 +24,10 @@ const state = {
 };
 
 const viewer = new Viewer($("panes"), {
-  onZoom: (scale) => ($("scale").textContent = `${scale < 0.1 ? (100 * scale).toFixed(1) : Math.round(100 * scale)} %`),
+  onZoom: (scale) => {
+    const percents = scale < 0.1 ? (100 * scale).toFixed(1) : Math.round(100 * scale);
+    $("scale").textContent = state.current?.picture ? `${percents} %` : "";
+  },
 });
 
 const modelOf = (name) => state.models.find((model) => model.name === name);
@@ -112,7 +116,7 @@ async function predictItem(item) {
     try {
       refuseLarge(item.file);
       answer.entry = await predict(item.file, name);
-      await drawOnServer(item, answer.entry, name);
+      await drawOnServer(item, answer, name);
     } catch (error) {
       answer.failure = error;
       if (error.status === 429 || !(error instanceof Failure)) item.answers.delete(name);
@@ -123,12 +127,14 @@ async function predictItem(item) {
 }
 
 /** Let the server draw what browsers show wrongly or not at all: other pixel types, other files, volumes. */
-async function drawOnServer(item, entry, name) {
+async function drawOnServer(item, answer, name) {
+  const { entry } = answer;
   const isVolume = entry.size.length === 3;
   const [height, width] = entry.size.slice(-2);
   if (isVolume) {
     const bitmap = await createImageBitmap(await predictedFile(item.file, name, "overlay"));
     setPicture(item, bitmap);
+    answer.picture = item.picture; // with this model's prediction
     return;
   }
   const isAsShown = item.picture && item.width === width && item.height === height;
@@ -166,14 +172,19 @@ function show() {
   const item = state.current;
   if (!item) return;
   showItems();
-  const isVolume = [...item.answers.values()].some((answer) => answer.entry?.size.length === 3);
+  const entries = chosenModels().map((model) => item.answers.get(model.name)?.entry).filter(Boolean);
+  const isVolume = entries.some((entry) => entry.size.length === 3);
+  const isPainted = !isVolume && entries.some((entry) => entry.classes || entry.objects || entry.words);
+  $("modes").hidden = !isPainted || state.correction !== null;
+  $("fade").hidden = !isPainted;
   const panes = [];
-  if (state.mode === "side" && !state.correction && !isVolume) panes.push({ caption: "Original", hasOverlay: false });
+  const isSide = state.mode === "side" && isPainted && !state.correction;
+  if (isSide) panes.push({ caption: "Original", hasOverlay: false });
   for (const model of chosenModels()) {
-    const { entry, failure } = item.answers.get(model.name) ?? {};
-    const isSeveral = state.chosen.length > 1 || state.mode === "side";
+    const { entry, failure, picture } = item.answers.get(model.name) ?? {};
+    const isSeveral = state.chosen.length > 1 || isSide;
     panes.push({
-      model, hasOverlay: true, caption: isVolume ? `${model.name}: the slice with most foreground` : isSeveral ? model.name : "",
+      model, picture: picture ?? undefined, hasOverlay: true, caption: isVolume ? `${model.name}: the slice with most foreground` : isSeveral ? model.name : "",
       veil: failure ? failure.message.split("\n")[0] : entry ? "" : "Predicting …", isFailed: Boolean(failure),
     });
   }
@@ -182,7 +193,7 @@ function show() {
     pane.model = panes[i].model;
     if (state.correction) pane.element.classList.add("painting");
   });
-  viewer.setSwipe(state.mode === "swipe" ? viewer.swipe ?? 0.5 : null);
+  viewer.setSwipe(state.mode === "swipe" && isPainted ? viewer.swipe ?? 0.5 : null);
   paint();
   showResults();
 }
@@ -285,7 +296,7 @@ function showResults() {
   $("results").replaceChildren(...parts.filter(Boolean));
   if (before) $("results").querySelector(`[data-keeps="${before}"]`)?.focus();
   $("announced").textContent = texts.join(". ") || "Predicting";
-  if (!state.correction) tell(found.length ? HINT : "");
+  if (!state.correction) tell(found.length ? ($("fade").hidden ? HINT : OVERLAY_HINT) : "");
 }
 
 /** Return the answer with the numbers of the correction, if there is one. */
@@ -431,7 +442,6 @@ function enterCorrection(item, model) {
   state.mode = "overlay";
   document.querySelector("input[name=mode][value=overlay]").checked = true;
   $("correcting").hidden = false;
-  $("modes").hidden = true;
   $("correcting").replaceChildren(...state.correction.bar);
   viewer.tool = state.correction;
   show();
@@ -443,7 +453,6 @@ function leaveCorrection() {
   state.correction = null;
   viewer.tool = null;
   $("correcting").hidden = true;
-  $("modes").hidden = false;
 }
 
 async function saveCorrection(item) {

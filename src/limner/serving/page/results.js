@@ -44,7 +44,7 @@ export function resultsOf(model, entry, options) {
   const depth = entry.size.length === 3 ? ` × ${count(entry.size[0])}` : "";
   children.push(h("p", {
     className: "fact",
-    textContent: `${count(width)} × ${count(height)}${depth} pixels · ${Math.round(1000 * entry.seconds)} ms`,
+    textContent: `${count(width)} × ${count(height)}${depth} ${depth ? "voxels" : "pixels"} · ${Math.round(1000 * entry.seconds)} ms`,
   }));
   if (entry.probabilities) children.push(probabilities(model, entry));
   if (entry.classes && !entry.objects) children.push(classes(model, entry, options));
@@ -56,8 +56,9 @@ export function resultsOf(model, entry, options) {
 function classes(model, entry, options) {
   return h("ul", { className: "classes" }, ...entry.classes.map((row) => {
     const size = sizeOf(row, entry, options.mm);
-    const details = [`${count(row.pixels)} ${entry.size.length === 3 ? "voxels" : "pixels"}`, size];
-    return classRow(model.classes[row.index], percent(row.pixels / total(entry)), details, options);
+    const isVolume = entry.size.length === 3;
+    const details = [`${count(row.pixels)} ${isVolume ? "voxels" : "pixels"}`, size];
+    return classRow(model.classes[row.index], percent(row.pixels / total(entry)), details, options, !isVolume);
   }));
 }
 
@@ -80,17 +81,18 @@ function sum(members, pixels) {
   return areas.every((area) => area !== undefined) ? { pixels, area_mm2: areas.reduce((a, b) => a + b, 0) } : { pixels };
 }
 
-function classRow(one, amount, details, options) {
+function classRow(one, amount, details, options, isSwitched = true) {
   const swatch = h("span", { className: "swatch", "aria-hidden": "true" });
   swatch.style.background = css(one.color);
   const name = h("span", { className: "name", textContent: one.name });
   const number = h("span", { className: "amount", textContent: amount });
   const known = details.filter(Boolean);
   const small = known.length ? h("small", {}, ...known.map((text) => h("span", { textContent: text }))) : null;
-  const toggle = h("input", { type: "checkbox", checked: !options.hidden.has(one.name), disabled: one.is_background });
+  const isFixed = one.is_background || !isSwitched;
+  const toggle = h("input", { type: "checkbox", checked: !options.hidden.has(one.name), disabled: isFixed });
   toggle.addEventListener("change", () => options.onToggle(one.name));
-  if (one.is_background) toggle.style.visibility = "hidden";
-  return h("li", {}, h("label", { className: one.is_background ? "plain" : "" }, toggle, swatch, name, number, small));
+  if (isFixed) toggle.style.visibility = "hidden";
+  return h("li", {}, h("label", { className: isFixed ? "plain" : "" }, toggle, swatch, name, number, small));
 }
 
 function objects(model, entry, options) {
@@ -135,7 +137,7 @@ function probabilities(model, entry) {
     fill.style.width = `${100 * row.probability}%`;
     const name = h("span", { className: "name", textContent: row.name });
     const number = h("span", { className: "amount", textContent: percent(row.probability) });
-    const mark = h("span", { "aria-hidden": "true", textContent: row.is_predicted ? "✓" : " " });
+    const mark = h("span", { className: "sign", "aria-hidden": "true", textContent: row.is_predicted ? "✓" : " " });
     const bar = h("span", { className: "bar", "aria-hidden": "true" }, fill);
     return h("li", {}, h("label", { className: "plain" }, mark, h("span"), name, number, bar));
   }));

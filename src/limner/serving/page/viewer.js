@@ -21,7 +21,7 @@ export class Viewer {
     new ResizeObserver(() => (this.isFitted ? this.fit() : this.apply())).observe(root);
   }
 
-  /** Show panes of one image: {caption, hasOverlay, veil, isFailed} each. */
+  /** Show panes of one image: {caption, hasOverlay, veil, isFailed, picture} each; `picture` is the image's own by default. */
   show(picture, width, height, panes) {
     this.picture = picture;
     this.size = { width, height };
@@ -31,13 +31,13 @@ export class Viewer {
     else this.apply();
   }
 
-  build({ caption, hasOverlay, veil, isFailed }) {
+  build({ caption, hasOverlay, veil, isFailed, picture = this.picture }) {
     const { width, height } = this.size;
     const world = h("div", { className: "world" });
     world.style.width = `${width}px`;
     world.style.height = `${height}px`;
-    const image = h("canvas", { width: this.picture?.width ?? 1, height: this.picture?.height ?? 1 });
-    if (this.picture) image.getContext("2d").drawImage(this.picture, 0, 0);
+    const image = h("canvas", { width: picture?.width ?? 1, height: picture?.height ?? 1 });
+    if (picture) image.getContext("2d").drawImage(picture, 0, 0);
     const overlay = h("canvas", { width: image.width, height: image.height });
     const shapes = document.createElementNS(SVG, "svg");
     shapes.setAttribute("viewBox", `0 0 ${width} ${height}`);
