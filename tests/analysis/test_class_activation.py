@@ -5,7 +5,7 @@ from torch import nn
 
 from limner.analysis.class_activation import activation_maps, default_layer, explainable_layers
 from limner.core.errors import ConfigError, UnknownNameError
-from limner.core.outputs import DenseLogits
+from limner.core.outputs import DenseLogits, PointBoxes, QueryBoxes
 
 
 class Linear(nn.Module):
@@ -65,3 +65,61 @@ def test_layers_are_listed_with_their_maps_and_the_deepest_is_taken(tiny_model):
     heats = activation_maps(network, images, layer=chosen, class_index=0, target=np.ones((64, 48), bool))
     assert all(heat.shape == (64, 48) for heat in heats.values())
     assert all(p.grad is None for p in network.parameters())
+
+
+class Queries(nn.Module):
+    """Two boxes side by side, whose logits are the means of the features below them."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Identity()
+
+    def forward(self, image):
+        halves = self.features(image)[0, 0].unflatten(1, (2, -1)).mean((0, 2))  # left and right
+        boxes = torch.tensor([[0.25, 0.5, 0.5, 1.0], [0.75, 0.5, 0.5, 1.0]])
+        return QueryBoxes(halves.view(1, 2, 1), boxes[None])
+
+
+def halves(left, right):
+    image = torch.full((1, 1, 4, 8), float(left))
+    image[..., 4:] = right
+    return image
+
+
+def test_boxes_of_queries_are_explained_where_they_are():
+    network, image = Queries(), halves(2, 3)
+    both = activation_maps(network, image, layer="features", class_index=0)["hirescam"]
+    # The gradient of a score p is p (1 - p) / 16 at each pixel of its box; times the feature.
+    p, q = torch.tensor([2.0, 3.0]).sigmoid().tolist()
+    ratio = 2 * p * (1 - p) / (3 * q * (1 - q))
+    np.testing.assert_allclose(both[:, :4], 1, atol=1e-5)
+    np.testing.assert_allclose(both[:, 4:], 1 / ratio, atol=1e-5)
+    target = np.zeros((4, 8), bool)
+    target[1, 6] = True  # in the right box alone
+    right = activation_maps(network, image, layer="features", class_index=0, target=target)["hirescam"]
+    assert (right[:, :4] == 0).all() and (right[:, 4:] == 1).all()
+
+
+def test_without_a_box_there_is_nothing_to_explain():
+    with pytest.raises(ConfigError, match=r"No box of this class has a score of 0\.5"):
+        activation_maps(Queries(), halves(-1, -1), layer="features", class_index=0)
+
+
+class Points(nn.Module):
+    """One level of a point for each pixel."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Identity()
+
+    def forward(self, image):
+        maps = self.features(image)
+        y, x = torch.meshgrid(torch.arange(4) + 0.5, torch.arange(8) + 0.5, indexing="ij")
+        points = torch.stack((x.flatten(), y.flatten(), torch.ones(32)), 1)
+        return PointBoxes(maps.flatten(2).transpose(1, 2), torch.zeros(1, 32, 4), points)
+
+
+def test_points_are_explained_from_the_score_that_is_shown():
+    # A logit of -0.5 is a probability of 0.38, and a score of 0.61.
+    found = activation_maps(Points(), halves(-0.5, -9), layer="features", class_index=0)["gradcam"]
+    assert found.shape == (4, 8)

@@ -167,3 +167,24 @@ def test_without_a_name_the_unfinished_one_is_continued(cells, tmp_path, monkeyp
     (cells / "masks" / "cell_5.png").write_bytes((cells / "masks" / "cell_0.png").read_bytes())
     with pytest.raises(DataError):  # an image that is in no fold
         limner.cross_validate(cells, folds=2, run=ended.root, settings=QUICK, device="cpu")
+
+
+def test_test_images_are_in_no_fold_and_scored_by_all_models_together(cells, tmp_path):
+    settings = (cells / "dataset.yaml").read_text() + "splits: {val: 0.2, test: 0.2}\n"
+    (cells / "dataset.yaml").write_text(settings)
+    run = limner.cross_validate(cells, folds=2, run=tmp_path / "cv", settings=QUICK, device="cpu")
+    splits = [json.loads(run.fold(i).splits.read_text()) for i in range(2)]
+    (test,) = splits[0]["test"]
+    assert splits[1]["test"] == [test] and all(test not in s["train"] + s["val"] for s in splits)
+    rows = rows_of(run.evaluation("test") / "per_image.csv")
+    image = cells / "images" / f"{test}.png"
+    mean = np.mean(
+        [
+            limner.load(run.fold(i).root, device="cpu").predict(image, probabilities=True).probabilities
+            for i in (0, 1)
+        ],
+        axis=0,
+    )
+    truth = cv2.imread(str(cells / "masks" / f"{test}.png"), 0) > 0
+    right = int((truth & (mean.argmax(0) == 1)).sum())
+    assert list(rows) == [test] and int(rows[test]["right/cell"]) == right

@@ -108,6 +108,26 @@ def test_windows_find_boxes_too(run, shapes, tmp_path):
     assert dict(parts.scores.items())["f1"] > 0.15
 
 
+def test_the_evidence_for_boxes_is_drawn(run, shapes, tmp_path):
+    predictor = limner.load(run.model, device="cpu")
+    image = shapes / "images" / "01.png"
+    boxes = predictor.predict(image)
+    left, top, right, bottom = boxes.xyxy[0].round().astype(int).tolist()
+    name = predictor.labels.names[boxes.labels[0]]
+    region = (left, top, right, bottom)
+    found = limner.explain(predictor, image, class_name=name, region=region, out=tmp_path / "evidence")
+    assert len(found.pictures) == 4 and found.heats["hirescam"].max() == 1
+
+
+def test_yolo_files_of_any_program_are_scored(run, shapes, tmp_path):
+    limner.predict(run.model, shapes, out=tmp_path / "out", device="cpu")
+    ours = limner.evaluate(predictions=tmp_path / "out", data=shapes, out=tmp_path / "ours").scores
+    (tmp_path / "out" / "labels").rename(tmp_path / "labels")
+    theirs = limner.evaluate(predictions=tmp_path / "labels", data=shapes, out=tmp_path / "theirs").scores
+    assert theirs.num_images == ours.num_images
+    assert theirs.boxes.ap50 == pytest.approx(ours.boxes.ap50, abs=1e-3)  # their coordinates are rounded
+
+
 def test_browse_draws_the_boxes(shapes, tmp_path):
     assert limner.browse(shapes, out=tmp_path / "sheet.png").path.is_file()
 

@@ -24,6 +24,7 @@ def test_the_validation_images_of_the_training_are_scored(run, cells):
     assert scores["num_images"] == 2 and scores["split"] == "val"
     dice = 2 * matrix[1, 1] / (matrix[1].sum() + matrix[:, 1].sum())
     assert scores["foreground_dice"] == pytest.approx(dice)
+    assert f'Foreground Dice</td><td style="text-align:right">{dice:.4f}' in result._repr_html_()
     rows = list(csv.DictReader((result.out / "per_image.csv").open(encoding="utf-8")))
     assert [row["name"] for row in rows] == ["cell_3", "cell_4"]
     assert len(result.pictures) == 2 and all(path.is_file() for path in result.pictures)

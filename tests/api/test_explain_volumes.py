@@ -53,8 +53,8 @@ def test_a_window_around_a_voxel_is_explained_in_three_views(predictor, volume, 
     assert [path.name for path in found.pictures] == [
         f"v_{name}_{method}.png" for method in ("gradcam", "hirescam", "layercam", "all")
     ]
-    # Axial 44 x 40, coronal and sagittal with slices 2 mm apart: 72 high, 40 and 44 wide.
-    assert cv2.imread(str(found.pictures[0])).shape == (72, 40 + 40 + 44, 3)
+    # Axial 44 x 40, coronal and sagittal with slices 2 mm apart: 72 high, 40 and 44 wide; all enlarged.
+    assert cv2.imread(str(found.pictures[0])).shape == (4 * 72, 4 * (40 + 40 + 44), 3)
     assert len(explain_layers(predictor(), image)[found.layer]) == 4
 
 

@@ -1,6 +1,7 @@
 """Grouping of pixels against a second implementation, pixel by pixel, from the paper."""
 
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -87,6 +88,8 @@ def test_objects_are_those_of_the_paper():
 
 def test_segments_are_the_objects_and_one_region_of_each_stuff():
     outputs = noisy(0)
+    # Peaks that make objects are high enough for segments too, and there are no others.
+    outputs = replace(outputs, centres=torch.where(outputs.centres > 0.1, outputs.centres + 0.2, 0.0))
     objects = find_centred_objects(outputs, SIZE, is_thing=IS_THING, name="a")
     found = find_centred_segments(outputs, SIZE, is_thing=IS_THING, name="a")
     best = outputs.class_logits[0].argmax(0).numpy()
@@ -99,6 +102,21 @@ def test_segments_are_the_objects_and_one_region_of_each_stuff():
     for mask in objects.masks:
         (number,) = np.unique(found.segment_ids[mask])
         assert (found.segment_ids == number).sum() == mask.sum()
+
+
+def test_low_peaks_split_no_segment():
+    """A disc with a high peak and a low one at its border, where offsets are not learned yet."""
+    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]]
+    disc = torch.from_numpy((rows - 20) ** 2 + (columns - 20) ** 2 <= 15**2)
+    classes = torch.stack([9.0 * disc, 0 * disc, 0 * disc, 9.0 * ~disc])[None]
+    centres, offsets = torch.zeros(1, 1, *SIZE), torch.zeros(1, 2, *SIZE)
+    centres[0, 0, 18:23, 18:23], centres[0, 0, 18:23, 31:36] = 0.9, 0.2
+    outputs = CentreOffsets(classes, centres, offsets)
+    found = find_centred_segments(outputs, SIZE, is_thing=IS_THING, name="a")
+    assert len(found.labels) == 1 and np.array_equal(found.segment_ids == 1, disc.numpy())
+    # As an object it is there, with a low score.
+    scores = find_centred_objects(outputs, SIZE, is_thing=IS_THING, name="a").scores
+    assert len(scores) == 2 and scores[0] > 0.9 > 0.5 > scores[1]
 
 
 def test_an_image_without_peaks_has_no_objects():

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from limner.layers.norm import TolerantBatchNorm2d, TolerantBatchNorm3d, build_norm
+from limner.networks import build_network
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 4, 5), (2, 3, 1, 1), (4, 3, 2, 2)])
@@ -43,6 +44,37 @@ def test_it_still_counts_as_batch_normalisation_for_pytorch():
 @pytest.mark.parametrize(("channels", "groups"), [(16, 8), (12, 4), (3, 1), (1, 1)])
 def test_groups_always_divide_the_channels(channels, groups):
     assert build_norm("group", channels).num_groups == groups
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 1, 1), (2, 4, 1, 1), (1, 4, 3, 5), (2, 4, 2, 2)])
+def test_groups_of_one_value_are_zero_whatever_the_batch(shape):
+    norm = build_norm("group", 4, groups=4)
+    torch.nn.init.constant_(norm.bias, 0.5)
+    x = torch.randn(shape)
+    expected = nn.functional.group_norm(torch.cat([x, x]), 4, norm.weight, norm.bias)[: len(x)]
+    torch.testing.assert_close(norm(x), expected)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_single_pixels_pass_instance_norm(affine):
+    x = torch.randn(1, 4, 1, 1)
+    norm = build_norm("instance", 4, affine=affine)
+    assert torch.equal(norm(x), x)
+    with pytest.raises(ValueError, match="more than 1 spatial element"):
+        nn.InstanceNorm2d(4, affine=affine)(x)
+
+
+@pytest.mark.parametrize("side", [1, 9, 16])
+def test_small_images_pass_narrow_networks(side):
+    """The U-Net of short runs halves an image four times."""
+    images = torch.randn(1, 3, side, side)
+    for name, options in (
+        ("unet", {"widths": (4, 4, 4, 4, 4), "norm": "instance"}),
+        ("fcos", {"backbone": "resnet18_width16", "channels": 8, "head_convs": 1}),
+    ):
+        network = build_network(name, num_classes=2, pretrained="no", **options)
+        for mode in (False, True):
+            network.train(mode)(images)
 
 
 def test_names():

@@ -147,3 +147,12 @@ def test_slices_where_three_dimensions_are_too_many() -> None:
     flat = choose_slicing(cubes, {}, network_dims=(2,))
     assert (flat.neighbours, flat.why) == (0, "the network is for images in two dimensions")
     assert choose_slicing(make_volumes(((6, 99, 99), (1, 1, 1))), {}, network_dims=(3,)) is None
+
+
+@pytest.mark.parametrize("minutes", [0.05, 0.5, 10])
+def test_no_time_is_too_short_for_a_patch_that_shows_something(make_case, minutes) -> None:
+    """A slow machine has been given patches of one voxel."""
+    facts = make_volumes(*[((36, 50, 35), (1, 1, 1))] * 4)
+    settled, _ = decide(make_case(facts, minutes=minutes), RULES, {})
+    patch = settled["input.crop_size"]
+    assert np.prod(patch) >= 16**3 and min(patch) >= 16

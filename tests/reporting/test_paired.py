@@ -77,3 +77,11 @@ def test_cases_are_compared_by_their_mean_dice(tmp_path):
     found = paired_differences(*paths, background=None)
     assert found["mean_case_dice"].value == pytest.approx((0.75 + 0.4) / 2 - (0.6 + 0.2) / 2)
     assert found["mean_case_dice"].low > 0
+
+
+def test_runs_of_other_classes_have_no_difference(tmp_path):
+    rows = [("x", 90, 5, 3, 2, 2, 3), ("y", 80, 10, 5, 5, 5, 5)]
+    one, two = write(tmp_path / "1.csv", rows), write(tmp_path / "2.csv", rows)
+    assert paired_differences(one, two, background=None)
+    two.write_text(two.read_text().replace("/c", "/nucleus"))
+    assert paired_differences(one, two, background=None) == {}

@@ -1,16 +1,20 @@
 """The page in a real Chromium: upload, numbers, switches, correction; the server is a real one."""
 
-import os
-import re
-import subprocess
-import sys
+import base64
+import json
+import threading
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
 import pytest
+import uvicorn
 from chromium import Chromium, find_chromium
 
 import limner
+from limner.core.prediction import SegmentPrediction
+from limner.serving.address import listen, url_of
+from limner.tasks import TASKS
 
 pytestmark = [
     pytest.mark.slow,
@@ -25,21 +29,49 @@ PAINTED = f"""(() => {{
 }})()"""
 
 
+@contextmanager
+def running(service):
+    """The URL of a service that answers in a thread."""
+    server = uvicorn.Server(uvicorn.Config(service.app(), log_level="warning"))
+    with listen("127.0.0.1", 0) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield url_of(listening)
+        server.should_exit = True
+        thread.join(20)
+
+
 @pytest.fixture
-def server(model_folder, tmp_path):
+def server(make_service, tmp_path):
     """The URL of a server that keeps corrections in tmp_path / "kept"."""
-    process = subprocess.Popen(  # noqa: S603
-        [
-            *(sys.executable, "-m", "limner", "serve", str(model_folder), "--port", "0"),
-            *("--device", "cpu", "--keep", str(tmp_path / "kept")),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    yield re.search(r"http://[\d.]+:\d+", process.stdout.readline())[0]
-    process.terminate()
-    process.wait(20)
+    with running(make_service(keep=tmp_path / "kept")) as url:
+        yield url
+
+
+class Objects:
+    """Stands for a predictor of objects: three squares, of 100, 64 and 36 pixels."""
+
+    def __init__(self, predictor):
+        self._predictor, self.task = predictor, TASKS["instance"]
+
+    def __getattr__(self, name):
+        return getattr(self._predictor, name)
+
+    def predict(self, image, *, name, geometry):
+        masks = np.zeros((3, *image.shape[:2]), bool)
+        for mask, place, side in zip(masks, (2, 15, 30), (10, 8, 6), strict=True):
+            mask[place : place + side, place : place + side] = True
+        return SegmentPrediction(name, masks, np.array([1, 1, 1]), np.array([0.9, 0.7, 0.3], np.float32))
+
+
+@pytest.fixture
+def object_server(make_service):
+    """The URL of a server of `Objects`."""
+    service = make_service()
+    model = service.models.find(None)
+    object.__setattr__(model, "predictor", Objects(model.predictor))
+    with running(service) as url:
+        yield url
 
 
 @pytest.fixture
@@ -70,6 +102,7 @@ def test_an_image_is_predicted_and_a_class_switched_off(server, browser, image, 
     predict(browser, server, image)
     predictor = limner.load(model_folder, device="cpu")
     cells = int((predictor.predict(image).semantic == 1).sum())
+    assert 500 < cells < 1500
     shown = browser.evaluate("document.getElementById('results').innerText")
     assert f"{cells:,} pixels" in shown and f"{2000 - cells:,} pixels" in shown
     assert browser.evaluate(PAINTED) == cells
@@ -113,6 +146,59 @@ def test_a_correction_is_painted_undone_and_kept(server, browser, image, model_f
     untouched = np.r_[0:3, 8:18, 24:40]
     np.testing.assert_array_equal(mask[untouched], before[untouched] * 255)
     assert (tmp_path / "kept" / "images" / "cells.png").read_bytes() == image.read_bytes()
+    assert browser.complaints == []
+
+
+def test_downloads_are_what_is_shown(server, browser, image, model_folder):
+    predict(browser, server, image)
+    browser.evaluate(
+        "window.blobs = []; const make = URL.createObjectURL; "
+        "URL.createObjectURL = (blob) => { blobs.push(blob); return make.call(URL, blob); };"
+    )
+    for number, name in enumerate(("Overlay", "Label map", "JSON"), start=1):
+        click(browser, name)
+        browser.wait(f"blobs.length === {number}")
+    files = [
+        base64.b64decode(text.partition(",")[2])
+        for text in browser.evaluate(
+            "Promise.all(blobs.map((blob) => new Promise((done) => { const reader = new FileReader(); "
+            "reader.onload = () => done(reader.result); reader.readAsDataURL(blob); })))"
+        )
+    ]
+    overlay, labels = (
+        cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) for data in files[:2]
+    )
+    expected = limner.load(model_folder, device="cpu").predict(image).semantic
+    np.testing.assert_array_equal(labels, expected * 255)
+    picture = cv2.imread(str(image))
+    differs = (overlay[..., :3].astype(int) - picture != 0).any(axis=2)
+    assert not differs[expected == 0].any() and differs[expected == 1].mean() > 0.99
+    assert json.loads(files[2])["images"][0]["classes"][1]["pixels"] == int(expected.sum())
+
+
+def test_objects_are_counted_above_a_score(object_server, browser, image):
+    predict(browser, object_server, image)
+
+    def shown():
+        return browser.evaluate("document.getElementById('results').innerText"), browser.evaluate(PAINTED)
+
+    def set_threshold(value):
+        browser.evaluate(
+            f"(() => {{ const i = document.querySelector('[data-keeps=threshold]'); i.value = {value}; "
+            "for (const name of ['input', 'change']) i.dispatchEvent(new Event(name)); })()"
+        )
+
+    text, painted = shown()
+    assert "2 objects" in text and "164 pixels" in text and painted == 164
+    set_threshold(0.2)
+    text, painted = shown()
+    assert "3 objects" in text and "200 pixels" in text and painted == 200
+    set_threshold(0.95)
+    text, painted = shown()
+    assert "0 objects" in text and painted == 0
+    set_threshold(0.8)
+    browser.evaluate("document.querySelector('.objects li').focus()")
+    assert browser.evaluate("document.querySelector('.shape.lit').getAttribute('width')") == "10"
     assert browser.complaints == []
 
 

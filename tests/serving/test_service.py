@@ -11,13 +11,16 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pycocotools import mask as coco_mask
 
 import limner
 from limner.core.picture import Geometry
+from limner.core.run_folder import RunFolder
 from limner.images.read_image import read_image
 from limner.images.volumes.volume_writing import write_volume
+from limner.preparation.folds import FoldsFile
 from limner.weights.bundle import save_model
 
 PNG = {"Accept": "image/png"}
@@ -47,8 +50,8 @@ def test_json_has_the_classes_that_the_model_predicts(make_client, model_folder,
     assert [row["name"] for row in image["classes"]] == ["background", "cell"]
     assert sum(row["pixels"] for row in image["classes"]) == 40 * 50
     for row in image["classes"]:
-        if row["pixels"]:
-            np.testing.assert_array_equal(decoded(row["mask"]), expected == row["index"])
+        assert row["pixels"] > 500
+        np.testing.assert_array_equal(decoded(row["mask"]), expected == row["index"])
 
 
 def test_the_label_map_and_overlay_are_those_of_limner_predict(
@@ -228,14 +231,19 @@ FORM = (b"content-type", b"multipart/form-data; boundary=b")
 PART = b'--b\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n'
 
 
-def test_a_large_body_is_refused_before_it_is_read(make_service):
+@pytest.fixture
+def no_linger(monkeypatch):
+    monkeypatch.setattr("limner.serving.unread_bodies.LINGER", 0.05)
+
+
+def test_a_large_body_is_refused_before_it_is_read(make_service, no_linger):
     app = make_service(limits={"max_megabytes": 1.0}).app()
     assert asgi(app, [FORM, (b"content-length", b"2000000000")]) == (413, 0)
     status, read = asgi(app, [FORM], PART, *[bytes(400_000)] * 10)  # no length stated
     assert status == 413 and read == 4
 
 
-def test_a_slow_client_is_not_waited_for(make_service):
+def test_a_slow_client_is_not_waited_for(make_service, no_linger):
     app = make_service(limits={"timeout": 0.2}).app()
     assert asgi(app, [FORM], PART) == (408, 1)
 
@@ -352,6 +360,26 @@ def test_models_are_listed_and_chosen_by_name(make_client, model_folder, tiny_mo
     assert listed["limits"]["queue"] == 128 and listed["keeps"] is False
     answer = client.post("/predict?model=cells-2", files=[photo_file])
     assert answer.json()["model"] == "cells-2"
+
+
+def test_a_cross_validation_is_one_model(make_client, tiny_model, photo, photo_file, tmp_path):
+    run, mean = RunFolder(tmp_path / "crossed"), 0
+    for number in range(2):
+        model = tiny_model()
+        with torch.no_grad():
+            for weight in model.network.parameters():
+                weight += number * torch.sin(torch.arange(weight.numel()).reshape(weight.shape))
+        save_model(run.fold(number).model, model, origin={})
+        predictor = limner.load(run.fold(number).model, device="cpu", precision="float32")
+        mean = mean + predictor.predict(photo, probabilities=True).probabilities / 2
+    run.folds.write_text(FoldsFile(data="none", folds=[["a"], ["b"]]).model_dump_json())
+    client = make_client(run.root)
+    found = client.post("/predict", files=[photo_file]).json()
+    assert found["model"] == "crossed"
+    cells = found["images"][0]["classes"][1]
+    assert cells["pixels"] == pytest.approx((mean[1] > mean[0]).sum(), abs=2)
+    (run.fold(1).model / "plan.yaml").write_text("changed")
+    assert "plan.yaml" in error_of(client.post("/predict", files=[photo_file]), 503)["error"]
 
 
 def test_a_volume_is_answered_as_nifti_with_its_geometry(tiny_model, make_client, tmp_path):

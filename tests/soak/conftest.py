@@ -65,6 +65,9 @@ def given(worker, tmp_path_factory):
     """The data and runs on which the jobs work."""
     folder = tmp_path_factory.mktemp("given")
     worker.done("inputs", folder, options={"learn": True})
+    if float(os.environ.get("LIMNER_SOAK_MINUTES", "0")) > 0:
+        for name in worker.done("task_names", folder)[0]:
+            worker.done("task_inputs", folder, options={"learn": True}, name=name)
     return folder
 
 

@@ -151,6 +151,19 @@ MODEL_COMMANDS = (
     *(f"evaluate runs/run/model --data data --out out {DEVICE}", "plan data --weights runs/run/model"),
     "import runs/run/model --out out --task semantic",
 )
+TASKS = ("classification", "detection", "text-detection", "volumes")
+TASK_COMMANDS = (  # not `plan data`: it times default networks, which takes as long on a busy machine
+    *(
+        "check data",
+        "check data --report out/a.html",
+        "stats data",
+        "plan data",
+        "browse data --out out/a.png",
+    ),
+    *("split data --out out", f"evaluate run {DEVICE}", f"evaluate run --split test --out out {DEVICE}"),
+    *(f"predict run data --out out {DEVICE}", f"evaluate run/model --data data --out out {DEVICE}"),
+    *(f"train --resume run {DEVICE}", "report run", "convert data out --to coco-instances --lossy"),
+)
 CHECKPOINT_COMMANDS = (
     *("import checkpoint --out out --task semantic", "plan data --weights checkpoint"),
     f"predict checkpoint data/images --out out {DEVICE}",
@@ -178,6 +191,19 @@ def _on_files(where: str, commands: Sequence[str]) -> Callable[[Path], Attempt]:
         return attempt
 
     return bound
+
+
+def _on_tasks(given: Path) -> Attempt:
+    """Damage the data or the run of another task than label maps, and run a command."""
+
+    def attempt(folder: Path, draw: Draw, attempted: list[str]) -> None:
+        task = TASKS[int(draw.integers(len(TASKS)))]
+        shutil.copytree(given / task, folder, dirs_exist_ok=True)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        attempted += [task, _damaged(files[int(draw.integers(len(files)))], draw)]
+        _run(folder, TASK_COMMANDS[int(draw.integers(len(TASK_COMMANDS)))].split(), attempted)
+
+    return attempt
 
 
 def _run(folder: Path, words: Sequence[str], attempted: list[str]) -> None:
@@ -310,5 +336,6 @@ ATTEMPTS: dict[str, Callable[[Path], Attempt]] = {
     "models": _on_files("runs/run/model", MODEL_COMMANDS),
     "checkpoints": _checkpoints,
     "options": _wrong_options,
+    "tasks": _on_tasks,
 }
 """Kind of attempts -> makes one, given the folder of `jobs.inputs`."""

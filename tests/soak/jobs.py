@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from safetensors import safe_open
+from task_data import TASK_DATA, settings_of
 
 import limner
 from limner.analysis import run_costs  # noqa: F401
@@ -27,6 +28,7 @@ from limner.api import (  # noqa: F401 - what the forked processes need
     convert,
     evaluate,
     explain,
+    export,
     import_checkpoint,
     plan,
     predict,
@@ -36,8 +38,10 @@ from limner.api import (  # noqa: F401 - what the forked processes need
     tune,
 )
 from limner.cli import app  # noqa: F401
+from limner.core.plan_text import plan_to_yaml
 from limner.inference import load_predictor  # noqa: F401
 from limner.reporting import check_report, page, run_comparison  # noqa: F401
+from limner.storage.own_outputs import write_own_file
 from limner.storage.unfinished import UNFINISHED
 from limner.training import fit_run, rate_test  # noqa: F401
 
@@ -96,6 +100,17 @@ def inputs(folder: Path) -> None:
         limner.train(folder / "data", run=folder / name, settings=settings, device="cpu")
 
 
+def task_names(folder: Path) -> list[str]:
+    """Return the names of `TASK_DATA`."""
+    return list(TASK_DATA)
+
+
+def task_inputs(folder: Path, name: str) -> None:
+    """Write the data of a task, and a finished run on it."""
+    TASK_DATA[name].write(folder / name / "data")
+    _train_on(name, folder, folder / name / "run")
+
+
 def _write_discs(folder: Path, count: int = 12) -> None:
     draw = np.random.default_rng(0)
     for part in ("images", "masks"):
@@ -129,12 +144,57 @@ def _train(given: Path) -> None:
     limner.train(given / "data", run=Path("out").absolute(), settings=SMALL, device="cpu")
 
 
-def _train_again(given: Path) -> None:
-    """Resume, or start again what was killed before it was prepared, as the messages say."""
-    if Path("out/environment.json").is_file():
-        train.resume("out", device="cpu")
-    else:
-        _train(given)
+def _train_on(name: str, given: Path, out: Path) -> None:
+    data = given / name / "data"
+    limner.train(data, run=out, task=TASK_DATA[name].task, settings=settings_of(name), device="cpu")
+
+
+def _resumed(start: Callable[[Path], object]) -> Callable[[Path], object]:
+    """Resume a training, or start again what was killed before it was prepared, as the messages say."""
+
+    def again(given: Path) -> object:
+        if Path("out/environment.json").is_file():
+            return train.resume("out", device="cpu")
+        return start(given)
+
+    return again
+
+
+def _task_jobs(name: str) -> "dict[str, Job]":
+    """Return the jobs on the data of a task."""
+
+    def trained(given: Path) -> None:
+        _train_on(name, given, Path("out").absolute())
+
+    def predicted(given: Path) -> None:
+        data, run = given / name / "data", given / name / "run"
+        limner.predict(run, data, out="out", device="cpu", resume=_is_unfinished())
+
+    def evaluated(given: Path) -> None:
+        limner.evaluate(given / name / "run", split="val", out="out", device="cpu")
+
+    return {
+        f"{name}: train": Job(trained, _resumed(trained), timed=("report.html",)),
+        f"{name}: predict": Job(predicted),
+        f"{name}: evaluate": Job(evaluated),
+    }
+
+
+def _plan(given: Path) -> None:
+    Path("out").mkdir(exist_ok=True)
+    made = limner.plan(given / "data", settings=SMALL, device="cpu")
+    write_own_file(Path("out/plan.yaml"), plan_to_yaml(made), by="plan")
+
+
+def _export(given: Path) -> None:
+    limner.export(given / "run", to="torch", out="out", size=(32, 32))
+
+
+def _import(given: Path) -> None:
+    weights = given / "run/model/weights.safetensors"
+    settings = {"network": {"options": SMALL["network"]["options"]}}
+    options = {"task": "semantic", "network": "unet", "classes": ["background", "cell"], "settings": settings}
+    limner.import_checkpoint(weights, out="out", **options)
 
 
 def _split(_: Path) -> None:
@@ -169,7 +229,7 @@ def _check_page(given: Path) -> None:
 
 
 JOBS = {
-    "train": Job(_train, _train_again, timed=("report.html",)),
+    "train": Job(_train, _resumed(_train), timed=("report.html",)),
     "predict": Job(_predict),
     "convert": Job(_convert),
     "split": Job(_split, output="data", copied="data"),
@@ -186,7 +246,10 @@ JOBS = {
     "explain": Job(_explain),
     "browse": Job(_browse),
     "check --page": Job(_check_page),
-}
+    "plan": Job(_plan),
+    "export": Job(_export, timed=("model.pt2",)),
+    "import": Job(_import),
+} | {name: job for task in TASK_DATA for name, job in _task_jobs(task).items()}
 
 
 def prepare(folder: Path, job: str, given: str) -> None:
@@ -231,7 +294,7 @@ def _without_times(path: Path) -> bytes:
     if path.name == "plan.yaml":  # its comments tell how much memory was free
         lines = path.read_bytes().splitlines()
         return b"\n".join(line for line in lines if not line.strip().startswith(b"#"))
-    if path.name == "model.json":
+    if path.name in ("model.json", "export.json"):
         told = json.loads(path.read_bytes())
         return json.dumps(_less_times(told)).encode()
     return path.read_bytes()

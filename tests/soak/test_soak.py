@@ -19,9 +19,13 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are f
 
 MINUTES = float(os.environ.get("LIMNER_SOAK_MINUTES", "0"))
 FIRST_SEED = int(os.environ.get("LIMNER_SOAK_SEED", "0"))
-KILLED = ("train", "predict", "convert", "split", "evaluate", "report", "tune", "compare-networks")
-DISK = (*KILLED, "evaluate --out", "compare", "explain", "browse", "check --page")
-DAMAGE = {"formats": 400, "data": 20, "runs": 20, "models": 20, "checkpoints": 20, "options": 40}
+COMMANDS = ("train", "predict", "convert", "split", "evaluate", "report", "tune", "compare-networks")
+COMMANDS += ("plan", "export", "import")
+TASKS = ("classification", "detection", "text-detection", "volumes")
+KILLED = (*COMMANDS, *(f"{task}: {verb}" for task in TASKS for verb in ("train", "predict", "evaluate")))
+DISK = (*COMMANDS, "evaluate --out", "compare", "explain", "browse", "check --page")
+DISK += tuple(f"{task}: {verb}" for task in TASKS for verb in ("train", "predict"))
+DAMAGE = {"formats": 400, "data": 20, "runs": 20, "models": 20, "checkpoints": 20, "options": 40, "tasks": 20}
 """Kind -> number of attempts in one process."""
 QUICK = ("convert", "report", "formats", "options")
 """Jobs and kinds of damage of the turn in `make test`."""

@@ -95,10 +95,10 @@ def test_what_does_not_fit_is_refused():
         task.build_criterion(unknown, labels=CELLS)
 
 
-def test_only_maps_of_pixels_can_be_averaged_over_windows_and_views():
+def test_only_maps_of_pixels_can_be_averaged_over_views():
     task = find_task("instance")
     assert task.allowed_with(OF_CENTRES).windows and task.allowed_with(OF_CENTRES).views
     assert not task.allowed_with(OF_CENTRES).probabilities
     of_queries = LossPlan(terms=(LossTerm(name="segment_set"),))
-    assert not task.allowed_with(of_queries).windows
+    assert not task.allowed_with(of_queries).views
     assert find_task("semantic").allowed_with(LossPlan()).probabilities

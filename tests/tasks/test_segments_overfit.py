@@ -19,7 +19,7 @@ from limner.core.outputs import CentreOffsets, Outputs, QueryMasks
 from limner.core.plan import LossPlan, LossTerm
 from limner.core.sample import Sample
 from limner.core.segments import Segments, segments_of
-from limner.decoding.centre_offsets import find_centred_objects
+from limner.decoding.centre_offsets import find_centred_objects, find_centred_segments
 from limner.decoding.label_maps import semantic_labels
 from limner.decoding.query_masks import find_objects, find_segments
 from limner.images.masks import read_values
@@ -123,6 +123,17 @@ def test_objects_overfit_four_images(name: str, steps: int) -> None:
     for index, sample in enumerate(samples):
         scorer.score(find_objects(outputs, SIZE, name=sample.name, image=index), sample)
     assert dict(scorer.compute().items())["ap50"] > 0.9
+
+
+def test_panoptic_segments_by_their_centres_overfit_four_images() -> None:
+    samples = nuclei(TABLE)
+    outputs = learn_by_heart("unet-centres", "panoptic", TABLE, collate(samples), steps=200)
+    scorer = find_task("panoptic").scorer(TABLE)
+    for index, sample in enumerate(samples):
+        one = CentreOffsets(*(maps[index : index + 1] for maps in _maps(outputs)))
+        things = TABLE.is_thing.tolist()
+        scorer.score(find_centred_segments(one, SIZE, is_thing=things, name=sample.name), sample)
+    assert dict(scorer.compute().items())["pq"] > 0.85
 
 
 def test_panoptic_segments_overfit_four_images() -> None:

@@ -15,6 +15,7 @@ from limner.core.labels import LabelClass, LabelTable
 from limner.core.plan import InferencePlan, LossPlan, LossTerm
 from limner.core.prediction import WordPrediction
 from limner.core.sample import Sample
+from limner.core.targets import Move
 from limner.core.words import Words
 from limner.decoding.text_maps import find_words
 from limner.drawing.drawn_words import READ
@@ -23,7 +24,7 @@ from limner.formats import open_source
 from limner.loading.collate import collate
 from limner.loading.dataset import Dataset
 from limner.networks import build_network
-from limner.tasks.text_objective import TextCriterion
+from limner.tasks.text_objective import TextCriterion, TextObjective
 
 HEIGHT, WIDTH = 96, 128
 TEXTS = ("EXIT", "Cafe", "24h", "stop", "Bus", "open")
@@ -172,20 +173,44 @@ def test_other_losses_are_refused(losses):
 
 
 @pytest.mark.long
-def test_four_images_are_learned_by_heart(signs):
-    """An h-mean above 0.9 in less than 90 seconds of a core."""
-    torch.manual_seed(0)
-    began = time.process_time()
+def test_overfits_four_images(signs):
     source = open_source(signs)
     records = [record for record in source.records if record.image.stem in {f"img_{n}" for n in (0, 1, 2, 4)}]
-    samples = list(Dataset(source, records, source.declared_labels(), targets=(Words,)))
+    overfit("dbnet", list(Dataset(source, records, source.declared_labels(), targets=(Words,))))
+
+
+CROP = (160, 256)
+PLACES = {"img_1": (360, 100), "img_3": (50, 60), "img_8": (530, 330), "img_10": (640, 90)}
+"""Left and top of crops of photographs; their legible words are 13 to 52 pixels high."""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["dbnet", "dbnetplusplus"])
+def test_overfits_four_photographs(name, shared_data):
+    """In about 100 steps."""
+    overfit(name, list(photographs(shared_data / "scene_text")))
+
+
+def photographs(root):
+    source = open_source(root)
+    records = [record for record in source.records if record.image.stem in PLACES]
+    for sample in Dataset(source, records, source.declared_labels(), targets=(Words,)):
+        left, top = PLACES[sample.name.rpartition("/")[2]]
+        crop = slice(top, top + CROP[0]), slice(left, left + CROP[1])
+        move = Move(CROP, lambda labels, _, crop=crop: labels[crop], lambda xy, at=(left, top): xy - at)
+        yield Sample(sample.name, sample.image[crop], (sample.get(Words).moved(move),))
+
+
+def overfit(name, samples: list[Sample]):
+    torch.manual_seed(0)
+    began = time.process_time()
     batch = collate(samples)
-    images = (batch.images.float() - 90) / 60
-    network = build_network("dbnet", num_classes=1, channels=64)
+    images = (batch.images.float() - 100) / 60
+    network = build_network(name, num_classes=1, channels=64)
     criterion = TextCriterion(LossPlan(terms=(LossTerm(name="differentiable_binarization"),)))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=TextObjective.optimizer.rate(from_scratch=True))
     reached = 0.0
-    while time.process_time() - began < 90 and reached <= 0.9:
+    while time.process_time() - began < 150 and reached <= 0.9:
         for _ in range(20):
             optimizer.zero_grad()
             criterion.loss(network.train()(images), batch).total.backward()

@@ -8,6 +8,7 @@ only positive gradients and stays sharp in early layers.
 Shape legend: C channels of the image, F features of the layer, K classes, *S image size, *s the layer's.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from math import prod
 
@@ -22,6 +23,7 @@ from limner.core.outputs import (
     CentreOffsets,
     ClassLogits,
     DenseLogits,
+    OutputKind,
     PixelMaps,
     PixelOutputs,
     PointBoxes,
@@ -70,17 +72,20 @@ METHODS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 def explainable_layers(network: nn.Module, images: torch.Tensor) -> dict[str, tuple[int, ...]]:
     """Return the layers whose output is a feature map, with its (F, *s), in execution order.
 
+    Layers that are run several times, such as heads that all levels of a pyramid share, have no single map.
+
     Args:
         network: In evaluation mode.
         images: (1, C, *S), normalised network input.
     """
     found: dict[str, tuple[int, ...]] = {}
+    runs: Counter[str] = Counter()
     dims = images.ndim
 
     def note(name: str) -> Callable[[nn.Module, object, object], None]:
         def hook(module: nn.Module, inputs: object, output: object) -> None:
+            runs[name] += 1
             if isinstance(output, torch.Tensor) and output.ndim == dims and output.is_floating_point():
-                found.pop(name, None)
                 found[name] = tuple(output.shape[1:])
 
         return hook
@@ -92,11 +97,20 @@ def explainable_layers(network: nn.Module, images: torch.Tensor) -> dict[str, tu
     finally:
         for hook in hooks:
             hook.remove()
-    return found
+    return {name: shape for name, shape in found.items() if runs[name] == 1}
 
 
-def default_layer(layers: dict[str, tuple[int, ...]]) -> str:
-    """Return the last layer with the coarsest map, which has the deepest features."""
+def default_layer(layers: dict[str, tuple[int, ...]], kind: OutputKind = DenseLogits) -> str:
+    """Return the last layer with the coarsest map, which has the deepest features.
+
+    Of detectors that of the encoder, on which boxes of all sizes depend.
+
+    Args:
+        layers: As `explainable_layers` returns them.
+        kind: Kind of output of the network.
+    """
+    if kind in (PointBoxes, QueryBoxes):
+        layers = {name: shape for name, shape in layers.items() if name.startswith("backbone.")} or layers
     coarsest = min(prod(shape[1:]) for shape in layers.values() if prod(shape[1:]) > 1)
     return [name for name, shape in layers.items() if prod(shape[1:]) == coarsest][-1]
 
@@ -122,8 +136,9 @@ def activation_maps(
 
     Raises:
         UnknownNameError: The layer does not exist.
-        ConfigError: No pixel is predicted as the class, and no target is given; no box touches the target; or
-            a target is given, and the classes are those of whole images.
+        ConfigError: The scores do not depend on the layer; no pixel is predicted as the class, and no target
+            is given; no box touches the target; or a target is given, and the classes are those of whole
+            images.
     """
     modules = dict(network.named_modules())
     if layer not in modules:
@@ -140,9 +155,14 @@ def activation_maps(
     try:
         with torch.enable_grad():
             score = _explained_score(network(images), class_index, target, size)
-            (gradient,) = torch.autograd.grad(score, kept[0])
+            (gradient,) = torch.autograd.grad(score, kept[0], allow_unused=True)
     finally:
         hook.remove()
+    if gradient is None:
+        raise ConfigError(
+            f"The scores of classes do not depend on the layer {layer!r}; it may move boxes. Choose another "
+            "of those that --layers lists."
+        )
     activation = kept[0].detach()[0].float()
     return {name: scaled_heat(way(activation, gradient[0].float()), size) for name, way in METHODS.items()}
 

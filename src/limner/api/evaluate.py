@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 from limner.core.errors import ConfigError, DataError, ModelError, describe, did_you_mean
 from limner.core.labels import LabelTable
+from limner.core.notebook import notebook_table
 from limner.core.prediction import Prediction
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record, Sample
+from limner.core.score_names import SCORES
 from limner.devices.memory import peak_bytes
 from limner.evaluation.error_maps import earlier_maps
 from limner.evaluation.pictures import MATRIX, earlier_pictures
-from limner.evaluation.predicted_boxes import PredictedBoxes, box_files
+from limner.evaluation.predicted_box_files import PredictedBoxes, box_files
 from limner.evaluation.predicted_masks import PredictedMasks
 from limner.evaluation.predicted_objects import PredictedObjects, results_file
 from limner.evaluation.predicted_words import PredictedWords, word_files
@@ -86,6 +88,13 @@ class EvaluateResult:
     scores: Scores
     skipped: tuple[Skipped, ...]
     pictures: tuple[Path, ...]
+
+    def _repr_html_(self) -> str:
+        """Return the scores as a table, for notebooks."""
+        rows = [(SCORES[name].title, float(value)) for name, value in self.scores.items() if name in SCORES]
+        title = f"{self.split}: {self.scores.num_images} images"
+        skipped = f"{len(self.skipped)} images could not be scored. " if self.skipped else ""
+        return notebook_table(title, ("score", "value"), rows, note=f"{skipped}Everything is in {self.out}")
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def _explained_image(
     network, names = predictor.model.network.eval(), predictor.labels.names
     drawings = []
     for name in dict.fromkeys(class_names):
-        evidence = evidence_for(network, inputs, names, name, layer, seen_target)
+        evidence = evidence_for(network, inputs, names, name, layer, seen_target, kind=predictor.kind)
         heats = _resized(evidence.heats, size)
         drawings.append(Drawing(evidence.with_heats(heats), shown, heats, target))
     return drawings

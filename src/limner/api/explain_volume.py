@@ -4,6 +4,7 @@ Shape legend: *S size of the file's volume, D, H, W its axes, h, w size of a pic
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,16 @@ from limner.analysis.volume_activation import window_around
 from limner.api.explanation import Drawing, evidence_for, pixels_as_seen
 from limner.core.errors import ConfigError
 from limner.core.picture import Picture
-from limner.drawing.display import display_image
+from limner.drawing.display import display_image, resize_nearest, resize_picture
 from limner.images.read_image import read_image
 from limner.inference.fitted_images import fit_images
 from limner.inference.predictor import Predictor, SeenImage
 from limner.transforms.orthogonal_views import orthogonal_views
 from limner.transforms.resize_array import resize_image
 from limner.transforms.slices import slice_of
+
+LEAST_SIDE = 400
+"""Minimum of the longer side of pictures, in pixels."""
 
 Mask = npt.NDArray[np.bool_]
 Point = tuple[int, ...]
@@ -99,7 +103,7 @@ def _of_window(
         method: np.clip(orthogonal_views(heat[..., None], picture.geometry, most)[0][..., 0], 0, 1)
         for method, heat in volumes.items()
     }
-    return Drawing(evidence.with_heats(volumes), display_image(view), heats, target > 0)
+    return _enlarged(Drawing(evidence.with_heats(volumes), display_image(view), heats, target > 0))
 
 
 def _of_slice(
@@ -117,7 +121,22 @@ def _of_slice(
     evidence = evidence_for(network, inputs, names, name, layer, own)
     heats = {m: resize_image(heat[..., None], target.shape)[..., 0] for m, heat in evidence.heats.items()}
     shown = display_image(slice_of(seen.turn.apply(picture.array), axis, place))
-    return Drawing(evidence.with_heats(heats), shown, heats, target)
+    return _enlarged(Drawing(evidence.with_heats(heats), shown, heats, target))
+
+
+def _enlarged(drawing: Drawing) -> Drawing:
+    """Return a drawing of at least `LEAST_SIDE` pixels: volumes have few voxels."""
+    height, width = drawing.shown.shape[:2]
+    factor = -(-LEAST_SIDE // max(height, width))
+    if factor == 1:
+        return drawing
+    size = (height * factor, width * factor)
+    return replace(
+        drawing,
+        shown=resize_picture(drawing.shown, size),
+        heats={name: resize_image(heat[..., None], size)[..., 0] for name, heat in drawing.heats.items()},
+        target=None if drawing.target is None else resize_nearest(drawing.target, size),
+    )
 
 
 def _slice_input(predictor: Predictor, seen: SeenImage, axis: int, place: int) -> torch.Tensor:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from limner.analysis.class_activation import Heat, activation_maps, default_layer, explainable_layers
 from limner.analysis.query_attention import ATTENTION, attention_layers, attention_map
+from limner.core.outputs import DenseLogits, OutputKind
 from limner.drawing.display import RGBImage
 from limner.drawing.grid import Row, sheet
 from limner.drawing.heat import heat_overlay
@@ -61,10 +62,12 @@ def evidence_for(
     class_name: str,
     layer: str | None,
     target: Target,
+    *,
+    kind: OutputKind = DenseLogits,
 ) -> Explanation:
     """Return the evidence for one class, at the size that the network sees, without pictures."""
     features, looks = explainable_layers(network, inputs), attention_layers(network, inputs)
-    chosen = layer if layer and layer not in looks else default_layer(features)
+    chosen = layer if layer and layer not in looks else default_layer(features, kind)
     index = names.index(class_name)
     heats = activation_maps(network, inputs, layer=chosen, class_index=index, target=target)
     look = None

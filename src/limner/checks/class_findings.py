@@ -58,7 +58,7 @@ def _absent(classes: Sequence[LabelRow], terms: Terms, drawn: bool) -> Iterator[
             expected=f"each class in each split, {why}",
             fix=_SPREAD
             if drawn
-            else "Move some images that show it to this split, or set other `splits` in dataset.yaml.",
+            else "Move images that show them to this split, or set other `splits` in dataset.yaml.",
         )
 
 
@@ -71,7 +71,7 @@ def _few(classes: Sequence[LabelRow], holder: str) -> Iterator[Finding]:
             "the classes",
             listed(counts),
             expected=f"each class in at least {FEW_IMAGES} images, better in dozens",
-            fix="Label more images that show it, or give its values to another class.",
+            fix="Label more images that show them, or unite them with other classes.",
         )
 
 

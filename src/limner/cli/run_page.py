@@ -37,7 +37,7 @@ def show_run(run: RunFolder) -> None:
 def _show_scores(facts: "RunFacts") -> None:
     """Print a table of the splits."""
     from limner.cli.console import console, table
-    from limner.core.score_names import SCORES, shown
+    from limner.core.score_names import shown
     from limner.tasks import first_shown
 
     scored = {evaluation.split: evaluation.file for evaluation in facts.evaluations}
@@ -49,7 +49,8 @@ def _show_scores(facts: "RunFacts") -> None:
         for file in found.values()
         for name in shown(file.scores, first=first_shown(file.task, file.class_names))
     )
-    names = ("images", *(SCORES[key].label for key in keys))
+    first = next(iter(found.values()))
+    names = ("images", *(first.score(key).label for key in keys))
     made = table("split", *names, numbers=names)
     for split, file in found.items():
         made.add_row(split, str(file.num_images), *(_score(file.scores.get(key)) for key in keys))

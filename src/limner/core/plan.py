@@ -22,6 +22,7 @@ from pydantic import (
 from limner.core.config import Config, parse_config
 from limner.core.dataset_file import DatasetFile
 from limner.core.labels import LabelTable
+from limner.core.notebook import notebook_table
 
 Positive = Annotated[int, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -440,6 +441,13 @@ class Plan(Config):
     reasons: dict[str, str] = {}
     """Dotted key -> reason for its value, one sentence."""
 
+    def _repr_html_(self) -> str:
+        """Return the settings that have reasons as a table, for notebooks."""
+        values = self.model_dump(mode="json")
+        rows = [(key, str(_value_at(values, key)), reason) for key, reason in self.reasons.items()]
+        title = f"Plan of {self.data.path}: {self.task}, {self.network.name}, {self.train.steps} steps"
+        return notebook_table(title, ("setting", "value", "because"), rows)
+
     @model_validator(mode="after")
     def _check_consistency(self) -> "Plan":
         weights, names = self.loss.class_weights, self.data.label_table.names
@@ -460,3 +468,11 @@ class Plan(Config):
     def resize_for(self, settings: InferencePlan) -> ResizePlan:
         """Return the size to which images are resized for prediction with `settings`."""
         return settings.resize or self.input.resize or ResizePlan()
+
+
+def _value_at(values: Any, key: str) -> Any:  # noqa: ANN401 - a setting may be anything
+    """Return the value of a dotted key, whose parts may have dots themselves; None if there is none."""
+    if not isinstance(values, dict) or key in values:
+        return values.get(key) if isinstance(values, dict) else None
+    first, _, rest = key.partition(".")
+    return _value_at(values.get(first), rest) if rest else None

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.core.boxes import Boxes, boxes_of
-from limner.core.labels import LabelArray
+from limner.core.labels import LabelArray, distinct_color, ignored_in
+from limner.core.notebook import ColoredName, label_picture, notebook_table
 from limner.core.segments import Segments, segments_of, segments_of_index
 from limner.core.words import Polygon
 
@@ -30,11 +31,24 @@ class SemanticPrediction(Prediction):
     Attributes:
         semantic: (*spatial) trained labels 0..K-1 at the image's original size, uint8 or uint16 as in a
             `LabelMap`.
-        probabilities: (K, *spatial) float32 that sum to 1 over K, or None if not requested.
+        probabilities: (K, *spatial) float32, or of large volumes float16, that sum to 1 over K; None if not
+            requested.
     """
 
     semantic: LabelArray
-    probabilities: npt.NDArray[np.float32] | None = None
+    probabilities: npt.NDArray[np.floating[Any]] | None = None
+
+    def _repr_html_(self) -> str:
+        """Return the label map in colours and the size of each class, for notebooks."""
+        numbers, counts = np.unique(self.semantic, return_counts=True)
+        rows = [
+            (ColoredName(f"class {number}", distinct_color(number)), count, count / self.semantic.size)
+            for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)
+            if number != ignored_in(self.semantic)
+        ]
+        size = " x ".join(map(str, self.semantic.shape))
+        table = notebook_table(f"{self.name}: {size}", ("class", "pixels", "fraction"), rows)
+        return label_picture(self.semantic) + table
 
 
 SCORE_THRESHOLD = 0.5

@@ -15,6 +15,7 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, LimnerError, describe
 from limner.core.finding import Finding, Severity
 from limner.core.labels import LabelTable
+from limner.core.notebook import IGNORED, ColoredName, notebook_table
 from limner.core.progress import Track, silent
 from limner.core.sample import Record
 from limner.formats import open_source
@@ -63,6 +64,23 @@ class CheckResult:
     def split_origins(self) -> dict[str, str]:
         """Split -> where it comes from: list files, folders, label files, or a share drawn with a seed."""
         return split_origins(self.splits, self.source.settings, self.source.root)
+
+    def _repr_html_(self) -> str:
+        """Return the classes and the findings as tables, for notebooks."""
+        classes = [
+            (
+                ", ".join(map(str, row.values)),
+                ColoredName(row.name, row.color or IGNORED),
+                row.pixels,
+                row.images,
+            )
+            for row in self.rows
+        ]
+        title = f"{self.source.root}: {self.source.name}, {len(self.source.records)} images"
+        shown = notebook_table(title, ("value", "name", "pixels", "images"), classes)
+        found = [(f.severity.value, f.code, f.where, f.found, f.fix) for f in self.findings]
+        count = f"{len(self.errors)} errors, {len(self.findings) - len(self.errors)} other findings"
+        return shown + notebook_table(count, ("severity", "finding", "where", "found", "fix"), found)
 
     def settled_labels(self, otherwise: str) -> LabelTable:
         """Return the label table.

@@ -150,7 +150,8 @@ def divide_units(units: Sequence[Unit], fractions: SplitFractions, folds: int) -
     """
     num_parts = (folds or 2) + (fractions.test > 0)
     if len(units) < num_parts:
-        raise _too_few("groups", len(units), num_parts)
+        what = "groups" if any(len(unit.members) > 1 for unit in units) else "images"
+        raise _too_few(what, len(units), num_parts)
     rest = 1 - fractions.val - fractions.test
     shares = [fractions.val] * folds if folds else [rest, fractions.val]
     parts = divide(units, [*shares, *([fractions.test] if fractions.test else [])], seed=fractions.seed)

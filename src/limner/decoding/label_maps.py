@@ -15,9 +15,9 @@ import torch
 from limner.core.labels import LabelArray, label_dtype
 from limner.core.outputs import DenseLogits, Outputs, PixelOutputs, resize_logits
 from limner.decoding.network_runs import Box, ImageView, NetworkRuns
-from limner.decoding.probability_maps import Probabilities, empty_probabilities
+from limner.decoding.probability_maps import Probabilities, empty_probabilities, most_probable
 from limner.decoding.resizing import resized_bands, resized_in_chunks
-from limner.decoding.view_parts import bands, extent_of, joined, whole_box
+from limner.decoding.view_parts import bands, extent_of, full_box, joined
 
 _LEAST = 1e-12
 """Added to the class scores from queries, so that pixels in no mask get a class too."""
@@ -43,7 +43,7 @@ def predict_label_map(
     """
     if not runs.has_one_view:
         mean = _mean_probabilities(runs, num_classes)
-        return _labels_of(mean), mean if probabilities else None
+        return most_probable(mean), mean if probabilities else None
     (view,) = runs.views()
     labels = torch.empty(runs.size, dtype=_dtype(num_classes))
     found = empty_probabilities(num_classes, runs.size) if probabilities else None
@@ -68,15 +68,6 @@ def _mean_probabilities(runs: NetworkRuns, num_classes: int) -> Probabilities:
     return total
 
 
-def _labels_of(probabilities: Probabilities) -> LabelArray:
-    """Return the most probable class (*S), a row at a time."""
-    num_classes, *size = probabilities.shape
-    labels = np.empty(size, label_dtype(num_classes))
-    for row in range(size[0]):
-        labels[row] = probabilities[:, row].argmax(0)
-    return labels
-
-
 def view_logits(view: ImageView, size: Sequence[int]) -> torch.Tensor:
     """Return the logits (B, K, *S) of a view at size *S, mirrored back."""
     return resize_logits(view.undo_flip(joined(view, _part_logits)), size)
@@ -87,12 +78,12 @@ def _scores_of_view(
 ) -> Iterator[tuple[Box, PixelOutputs, torch.Tensor]]:
     """Yield parts of an image of size *S, outputs of their kind, and their float32 scores (1, K, *box)."""
     if view.flipped:
-        yield from _scores_in_box(DenseLogits(view.undo_flip(joined(view, _part_logits))), whole_box(size))
+        yield from _scores_in_box(DenseLogits(view.undo_flip(joined(view, _part_logits))), full_box(size))
         return
     seen, parts = tuple(view.shape[2:]), view.parts()
     box, outputs = next(parts)
     if extent_of(box) == seen:
-        yield from _scores_in_box(as_pixel_outputs(outputs), whole_box(size))
+        yield from _scores_in_box(as_pixel_outputs(outputs), full_box(size))
         return
     parts = itertools.chain([(box, outputs)], parts)
     if seen == size:
@@ -105,7 +96,7 @@ def _scores_of_view(
     others = (*size[:axis], *size[axis + 1 :])
     for rows, scores in resized_bands(joined_parts, seen[axis], (size[axis], *others)):
         back = scores.movedim(2, axis + 2)
-        yield (*whole_box(size[:axis]), rows, *whole_box(size[axis + 1 :])), DenseLogits(back), back
+        yield (*full_box(size[:axis]), rows, *full_box(size[axis + 1 :])), DenseLogits(back), back
 
 
 def _scores_in_box(outputs: PixelOutputs, box: Box) -> Iterator[tuple[Box, PixelOutputs, torch.Tensor]]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.labels import LabelArray, label_dtype
 from limner.storage.disk_problems import write_errors_for
 
 Probabilities = npt.NDArray[np.floating[Any]]
@@ -40,6 +41,15 @@ def empty_probabilities(num_classes: int, size: tuple[int, ...]) -> Probabilitie
     with write_errors_for(Path(tempfile.gettempdir())), tempfile.TemporaryFile() as file:
         _reserve(file.fileno(), 2 * prod(shape))
         return np.memmap(file, np.float16, "r+", shape=shape)
+
+
+def most_probable(probabilities: Probabilities) -> LabelArray:
+    """Return the most probable class of each pixel, (*S), a row at a time; the first of several."""
+    num_classes, *size = probabilities.shape
+    labels = np.empty(size, label_dtype(num_classes))
+    for row in range(size[0]):
+        labels[row] = probabilities[:, row].argmax(0)
+    return labels
 
 
 def _reserve(file: int, size: int) -> None:

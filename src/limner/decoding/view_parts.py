@@ -22,12 +22,12 @@ def extent_of(box: Box) -> tuple[int, ...]:
     return tuple(side.stop - side.start for side in box)
 
 
-def whole_box(size: Iterable[int]) -> Box:
+def full_box(size: Iterable[int]) -> Box:
     """Return the box of everything."""
     return tuple(slice(0, side) for side in size)
 
 
-def cut_out(images: torch.Tensor, slices: Sequence[slice]) -> torch.Tensor:
+def view_of_box(images: torch.Tensor, slices: Sequence[slice]) -> torch.Tensor:
     """Return a view of the last axes, as ``images[..., *slices]`` does from Python 3.11 on."""
     place: tuple[EllipsisType | slice, ...] = (..., *slices)
     return images[place]
@@ -43,7 +43,7 @@ def joined(view: ImageView, maps: Maps) -> torch.Tensor:
             return part
         if whole is None:
             whole = part.new_empty((*part.shape[:2], *size))
-        cut_out(whole, box).copy_(part)
+        view_of_box(whole, box).copy_(part)
     assert whole is not None, "a view has parts"
     return whole
 
@@ -69,6 +69,6 @@ def bands(
             shape = (*part.shape[:2], *extent)
             if band is None or band.shape != torch.Size(shape):
                 band = part.new_empty(shape)
-            cut_out(band, (*box[:axis], slice(None), *box[axis + 1 :])).copy_(part)
+            view_of_box(band, (*box[:axis], slice(None), *box[axis + 1 :])).copy_(part)
         assert band is not None, "a group has a part"
         yield place, band.movedim(axis + 2, 2)

@@ -66,7 +66,8 @@ def volume_comparison(
 
 
 def _factor(plane: Plane) -> float:
-    return SIDE / max(plane.predicted.shape)
+    longer: int = max(plane.predicted.shape)
+    return SIDE / longer
 
 
 def _panels(view: Plane, factor: float, table: LabelTable, tones: Tones) -> list[Panel]:

@@ -169,6 +169,11 @@ class SemanticScores:
             yield f"Predicted, but not in the truth: {some_names(extra)}. An IoU of 0 there lowers the means."
         if self.lengths is not None:
             yield from self.lengths.notes()
+            if self.spatial_dims == 3 and self.labels.background_index is None and len(names) > 1:
+                yield (
+                    "No class is named background, so all classes count in the means over the classes. If "
+                    "one is the background, name it so in dataset.yaml."
+                )
         if self.thresholds is not None and math.isnan(self.thresholds.area_under_roc):
             wanted = names[foreground_index(self.labels)]
             yield (

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from limner.decoding.network_runs import Box
-from limner.decoding.view_parts import cut_out
+from limner.decoding.view_parts import view_of_box
 
 
 class Blending:
@@ -72,4 +72,4 @@ class Blending:
             self._open[axis] = scores.new_empty((*scores.shape[:2], *shape))
         view = [box[a] if a in inner else slice(None) for a in range(len(self._size))]
         view[axis] = slice(0, length)
-        return cut_out(self._open[axis], view)
+        return view_of_box(self._open[axis], view)

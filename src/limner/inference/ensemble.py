@@ -67,8 +67,10 @@ class Ensemble:
 
     @property
     def settings(self) -> InferencePlan:
-        """Window, overlap, flips and scales of the first model."""
-        return self.members[0].settings
+        """Settings of the first model; small parts are removed of the classes where all models do so."""
+        found = [member.settings.largest_component for member in self.members]
+        common = tuple(name for name in found[0] or () if all(name in (names or ()) for names in found))
+        return self.members[0].settings.model_copy(update={"largest_component": common or None})
 
     @property
     def value_range(self) -> ValueRange | None:
@@ -110,7 +112,9 @@ class Ensemble:
             for member in self.members:  # one at a time: each may hold the probabilities of a volume
                 yield member.predict(image, name=name, probabilities=True, geometry=geometry)
 
-        return self.task.averaged(predictions(), probabilities=probabilities)
+        return self.task.averaged(
+            predictions(), labels=self.labels, settings=self.settings, probabilities=probabilities
+        )
 
 
 AnyPredictor = Predictor | Ensemble
@@ -182,7 +186,7 @@ def open_members(
         ConfigError: One is named twice.
     """
     paths = [models] if isinstance(models, str | Path) else list(models)
-    folders = list(dict.fromkeys(folder for path in paths for folder in _model_paths(user_path(path))))
+    folders = list(dict.fromkeys(folder for path in paths for folder in model_paths(user_path(path))))
     if len(folders) < len(paths):
         raise ConfigError(f"A model is named twice: {', '.join(map(str, paths))}.")
     members = []
@@ -201,7 +205,7 @@ def open_members(
     return members
 
 
-def _model_paths(path: Path) -> Iterable[Path]:
+def model_paths(path: Path) -> Iterable[Path]:
     """Return the model or run itself, or the runs of a cross-validation."""
     run = RunFolder(path)
     folds = read_folds(run)

@@ -14,7 +14,7 @@ from limner.core.outputs import DenseLogits, OutputKind, Outputs, PixelMaps
 from limner.core.plan import InferencePlan
 from limner.decoding.label_maps import as_pixel_outputs, semantic_logits
 from limner.decoding.network_runs import Box, Tile
-from limner.decoding.view_parts import whole_box
+from limner.decoding.view_parts import full_box
 from limner.inference.sliding_window import Fill, each_window, pad_images, sliding_window
 from limner.inference.test_time_augmentation import View, views
 from limner.weights.model import Model
@@ -204,12 +204,12 @@ class ViewRuns:
         least = self.image.smallest_input
         is_padded = any(side < lowest for side, lowest in zip(size, least, strict=True))
         if not is_padded and len(self.image.mirrors_of_windows()) == 1:
-            yield whole_box(size), self.image.model(images)
+            yield full_box(size), self.image.model(images)
         else:
             maps = self._maps(pad_images(images, least, self.image.fill))
             for axis, length in enumerate(size, start=2):
                 maps = maps.narrow(axis, (maps.shape[axis] - length) // 2, length)
-            yield whole_box(size), self._outputs(maps)
+            yield full_box(size), self._outputs(maps)
 
     def _maps(self, images: torch.Tensor) -> torch.Tensor:
         """Return outputs at the size of images (b, C, *S) as one tensor (b, maps, *S), to be blended.

@@ -85,8 +85,8 @@ class SliceRuns:
 
     @property
     def is_windowed(self) -> bool:
-        """Always false: slices have no tiles."""
-        return False
+        """Whether slices are seen in windows."""
+        return self._first.is_windowed
 
     def whole(self) -> tuple[Outputs, tuple[int, ...]]:
         """Not for slices: tasks that put them together take `views`."""

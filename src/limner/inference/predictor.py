@@ -13,6 +13,7 @@ import torch
 
 from limner.core.errors import ConfigError, DataError
 from limner.core.labels import LabelTable
+from limner.core.outputs import OutputKind
 from limner.core.picture import PLAIN, Geometry, Image
 from limner.core.plan import InferencePlan, Plan
 from limner.core.prediction import Prediction
@@ -32,7 +33,7 @@ from limner.transforms.clip_values import clip_values
 from limner.transforms.fit_channels import fit_channels
 from limner.transforms.fit_values import ValueRange, fit_values
 from limner.transforms.normalize_each import normalize_each
-from limner.transforms.resample_volume import resample_image, seen_shape, thick_axis
+from limner.transforms.resample_volume import resample_as_seen
 from limner.transforms.turn import UNTURNED, Turn, turn_to
 from limner.weights.model import Model
 from limner.weights.tensors import tensors_hash
@@ -111,6 +112,11 @@ class Predictor:
         return find_task(self.plan.task)
 
     @property
+    def kind(self) -> OutputKind:
+        """The kind of output of the network."""
+        return self.task.output_kind(self.plan.loss)
+
+    @property
     def plan(self) -> Plan:
         """The plan of the run that trained the model."""
         return self.model.plan
@@ -168,10 +174,8 @@ class Predictor:
         size = tuple(fitted.shape[:-1])
         steps = geometry.spacing_mm if is_volume else None
         before = steps and tuple(steps[axis] for axis in turn.order)
-        seen = seen_shape(size, before, self.plan.input, where=where) if len(size) == 3 else size
-        if before is not None and seen != size:
-            after = tuple(step * old / new for step, old, new in zip(before, size, seen, strict=True))
-            fitted = resample_image(fitted, seen, thick=thick_axis(before, after))
+        if len(size) == 3:
+            fitted, _, _ = resample_as_seen(fitted, before, self.plan.input, where=where)
         return SeenImage(fitted, size, turn, where)
 
     def _predict(self, seen: SeenImage, name: str, *, probabilities: bool) -> Prediction:
@@ -199,8 +203,7 @@ class Predictor:
     def _runs_on(self, seen: Image, where: str) -> ImageRuns:
         """Return the runs of the network on images (B, *spatial, C) of its dimensions."""
         images, size = self._resized(seen)
-        kind = self.task.output_kind(self.plan.loss)
-        return ImageRuns(self.model, images, size, self.settings, where, kind)
+        return ImageRuns(self.model, images, size, self.settings, where, self.kind)
 
     def inputs(self, image: Image, *, where: str) -> tuple[torch.Tensor, tuple[int, ...]]:
         """Return the input (1, C, *S) of the model on its device, and the size of the image.

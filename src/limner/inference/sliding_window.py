@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from limner.decoding.network_runs import Box
-from limner.decoding.view_parts import cut_out
+from limner.decoding.view_parts import view_of_box
 from limner.inference.blending import Blending
 
 Fill = Sequence[float] | None
@@ -126,7 +126,7 @@ def each_window(
     before = [_middle(s, padded).start for s, padded in zip(size, images.shape[2:], strict=True)]
     grid = [window_starts(s, w, overlap) for s, w in zip(images.shape[2:], window, strict=True)]
     for starts in itertools.product(*grid):
-        part = cut_out(images, [slice(s, s + w) for s, w in zip(starts, window, strict=True)])
+        part = view_of_box(images, [slice(s, s + w) for s, w in zip(starts, window, strict=True)])
         yield tuple(s - b for s, b in zip(starts, before, strict=True)), part
 
 
@@ -175,7 +175,7 @@ def pad_with(images: torch.Tensor, least: Sequence[int], fill: Sequence[float]) 
     values = torch.tensor(fill, dtype=images.dtype, device=images.device)
     padded = values.view(1, -1, *[1] * len(size)).repeat(images.shape[0], 1, *wanted)
     inside = [_middle(length, longer) for length, longer in zip(size, wanted, strict=True)]
-    cut_out(padded, inside).copy_(images)
+    view_of_box(padded, inside).copy_(images)
     return padded
 
 
@@ -190,7 +190,7 @@ def _cropped(box: Box, scores: torch.Tensor, inside: Sequence[slice]) -> tuple[B
     shared = [slice(max(b.start, i.start), min(b.stop, i.stop)) for b, i in zip(box, inside, strict=True)]
     local = [slice(s.start - b.start, s.stop - b.start) for s, b in zip(shared, box, strict=True)]
     cropped = tuple(slice(s.start - i.start, s.stop - i.start) for s, i in zip(shared, inside, strict=True))
-    return cropped, cut_out(scores, local)
+    return cropped, view_of_box(scores, local)
 
 
 def _scores_of_windows(
@@ -204,7 +204,7 @@ def _scores_of_windows(
     corners = iter(corners)
     blank: dict[tuple[float, ...], torch.Tensor] = {}  # of one set of values only: most volumes have one
     while some := tuple(itertools.islice(corners, at_once)):
-        parts = [cut_out(images, [slice(s, s + w) for s, w in zip(c, window, strict=True)]) for c in some]
+        parts = [view_of_box(images, [slice(s, s + w) for s, w in zip(c, window, strict=True)]) for c in some]
         values = [_only_values(part) for part in parts]
         shown = [part for part, value in zip(parts, values, strict=True) if value is None]
         scores = iter(forward(torch.cat(shown)).float().chunk(len(shown)) if shown else ())
@@ -219,7 +219,7 @@ def _scores_of_windows(
 
 def _only_values(part: torch.Tensor) -> tuple[float, ...] | None:
     """Return the value of each channel of a part (B, C, *w) if it has no other, else None."""
-    first, last = (cut_out(part, [end] * (part.ndim - 2)) for end in (slice(0, 1), slice(-1, None)))
+    first, last = (view_of_box(part, [end] * (part.ndim - 2)) for end in (slice(0, 1), slice(-1, None)))
     is_blank = bool((first == last).all()) and bool((part == first).all())
     return tuple(first.flatten().tolist()) if is_blank else None
 

@@ -69,7 +69,7 @@ def build_norm(
         instance = TolerantInstanceNorm2d if spatial_dims == 2 else TolerantInstanceNorm3d
         return instance(channels, affine=affine)
     if name == "group":
-        return nn.GroupNorm(gcd(groups, channels), channels, affine=affine)
+        return TolerantGroupNorm(gcd(groups, channels), channels, affine=affine)
     return nn.Identity()
 
 
@@ -136,6 +136,18 @@ class TolerantInstanceNorm3d(_TolerantInstance, nn.InstanceNorm3d):
     """`_TolerantInstance` for volumes."""
 
 
+class TolerantGroupNorm(nn.GroupNorm):
+    """Group normalisation that also accepts one image whose groups have one value each.
+
+    That value less its own mean is 0, in batches of several images too; but of one image PyTorch refuses it.
+    Coarse levels of a narrow pyramid are such maps if the image is small.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise `x`: (B, C, *S) -> (B, C, *S)."""
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
 def replace_norms(network: nn.Module, choice: NormChoice | None) -> None:
     """Apply a choice to every batch normalisation of a network.
 
@@ -171,7 +183,7 @@ def _like(norm: nn.BatchNorm2d | nn.BatchNorm3d, choice: NormChoice) -> nn.Modul
     """Return a group or instance normalisation with the scale and shift of a batch normalisation."""
     channels = norm.num_features
     if choice == "group":
-        made: nn.Module = nn.GroupNorm(gcd(GROUPS, channels), channels, eps=norm.eps)
+        made: nn.Module = TolerantGroupNorm(gcd(GROUPS, channels), channels, eps=norm.eps)
     else:
         kind = TolerantInstanceNorm2d if isinstance(norm, nn.BatchNorm2d) else TolerantInstanceNorm3d
         made = kind(channels, eps=norm.eps, affine=True)

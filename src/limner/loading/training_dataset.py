@@ -21,7 +21,7 @@ from limner.storage.array_cache import ArrayCache
 from limner.storage.file_states import state_of
 from limner.transforms.clip_values import clip_values
 from limner.transforms.normalize_each import normalize_each
-from limner.transforms.resample_volume import resample_image, resample_labels, seen_shape, thick_axis
+from limner.transforms.resample_volume import resample_as_seen, resample_labels
 from limner.transforms.slices import slice_of
 from limner.transforms.turn import turn_to
 
@@ -137,13 +137,8 @@ class PreparedDataset(Dataset):
         turn = turn_to(plan.orientation, sample.geometry.affine)
         image = _normalized(np.ascontiguousarray(turn.apply(sample.image)), plan)
         spacing = sample.spacing_mm and tuple(sample.spacing_mm[axis] for axis in turn.order)
-        shape, thick = image.shape[:-1], None
-        seen = seen_shape(shape, spacing, plan, where=str(record.image))
-        if spacing is not None and seen != shape:
-            steps = zip(spacing, shape, seen, strict=True)
-            spacing_seen = tuple(step * old / new for step, old, new in steps)
-            thick, spacing = thick_axis(spacing, spacing_seen), spacing_seen
-            image = resample_image(image, seen, thick=thick)
+        image, spacing, thick = resample_as_seen(image, spacing, plan, where=str(record.image))
+        seen = tuple(image.shape[:-1])
 
         def labels(array: Array, outside: int) -> Array:
             return resample_labels(turn.apply(array), seen, thick=thick)

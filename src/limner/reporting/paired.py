@@ -67,7 +67,7 @@ def paired_differences(
         return of_segments
     one, other = _read(first), _read(second)
     shared = sorted(one.keys() & other.keys())
-    if len(shared) < 2 or one[shared[0]].shape != other[shared[0]].shape:
+    if len(shared) < 2 or _columns(first) != _columns(second):
         return {}
     counts = np.stack([[one[name], other[name]] for name in shared])  # (N, 2, 3, K)
     cases = _cases(first, second, shared)  # (2, N, K)
@@ -99,6 +99,12 @@ def _cases(first: Path, second: Path, shared: Sequence[str]) -> npt.NDArray[np.f
             rows = {row["name"]: [float(row[c] or "nan") for c in columns] for row in table}
         found.append([rows[name] for name in shared])
     return np.array(found) if len(found[0][0]) == len(found[1][0]) else np.zeros(0)
+
+
+def _columns(path: Path) -> list[str]:
+    """Return the columns of counts, which name the classes in order."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [head for head in csv.DictReader(file).fieldnames or [] if head.startswith(f"{KINDS[0]}/")]
 
 
 def _mean_of_classes(dice: npt.NDArray[np.float64]) -> float:

@@ -9,6 +9,7 @@ from limner.core.score_names import SCORES, Shown, shown
 from limner.drawing.curves import Curve, CurvePanel, draw_curves
 from limner.drawing.pdf import encode_pdf
 from limner.drawing.png import encode_png
+from limner.evaluation.scores_file import ScoresFile
 from limner.reporting.chart import Chart, Line, draw
 from limner.reporting.document import Part, render_document
 from limner.reporting.markup import Html, tag
@@ -51,6 +52,16 @@ class ComparedRuns:
         return tuple(n for n in wanted if any(_is_drawable(r.series.get(n)) for r in self.runs))
 
     @property
+    def _files(self) -> "list[ScoresFile | None]":
+        """The scores of each run on the split, or None."""
+        return [next((e.file for e in r.evaluations if e.split == self.split), None) for r in self.runs]
+
+    def title(self, name: str) -> str:
+        """Return the title of a score, in the words of the first run that has scores."""
+        first = next((file for file in self._files if file is not None), None)
+        return SCORES[name].title if first is None else first.score(name).title
+
+    @property
     def notes(self) -> list[str]:
         """Why scores of the split are undefined or misleading, each with the names of its runs."""
         by_note: dict[str, list[str]] = {}
@@ -62,14 +73,11 @@ class ComparedRuns:
     @property
     def shown(self) -> dict[str, list[str]]:
         """Title of each score that at least one run has -> the values of all runs as text."""
-        files = [next((e.file for e in r.evaluations if e.split == self.split), None) for r in self.runs]
+        files = self._files
         by_run = [{} if file is None else file.scores for file in files]
         names = dict.fromkeys(n for scores in by_run for n in shown(scores, least=Shown.COMPARED))
-        first = next((file for file in files if file is not None), None)
-        if first is None:
-            return {}
         return {
-            first.score(n).title: [
+            self.title(n): [
                 MISSING if file is None else value_with_unit(file, n, file.scores.get(n)) for file in files
             ]
             for n in SCORES
@@ -139,7 +147,7 @@ def differences_in_words(compared: ComparedRuns) -> Iterator[str]:
             yield f"{pair} have no comparable scores of the same images, so there is no interval."
         for key, d in found.items():
             own = SEGMENT_SCORES.get(key)
-            what = SCORES[key].title if own is None else f"Mean {SCORES[own].column} of the images"
+            what = compared.title(key) if own is None else f"Mean {SCORES[own].column} of the images"
             verdict = (
                 "not explained by the choice of images"
                 if d.is_clear

@@ -10,9 +10,9 @@ from limner.core.label_map import LabelMap
 from limner.core.labels import IGNORE_INDEX
 from limner.core.prediction import SCORE_THRESHOLD
 from limner.drawing.colors import class_colors
-from limner.inference.load_predictor import load_predictor
-from limner.inference.predictor import Predictor
+from limner.inference.ensemble import AnyPredictor, model_paths, open_predictor
 from limner.storage.file_states import State, file_state
+from limner.storage.user_paths import user_path
 from limner.transforms.fit_values import ValueRange
 from limner.weights.card import file_sha256, model_folder
 
@@ -39,14 +39,12 @@ class ServedModel:
 
     Attributes:
         name: Name in requests.
-        folder: The model folder.
-        predictor: The loaded model.
+        predictor: The loaded model, or those of a cross-validation, whose predictions are averaged.
         files: Its files, as they were when it was loaded.
     """
 
     name: str
-    folder: Path
-    predictor: Predictor
+    predictor: AnyPredictor
     files: dict[Path, ServedFile]
 
     def refuse_changed(self) -> None:
@@ -141,10 +139,11 @@ def load_served_models(
     """Load models.
 
     Args:
-        paths: Model folders or runs; each is named after its folder, or after the run that contains it.
-        device: As in `load_predictor`.
-        precision: As in `load_predictor`.
-        value_range: As in `load_predictor`.
+        paths: Model folders, runs or cross-validations; each is named after its folder, or after the run that
+            contains it.
+        device: As in `limner.load`.
+        precision: As in `limner.load`.
+        value_range: As in `limner.load`.
 
     Raises:
         ModelError: One cannot be loaded.
@@ -152,15 +151,20 @@ def load_served_models(
     """
     if not paths:
         raise ConfigError("There is nothing to serve: no model was named.")
-    folders = [model_folder(path).resolve() for path in paths]
+    places = [user_path(path).resolve() for path in paths]
+    folders = [tuple(model_folder(each).resolve() for each in model_paths(place)) for place in places]
     if len(set(folders)) < len(folders):
-        raise ConfigError(f"A model is named twice: {', '.join(map(str, folders))}.")
-    return ServedModels(
-        [
-            _loaded(folder, name, device, precision, value_range)
-            for folder, name in zip(folders, model_names(folders), strict=True)
-        ]
-    )
+        raise ConfigError(f"A model is named twice: {', '.join(map(str, places))}.")
+    named = [each[0] if len(each) == 1 else place for place, each in zip(places, folders, strict=True)]
+    found = []
+    for place, each, name in zip(places, folders, model_names(named), strict=True):
+        # The states are taken first: a file that changes while it is loaded is then seen as changed.
+        states = {path: file_state(path) for path in _files_in(each)}
+        predictor = open_predictor(place, device=device, precision=precision, value_range=value_range)
+        predictor.share_cores()
+        files = {path: ServedFile(state, file_sha256(path)) for path, state in states.items()}
+        found.append(ServedModel(name, predictor, files))
+    return ServedModels(found)
 
 
 def model_names(folders: Sequence[Path]) -> list[str]:
@@ -176,12 +180,5 @@ def model_names(folders: Sequence[Path]) -> list[str]:
     return names
 
 
-def _loaded(
-    folder: Path, name: str, device: str, precision: str | None, value_range: ValueRange | None
-) -> ServedModel:
-    # The states are taken first: a file that changes while it is loaded is then seen as changed.
-    states = {path: file_state(path) for path in sorted(folder.rglob("*")) if path.is_file()}
-    predictor = load_predictor(folder, device=device, precision=precision, value_range=value_range)
-    files = {path: ServedFile(state, file_sha256(path)) for path, state in states.items()}
-    predictor.share_cores()
-    return ServedModel(name, folder, predictor, files)
+def _files_in(folders: Sequence[Path]) -> list[Path]:
+    return [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]

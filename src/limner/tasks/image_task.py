@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from limner.core.errors import ConfigError, describe
-from limner.core.plan import Decision
+from limner.core.labels import LabelTable
+from limner.core.plan import Decision, InferencePlan
 from limner.core.prediction import ClassPrediction, Prediction, TagPrediction
 from limner.evaluation.scorer import MISTAKES_AND_HITS
 from limner.networks import NETWORKS
@@ -35,7 +36,12 @@ class ImageTask(Task):
     )
 
     def averaged(
-        self, predictions: Iterator[ClassPrediction | TagPrediction], *, probabilities: bool
+        self,
+        predictions: Iterator[ClassPrediction | TagPrediction],
+        *,
+        labels: LabelTable,
+        settings: InferencePlan,
+        probabilities: bool,
     ) -> Prediction:
         """Return the mean probability of each class."""
         found = [*predictions]

@@ -42,7 +42,7 @@ class QueryBoxObjective(Objective):
         self, situation: Situation, settled: Mapping[str, Any], network_loss: Mapping[str, Any]
     ) -> Iterator[Decision]:
         """Choose the only loss, with the options of the network."""
-        reason = "the network predicts a set of boxes: focal loss of all queries, errors of matched boxes"
+        reason = "the network predicts a set of boxes: scores of all queries, errors of matched boxes"
         yield Decision("loss.terms", (LossTerm(name=TERM, options=dict(network_loss)),), reason)
         yield Decision("loss.class_weights", None, "every object counts the same, whatever its size")
 

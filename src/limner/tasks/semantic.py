@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelArray, LabelTable, background_among
 from limner.core.picture import PLAIN, Image, Picture
-from limner.core.plan import Decision
+from limner.core.plan import Decision, InferencePlan
 from limner.core.prediction import SemanticPrediction
 from limner.core.sample import Sample
 from limner.drawing.colors import overlay
@@ -34,6 +34,7 @@ from limner.transforms.turn import Turn
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
     from limner.decoding.network_runs import NetworkRuns
+    from limner.decoding.probability_maps import Probabilities
     from limner.tasks.objective import Objective
 
 
@@ -103,30 +104,32 @@ class SemanticTask(Task):
     ) -> SemanticPrediction:
         """Return the most probable class of each pixel, over all windows and views, without small parts."""
         from limner.decoding.label_maps import predict_label_map
-        from limner.decoding.largest_component import component_classes, keep_largest
 
         found, mean = predict_label_map(runs, num_classes=labels.num_classes, probabilities=probabilities)
-        cleaned = component_classes(runs.settings.largest_component or (), labels)
-        if cleaned:
-            assert labels.background_index is not None, "such settings are refused"
-            found = keep_largest(found, cleaned, background=labels.background_index)
-        return SemanticPrediction(name, found, mean)
+        return SemanticPrediction(name, _without_small_parts(found, runs.settings, labels), mean)
 
     def averaged(
-        self, predictions: Iterator[SemanticPrediction], *, probabilities: bool
+        self,
+        predictions: Iterator[SemanticPrediction],
+        *,
+        labels: LabelTable,
+        settings: InferencePlan,
+        probabilities: bool,
     ) -> SemanticPrediction:
-        """Return the class with the highest mean probability at each pixel."""
-        first = next(predictions)
-        assert first.probabilities is not None, "predictions to average have probabilities"
-        total = first.probabilities.astype(np.float32)
-        number = 1
-        for other in predictions:
-            assert other.probabilities is not None, "predictions to average have probabilities"
-            total += other.probabilities
-            number += 1
-        total /= number
-        labels = total.argmax(0).astype(first.semantic.dtype)
-        return SemanticPrediction(first.name, labels, total if probabilities else None)
+        """Return the class with the highest mean probability at each pixel, without small parts."""
+        from limner.decoding.averaged_maps import averaged_label_map
+
+        names: list[str] = []
+
+        def maps() -> "Iterator[Probabilities]":
+            for one in predictions:
+                assert one.probabilities is not None, "predictions to average have probabilities"
+                names.append(one.name)
+                yield one.probabilities
+
+        found, mean = averaged_label_map(maps())
+        found = _without_small_parts(found, settings, labels)
+        return SemanticPrediction(names[0], found, mean if probabilities else None)
 
     def turned_back(self, prediction: SemanticPrediction, turn: Turn) -> SemanticPrediction:
         """Turn label map and probabilities back."""
@@ -174,6 +177,17 @@ class SemanticTask(Task):
             geometry = PLAIN if truth is None else truth.geometry
             return draw_volume(image, prediction.semantic, labels, table, geometry, title=title)
         return comparison(image, prediction.semantic, table, truth=labels, title=title)
+
+
+def _without_small_parts(found: LabelArray, settings: InferencePlan, labels: LabelTable) -> LabelArray:
+    """Keep the largest part alone of the classes for which the settings say so."""
+    from limner.decoding.largest_component import component_classes, keep_largest
+
+    cleaned = component_classes(settings.largest_component or (), labels)
+    if not cleaned:
+        return found
+    assert labels.background_index is not None, "such settings are refused"
+    return keep_largest(found, cleaned, background=labels.background_index)
 
 
 def _flat(image: Image, predicted: LabelArray, table: LabelTable) -> tuple[Image, LabelArray]:

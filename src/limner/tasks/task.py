@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from limner.core.errors import ConfigError, describe
 from limner.core.labels import LabelTable
 from limner.core.picture import Image
-from limner.core.plan import Decision, LossPlan, Plan
+from limner.core.plan import Decision, InferencePlan, LossPlan, Plan
 from limner.core.prediction import Prediction
 from limner.core.sample import Sample
 from limner.core.targets import Target
@@ -137,11 +137,20 @@ class Task(ABC):
         """
         raise ConfigError(f"The task {self.name!r} does not turn volumes. Train the task `semantic`.")
 
-    def averaged(self, predictions: Iterator[Any], *, probabilities: bool) -> Prediction:
+    def averaged(
+        self,
+        predictions: Iterator[Any],
+        *,
+        labels: LabelTable,
+        settings: InferencePlan,
+        probabilities: bool,
+    ) -> Prediction:
         """Return the mean of several models' predictions of one image; only if the task `averages`.
 
         Args:
             predictions: Predictions of this task with probabilities, which are used one after the other.
+            labels: The trained classes.
+            settings: What is done with the mean.
             probabilities: Whether to return the mean probabilities too.
         """
         raise NotImplementedError(f"predictions of the task {self.name!r} are not averaged")

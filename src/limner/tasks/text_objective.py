@@ -15,7 +15,7 @@ from limner.core.outputs import Outputs, TextMaps
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.core.words import Words, WordTargets
 from limner.losses.differentiable_binarization import DifferentiableBinarizationLoss
-from limner.tasks.objective import Criterion, LossValue, Objective, only_term
+from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDefaults, only_term
 from limner.tasks.situation import Situation
 
 TERM = "differentiable_binarization"
@@ -29,6 +29,16 @@ class TextObjective(Objective):
     """Pixels learn whether they are in the core of a word, and the threshold of that probability."""
 
     losses = frozenset({TERM})
+    optimizer = OptimizerDefaults(
+        learning_rate=1e-3,
+        weight_decay=0.01,
+        gradient_norm=5.0,
+        batch_on_cpu=8,
+        source="limner's measurements on ICDAR 2015",
+        # Four crops of photographs, DBNet with 64 channels: an h-mean of 0.96 after 100 steps; with 1e-3 the
+        # first word was not found after 120.
+        rate_from_scratch=3e-3,
+    )
 
     def default_loss(
         self, situation: Situation, settled: Mapping[str, Any], network_loss: Mapping[str, Any]

@@ -32,6 +32,9 @@ slices so far apart, interpolation makes up anatomy that neither of them shows."
 PADDING = 12
 """Voxels by which an axis is continued for cubic splines, as in SciPy; their influence falls by 0.27 each."""
 
+Spacing = tuple[float, ...] | None
+"""Distance between voxels along each axis in millimetres; None if unknown."""
+
 Weights = npt.NDArray[np.float32]
 """(m, n): each new voxel as a weighted sum of the old ones."""
 
@@ -84,6 +87,29 @@ def seen_shape(
             )
         )
     return seen
+
+
+def resample_as_seen(
+    image: Image, spacing_mm: Spacing, plan: InputPlan, *, where: str
+) -> tuple[Image, Spacing, int | None]:
+    """Return a volume as a network sees it, its spacing then, and the axis without interpolation.
+
+    Args:
+        image: (D, H, W, C) in the plan's orientation.
+        spacing_mm: Its spacing along the same axes.
+        plan: The input of the network.
+        where: The file, for error messages.
+
+    Raises:
+        DataError: As `seen_shape`.
+    """
+    shape = tuple(image.shape[:-1])
+    seen = seen_shape(shape, spacing_mm, plan, where=where)
+    if spacing_mm is None or seen == shape:
+        return image, spacing_mm, None
+    after = tuple(step * old / new for step, old, new in zip(spacing_mm, shape, seen, strict=True))
+    thick = thick_axis(spacing_mm, after)
+    return resample_image(image, seen, thick=thick), after, thick
 
 
 def resampled_size(shape: Sequence[int], before: Sequence[float], after: Sequence[float]) -> tuple[int, ...]:

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import torch
 
 from limner.core.errors import ModelError, describe
-from limner.core.outputs import CentreOffsets, QueryMasks
 from limner.core.plan import Plan
 from limner.layers.norm import replace_norms
-from limner.networks import NETWORKS, build_network
+from limner.networks import build_network
 from limner.networks.weightless import weightless
 from limner.weights.model import Model
 
@@ -101,18 +100,17 @@ def rows_to_transfer(plan: Plan) -> dict[str, int | None]:
     """Return the tensors of a network whose shapes depend on the number of classes.
 
     Returns:
-        Name -> axis with one row per class (and one more for "no object" in networks that find objects), or
-        None if the classes are arranged in another way.
+        Name -> axis with one row per class (and one more for "no object" in networks that find objects, or
+        for queries without a class), or None if the classes are arranged in another way.
     """
     count = plan.data.label_table.num_classes
-    extra = int(NETWORKS[plan.network.name].output in (CentreOffsets, QueryMasks))
     ours, more = _shapes(plan, count), _shapes(plan, count + 1)
     found: dict[str, int | None] = {}
     for name, shape in ours.items():
         axes = [axis for axis, side in enumerate(shape) if side != more[name][axis]]
         if axes:
             (axis, *others) = axes
-            has_rows = not others and shape[axis] == count + extra
+            has_rows = not others and shape[axis] in (count, count + 1)
             found[name] = axis if has_rows else None
     return found
 

@@ -19,6 +19,9 @@ from limner.tasks import find_task
 FEWEST_STEPS = 300
 """Number of steps that a patch must leave room for in a time budget on a CPU."""
 
+LEAST_VOXELS = 24**3
+"""Number of voxels down to which a short time makes patches smaller: less shows too little around a voxel."""
+
 
 def choose_patch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Use the largest patch with the proportions of the median volume that memory and time allow."""
@@ -61,6 +64,7 @@ def fitting_patch(case: Case, settled: Mapping[str, Any]) -> tuple[Topology, str
     if case.machine.is_cpu and case.minutes is not None:
         seconds = case.minutes * 60 * (1 - VALIDATION_PART) / FEWEST_STEPS
         voxels = max(seconds - cost.seconds_per_step, 0) / cost.seconds_per_pixel / preset.batch_size
+        voxels = max(voxels, float(LEAST_VOXELS))
         limits.append((voxels, f"a larger one would leave fewer than {FEWEST_STEPS} steps"))
     most, limit = min(limits)
     return plan_patch(spacing, median, lambda topology: prod(topology.patch) <= most), limit

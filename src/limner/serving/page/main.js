@@ -3,7 +3,7 @@
 import { Failure, keep, models as listModels, predict, predictedFile } from "./api.js";
 import { ask } from "./ask.js";
 import { Correction } from "./correction.js";
-import { $, download, h, pngOf, stem } from "./dom.js";
+import { $, download, h, percent, pngOf, stem } from "./dom.js";
 import { classMap, css, objectColor, objectMap, stepFor, tint } from "./paint.js";
 import { above, hasScores, resultsOf, summary } from "./results.js";
 import { shape, Viewer } from "./viewer.js";
@@ -174,7 +174,7 @@ function show() {
     const isSeveral = state.chosen.length > 1 || state.mode === "side";
     panes.push({
       model, hasOverlay: true, caption: isVolume ? `${model.name}: the slice with most foreground` : isSeveral ? model.name : "",
-      veil: failure ? failure.message : entry ? "" : "Predicting …", isFailed: Boolean(failure),
+      veil: failure ? failure.message.split("\n")[0] : entry ? "" : "Predicting …", isFailed: Boolean(failure),
     });
   }
   viewer.show(item.picture, item.width ?? 1, item.height ?? 1, panes);
@@ -263,12 +263,15 @@ function showResults() {
   const item = state.current;
   const parts = [h("p", { className: "fact", textContent: item.name })];
   const found = [];
+  const texts = [];
   for (const model of chosenModels()) {
     const { entry, failure } = item.answers.get(model.name) ?? {};
+    if (failure) texts.push(failure.message);
     if (failure) parts.push(h("p", { className: "error", role: "alert", textContent: failure.message }));
     if (!entry) continue;
     const counted = correctedEntry(item, model, entry);
     found.push([model, counted]);
+    texts.push(`${model.name}: ${summary(model, counted, state.threshold)}`);
     parts.push(resultsOf(model, counted, {
       threshold: state.threshold, hidden: state.hidden, mm: state.mm, isSeveral: state.chosen.length > 1, onToggle: toggle,
       onHover: (row) => {
@@ -277,11 +280,10 @@ function showResults() {
       },
     }));
   }
-  if (found.length) parts.push(settings(found), correctBlock(item), downloads(item, found));
+  if (found.length) parts.push(agreement(found), settings(found), correctBlock(item), downloads(item, found));
   const before = document.activeElement?.getAttribute?.("data-keeps");
   $("results").replaceChildren(...parts.filter(Boolean));
   if (before) $("results").querySelector(`[data-keeps="${before}"]`)?.focus();
-  const texts = found.map(([model, entry]) => `${model.name}: ${summary(model, entry, state.threshold)}`);
   $("announced").textContent = texts.join(". ") || "Predicting";
   if (!state.correction) tell(found.length ? HINT : "");
 }
@@ -296,6 +298,17 @@ function toggle(name) {
   if (!state.hidden.delete(name)) state.hidden.add(name);
   paint();
   if (state.current.answers.size && chosenModels().some((model) => state.current.answers.get(model.name)?.entry?.objects)) showResults();
+}
+
+/** Say how much of the image the first two models see alike, if they know the same classes. */
+function agreement(found) {
+  const [[first, one], [second, other]] = [found[0], found[1] ?? [null, null]];
+  const names = (model) => model.classes.map((each) => each.name).join("\n");
+  if (!other || !one.map || !other.map || names(first) !== names(second)) return null;
+  let alike = 0;
+  for (let i = 0; i < one.map.length; i++) alike += one.map[i] === other.map[i];
+  const text = `${first.name} and ${second.name} agree on ${percent(alike / one.map.length)} of the pixels.`;
+  return h("p", { className: "block", textContent: text });
 }
 
 function settings(found) {

@@ -4,7 +4,7 @@ import pytest
 from limner.core.errors import DataError
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.sample import Record, Sample
-from limner.evaluation.predicted_boxes import PredictedBoxes, box_files
+from limner.evaluation.predicted_box_files import PredictedBoxes, box_files
 
 LABELS = LabelTable(tuple(LabelClass(name, (i,), (i, i, i), True) for i, name in enumerate("ab")))
 SAMPLE = Sample("x/1", np.zeros((50, 100, 3), np.uint8), ())
