@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -132,3 +133,19 @@ def test_patches_do_not_depend_on_cache_or_workers(source, monkeypatch, tmp_path
         for other in (two, three):
             assert (one.images == other.images).all()
             assert (one.get(LabelMap) == other.get(LabelMap)).all()
+
+
+def test_photographs_are_normalised_by_themselves_too(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    image, labels = (
+        rng.integers(0, 255, (9, 8, 3)).astype(np.uint8),
+        rng.integers(0, 2, (9, 8)).astype(np.uint8),
+    )
+    for folder, array in (("images", image), ("masks", labels)):
+        (tmp_path / folder).mkdir()
+        cv2.imwrite(str(tmp_path / folder / "a.png"), array)
+    source = open_source(tmp_path)
+    values = InputPlan(channels=3, crop_size=(8, 8), mean=(0,) * 3, std=(1,) * 3, normalize_each=True)
+    sample = training_dataset(source, source.records, TABLE, values, targets=(LabelMap,))[0]
+    np.testing.assert_allclose(sample.image, normalize_each(image[..., ::-1]), atol=1e-6)
+    np.testing.assert_array_equal(sample.get(LabelMap).labels, labels)

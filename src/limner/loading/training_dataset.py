@@ -1,6 +1,7 @@
 """The samples that a plan trains on: images as they are, volumes prepared once, or their slices."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelTable
+from limner.core.picture import Image
 from limner.core.plan import InputPlan
 from limner.core.sample import Record, Sample
 from limner.core.targets import Array, Move, Target
@@ -130,13 +132,12 @@ class PreparedDataset(Dataset):
 
     def _decode(self, record: Record) -> Sample:
         sample, plan = super()._decode(record), self.plan
+        if sample.image.ndim == 3:  # a photograph has one orientation and no spacing
+            return replace(sample, image=_normalized(sample.image, plan))
         turn = turn_to(plan.orientation, sample.geometry.affine)
-        image = np.ascontiguousarray(turn.apply(sample.image))
-        image = normalize_each(image) if plan.normalize_each else clip_values(image, plan.clip)
+        image = _normalized(np.ascontiguousarray(turn.apply(sample.image)), plan)
         spacing = sample.spacing_mm and tuple(sample.spacing_mm[axis] for axis in turn.order)
-        thick = None
-        if image.ndim == 4:
-            image, spacing, thick = resample_as_seen(image, spacing, plan, where=str(record.image))
+        image, spacing, thick = resample_as_seen(image, spacing, plan, where=str(record.image))
         seen = tuple(image.shape[:-1])
 
         def labels(array: Array, outside: int) -> Array:
@@ -153,6 +154,11 @@ class PreparedDataset(Dataset):
         if self._has_places and isinstance(target, LabelMap):
             return target.with_places(self.labels.background_index)
         return target
+
+
+def _normalized(image: Image, plan: InputPlan) -> Image:
+    """Return an image (*spatial, C) normalised by itself, or clipped."""
+    return normalize_each(image) if plan.normalize_each else clip_values(image, plan.clip)
 
 
 def _preparation(plan: InputPlan) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from limner.planning.settings import SIZES, Flat, nest, read_settings, settable_
 from limner.planning.slicing import Slicing, choose_slicing
 from limner.planning.task_choice import check_labels, check_mixing, check_pairing, check_start, default_task
 from limner.tasks import find_task
+from limner.tasks.task import Task
 
 TRIED_FOR_CURVES = 100
 """Number of images whose words are read to see whether their outlines are curved."""
@@ -67,7 +68,7 @@ def make_plan(
     labels = task.labels(labels)
     names = {split: [record.name for record in records] for split, records in splits.items()}
     machine = machine or examine(device)
-    slicing = _slicing(facts, user, start, is_cpu=machine.is_cpu)
+    slicing = _slicing(facts, user, start, task, is_cpu=machine.is_cpu)
     fingerprint = take_fingerprint(facts, labels, names, slicing=slicing)
     _stretch_sizes(user, fingerprint)
     _check_network(user, start, task=task.name, spatial_dims=fingerprint.spatial_dims)
@@ -90,11 +91,15 @@ def make_plan(
     return parse_config(Plan, values, where="The plan")
 
 
-def _slicing(facts: DatasetFacts, user: Flat, start: Plan | None, *, is_cpu: bool) -> Slicing | None:
+def _slicing(
+    facts: DatasetFacts, user: Flat, start: Plan | None, task: Task, *, is_cpu: bool
+) -> Slicing | None:
     """Return how volumes are cut into slices: as for the initial weights, as the user says, or as suits."""
     if start is None:
         entry = NETWORKS.get(user.get("network.name", ""))
         dims = (2, 3) if entry is None else entry.spatial_dims
+        if not task.has_label_maps and 3 in dims:
+            dims = (3,)
         return choose_slicing(facts, user, network_dims=dims, is_cpu=is_cpu)
     known = {
         "input.spatial_dims": start.input.spatial_dims,
