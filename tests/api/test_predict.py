@@ -107,3 +107,15 @@ def test_a_stated_range_is_recorded_beside_the_masks_it_led_to(run, cells, tmp_p
     assert record == {"value_range": [0, 128], "mapped_to": [0, 255]}
     limner.predict(run.root, image, out=out, device="cpu")
     assert not (out / "value_range.json").exists()
+
+
+def test_options_of_volumes_and_of_label_maps_are_refused_elsewhere(run, cells, tmp_path):
+    image = cells / "images" / "cell_0.png"
+    for option in ("animation", "sizes"):
+        with pytest.raises(ConfigError, match=rf"--{option} is for label maps of volumes.*of images"):
+            limner.predict(run.root, image, out=tmp_path / "out", device="cpu", **{option: True})
+    settings = InferencePlan(largest_component=("cel",))
+    with pytest.raises(ConfigError, match=r"no class named 'cel' \(did you mean 'cell'\?\)"):
+        limner.predict(run.root, image, out=tmp_path / "out", device="cpu", settings=settings)
+    kept = inference_settings(InferencePlan(largest_component=("cell",)), largest_component=())
+    assert kept.largest_component == ()
