@@ -13,7 +13,7 @@ from limner.core.errors import ConfigError
 from limner.core.execution import Execution
 from limner.core.network_comparison import ComparedNetwork, Comparison
 from limner.core.progress import Track, silent
-from limner.core.run_folder import RunFolder
+from limner.core.run_folder import RUNS, RunFolder
 from limner.core.watchers import Watcher
 from limner.evaluation.write_scores import SCORES_FILE
 from limner.preparation.planned import Planned, plan_data, with_shorthands
@@ -101,7 +101,7 @@ def _trained(
 def _begin(planned: Planned, out: str | Path | None) -> Comparison:
     """Return a comparison without networks, with the common settings."""
     plan, splits = planned.plan, planned.checked.splits
-    default = Path("runs") / f"compare-{Path(plan.data.path).resolve().name}"
+    default = RUNS / f"compare-{Path(plan.data.path).resolve().name}"
     root = default if out is None else user_path(out)
     refuse_inside(root, plan.data.path)
     split = "test" if splits.get("test") else "val"

@@ -9,7 +9,7 @@ from limner.api.train import fit_and_score, noted, resume_run
 from limner.core.errors import ConfigError, LimnerError, MissingPartsOfRunError, WriteError, describe
 from limner.core.execution import Execution
 from limner.core.progress import Track, silent
-from limner.core.run_folder import RunFolder
+from limner.core.run_folder import RUNS, RunFolder
 from limner.core.watchers import Watcher, Watchers
 from limner.datasets.checked import CheckResult, check_dataset, with_other_splits
 from limner.devices.processes import num_processes
@@ -37,7 +37,6 @@ from limner.preparation.planned import (
 )
 from limner.preparation.prepared_run import check_data_state, open_run, prepare_run
 from limner.preparation.run_names import (
-    RUNS,
     is_half_prepared,
     named_run,
     next_free,

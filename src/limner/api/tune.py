@@ -12,7 +12,7 @@ from limner.core.config import merge
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.execution import Execution
 from limner.core.progress import Track, silent
-from limner.core.run_folder import RunFolder
+from limner.core.run_folder import RUNS, RunFolder
 from limner.core.tuning import RateTest, Trial, Tuning
 from limner.core.watchers import Watcher
 from limner.planning.search.proposals import Proposer, best_proposer
@@ -121,7 +121,7 @@ def _check_search_options(over: Sequence[str], minutes: float | None) -> None:
 def _begin(planned: Planned, out: str | Path | None) -> Tuning:
     """Return the state of tuning in a folder."""
     plan = planned.plan
-    default = Path("runs") / f"tune-{Path(plan.data.path).resolve().name}"
+    default = RUNS / f"tune-{Path(plan.data.path).resolve().name}"
     root = default if out is None else user_path(out)
     refuse_inside(root, plan.data.path)
     return Tuning(

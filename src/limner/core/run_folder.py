@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+RUNS = Path("runs")
+"""Folder of the runs, in the folder in which commands are started."""
+
 
 @dataclass(frozen=True)
 class RunFolder:

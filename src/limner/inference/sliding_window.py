@@ -174,9 +174,8 @@ def pad_with(images: torch.Tensor, least: Sequence[int], fill: Sequence[float]) 
         return images
     values = torch.tensor(fill, dtype=images.dtype, device=images.device)
     padded = values.view(1, -1, *[1] * len(size)).repeat(images.shape[0], 1, *wanted)
-    middle = [_middle(length, longer) for length, longer in zip(size, wanted, strict=True)]
-    inside = (slice(None), slice(None), *middle)
-    padded[inside] = images
+    inside = [_middle(length, longer) for length, longer in zip(size, wanted, strict=True)]
+    view_of_box(padded, inside).copy_(images)
     return padded
 
 

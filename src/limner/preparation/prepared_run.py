@@ -11,7 +11,7 @@ from limner.checks.measuring import digest
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import LabelTable
 from limner.core.plan import NetworkPlan, Plan
-from limner.core.run_folder import RunFolder
+from limner.core.run_folder import RUNS, RunFolder
 from limner.core.sample import Record
 from limner.devices.processes import num_processes
 from limner.evaluation.label_match import with_current_values
@@ -25,7 +25,6 @@ from limner.preparation.data_state import data_changes, note_data_changes, refus
 from limner.preparation.planned import Planned
 from limner.preparation.run_names import (
     PREPARING,
-    RUNS,
     is_half_prepared,
     named_run,
     next_free,

@@ -5,14 +5,11 @@ from itertools import count
 from pathlib import Path
 
 from limner.core.errors import ConfigError, describe
-from limner.core.run_folder import RunFolder
+from limner.core.run_folder import RUNS, RunFolder
 from limner.storage.filled_folder import is_of_a_kill
 from limner.storage.output_folder import refuse_inside
 from limner.storage.unfinished import read_unfinished
 from limner.storage.user_paths import user_path
-
-RUNS = Path("runs")
-"""Default folder of runs, in the working directory."""
 
 PREPARING = "train"
 """Command in the record of a run folder that is being prepared."""

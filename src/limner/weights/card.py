@@ -9,7 +9,7 @@ from typing import Any
 from limner import __version__
 from limner.core.config import Config, parse_config
 from limner.core.errors import ModelError, describe
-from limner.core.run_folder import RunFolder
+from limner.core.run_folder import RUNS, RunFolder
 from limner.storage.user_paths import user_path
 from limner.storage.whole_folders import folder_set_aside
 
@@ -137,7 +137,9 @@ def _not_a_model(folder: Path, missing: list[str]) -> str:
     expected = f"a folder with {CARD}, {WEIGHTS}, {PLAN} and {LABELS}"
     if not folder.exists():
         old = folder_set_aside(folder)
-        fix = f"Saving was interrupted; the previous model is intact: rename {old}." if old.exists() else ""
+        fix = f"Did you mean {RUNS / folder}?" if is_model(RUNS / folder) else ""
+        if old.exists():
+            fix = f"Saving was interrupted; the previous model is intact: rename {old}."
         return describe("There is no such model", where=folder, expected=expected, fix=fix)
     if folder.is_file():
         return describe("This is not a model folder", where=folder, found="a file", expected=expected)
