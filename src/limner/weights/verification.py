@@ -18,8 +18,8 @@ from limner.weights.checkpoint_files import Checkpoint, read_checkpoint
 from limner.weights.importing import Imported
 from limner.weights.sources.monai_library import arguments_for_library
 from limner.weights.sources.monai_names import TITLE as MONAI
-from limner.weights.sources.nnunet import TITLE as NNUNET
 from limner.weights.sources.nnunet_plans import read_configuration
+from limner.weights.sources.nnunet_results import TITLE as NNUNET
 from limner.weights.sources.smp import options_for_library
 from limner.weights.sources.smp_names import TITLE as SMP
 from limner.weights.sources.torchvision_models import TITLE as TORCHVISION

@@ -8,7 +8,7 @@ from limner.weights.sources.maskformer_checkpoints import MASKFORMER_HUGGING_FAC
 from limner.weights.sources.milesial import MILESIAL
 from limner.weights.sources.mmseg import MMSEG
 from limner.weights.sources.monai import MONAI
-from limner.weights.sources.nnunet import NNUNET
+from limner.weights.sources.nnunet_results import NNUNET
 from limner.weights.sources.rtdetr_checkpoints import RTDETR_HUGGING_FACE
 from limner.weights.sources.smp import SMP
 from limner.weights.sources.torchvision_models import TORCHVISION

@@ -17,7 +17,7 @@ from limner.weights.checkpoint_source import Asked, CheckpointSource, Inferred, 
 from limner.weights.fitting import COUNTER, shapes_of
 from limner.weights.renaming import Renamed
 from limner.weights.sources.dense_facts import RECIPE, conclude, imagenet
-from limner.weights.sources.volume_facts import conclude_volumes
+from limner.weights.sources.volume_conclusions import conclude_volumes
 
 Shape = tuple[int, ...]
 

@@ -11,7 +11,7 @@ from typing import Any
 from limner.core.errors import ModelError, describe
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import Asked, Conclusions, Inferred, NetworkShape, Normalization
-from limner.weights.sources.volume_facts import EACH, conclude_volumes, identity
+from limner.weights.sources.volume_conclusions import EACH, conclude_volumes, identity
 
 USUAL_ORIENTATION = "SAR"
 """RAS along the axes x, y, z, as in MONAI's tutorials and bundles."""

@@ -11,7 +11,7 @@ from typing import Any
 from limner.core.errors import ModelError, describe
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import Asked, Conclusions, Inferred, NetworkShape, Normalization
-from limner.weights.sources.volume_facts import EACH, conclude_volumes, identity
+from limner.weights.sources.volume_conclusions import EACH, conclude_volumes, identity
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 """Files of 2D images; others have volumes."""
