@@ -322,16 +322,21 @@ def _restored(leaves: Iterable[Any], groups: int) -> DenoisedBoxes:
     return DenoisedBoxes(tuple(layers), truth, groups)
 
 
-def _values_of(outputs: Any) -> tuple[list[Any], None]:  # noqa: ANN401 - of any kind
-    """Return the values of all fields, in which auxiliary outputs are a list."""
-    values = (getattr(outputs, name) for name in outputs.__dataclass_fields__)
-    return [list(value) if isinstance(value, tuple) else value for value in values], None
+def _values_of(outputs: Any) -> tuple[list[Any], dict[str, float] | None]:  # noqa: ANN401 - of any kind
+    """Return the values of all fields, in which auxiliary outputs are a list; and those that are numbers."""
+    fields = {name: getattr(outputs, name) for name in outputs.__dataclass_fields__}
+    numbers = {name: value for name, value in fields.items() if isinstance(value, float)}
+    values = [value for name, value in fields.items() if name not in numbers]
+    return [list(value) if isinstance(value, tuple) else value for value in values], numbers or None
 
 
-def _rebuilt(kind: OutputKind, values: Iterable[Any], context: None) -> Outputs:
-    """Return the outputs of a kind whose `_values_of` are given."""
-    del context
-    return kind(*(tuple(value) if isinstance(value, list) else value for value in values))
+def _rebuilt(kind: OutputKind, values: Iterable[Any], numbers: dict[str, float] | None) -> Outputs:
+    """Return the outputs of a kind whose `_values_of` are given; exports of before lack the numbers."""
+    numbers = numbers or {}
+    fields: Iterable[str] = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    names = [name for name in fields if name not in numbers]
+    whole = [tuple(value) if isinstance(value, list) else value for value in values]
+    return kind(**dict(zip(names, whole, strict=False)), **numbers)
 
 
 _register_for_export()
