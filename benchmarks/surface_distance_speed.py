@@ -22,12 +22,14 @@ BACKGROUND = 0
 
 
 def structures(shape: tuple[int, ...], num_classes: int, seed: int) -> np.ndarray:
-    """Return (D, H, W) uint8: blobs of classes 1..K-1 in the middle, on a background."""
+    """Return (D, H, W) uint8: an uneven ellipsoid of each class 1..K-1 somewhere on a background."""
     draw = np.random.default_rng(seed)
-    noise = [gaussian_filter(draw.normal(size=shape), min(shape) / 10) for _ in range(num_classes)]
-    labels = np.argmax([field / field.std() for field in noise], axis=0).astype(np.uint8)
-    body = gaussian_filter(draw.normal(size=shape), min(shape) / 6)
-    labels[body < np.quantile(body, 0.6)] = BACKGROUND
+    labels = np.full(shape, BACKGROUND, np.uint8)
+    places = np.stack(np.meshgrid(*(np.linspace(0, 1, side) for side in shape), indexing="ij"), -1)
+    bumps = gaussian_filter(draw.normal(size=shape), min(shape) / 12)
+    for index in range(1, num_classes):
+        middle, radii = draw.uniform(0.25, 0.75, 3), draw.uniform(0.1, 0.22, 3)
+        labels[(((places - middle) / radii) ** 2).sum(-1) + 0.4 * bumps / bumps.std() < 1] = index
     return labels
 
 

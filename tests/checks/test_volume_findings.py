@@ -61,6 +61,14 @@ def test_sound_volumes_have_no_complaint(cases: Path) -> None:
     assert {*codes(cases)} <= {"layout", "classes-unnamed"}
 
 
+def test_unnamed_value_0_is_the_background_of_volumes(cases: Path) -> None:
+    """Its voxels are most of a volume, and would count as a class that is found."""
+    result = limner.check(cases)
+    assert result.labels is not None
+    assert result.labels.names == ("background", "class 1", "class 2")
+    assert "called background, class 1, class 2" in codes(cases)["classes-unnamed"].found
+
+
 def test_labels_elsewhere_in_space_are_errors_until_it_is_said_what_is_right(cases: Path) -> None:
     moved = AFFINE.copy()
     moved[1, 3] = 4

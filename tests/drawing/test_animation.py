@@ -5,8 +5,9 @@ import io
 import numpy as np
 from PIL import Image, ImageSequence
 
-from limner.core.labels import LabelClass, LabelTable
+from limner.core.labels import LabelClass, LabelTable, distinct_color
 from limner.drawing.animation import MOST_FRAMES, animation_frames, encode_gif
+from limner.drawing.colors import class_colors
 
 TABLE = LabelTable((LabelClass("background", (0,), (0, 0, 0)), LabelClass("organ", (1,), (255, 0, 0))))
 
@@ -48,8 +49,24 @@ def test_truth_is_beside_the_prediction_and_long_volumes_are_thinned():
 
 def test_a_gif_has_all_frames_and_repeats():
     shown = frames(rising(4))
-    gif = Image.open(io.BytesIO(encode_gif(iter(shown))))
+    gif = Image.open(io.BytesIO(encode_gif(iter(shown), TABLE)))
     assert gif.n_frames == 4 and gif.info["loop"] == 0 and gif.info["duration"] == 120
     for frame, picture in zip(ImageSequence.Iterator(gif), shown, strict=True):
         difference = np.abs(np.asarray(frame.convert("RGB")).astype(int) - picture)
         assert np.percentile(difference, 99) <= 8  # 256 colours
+
+
+def test_classes_keep_their_colours_in_a_gif():
+    """Twenty colours beside greys and blends: the legend has told two classes by one colour."""
+    colors = [(0, 0, 0), *(distinct_color(index) for index in range(1, 20))]
+    table = LabelTable(tuple(LabelClass(f"class {i}", (i,), color) for i, color in enumerate(colors)))
+    volume = np.random.default_rng(0).normal(100, 30, (6, 40, 40, 1)).astype(np.float32)
+    labels = np.zeros((6, 40, 40), np.uint8)
+    for index in range(20):
+        labels[:, 2 * index : 2 * index + 2] = index
+    shown = [*animation_frames(volume, labels, table)]
+    gif = Image.open(io.BytesIO(encode_gif(iter(shown), table)))
+    found = {tuple(color) for color in np.asarray(gif.convert("RGB")).reshape(-1, 3).tolist()}
+    drawn = {tuple(color) for color in shown[0].reshape(-1, 3).tolist()}
+    assert len(drawn & {*colors}) > 15
+    assert drawn & {*class_colors(table).values()} <= found

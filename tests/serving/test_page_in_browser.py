@@ -1,10 +1,9 @@
 """The page in a real Chromium: upload, numbers, switches, correction; the server is a real one."""
 
-import os
-import re
-import subprocess
-import sys
+import base64
+import json
 import threading
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -30,21 +29,23 @@ PAINTED = f"""(() => {{
 }})()"""
 
 
+@contextmanager
+def running(service):
+    """The URL of a service that answers in a thread."""
+    server = uvicorn.Server(uvicorn.Config(service.app(), log_level="warning"))
+    with listen("127.0.0.1", 0) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield url_of(listening)
+        server.should_exit = True
+        thread.join(20)
+
+
 @pytest.fixture
-def server(model_folder, tmp_path):
+def server(make_service, tmp_path):
     """The URL of a server that keeps corrections in tmp_path / "kept"."""
-    process = subprocess.Popen(  # noqa: S603
-        [
-            *(sys.executable, "-m", "limner", "serve", str(model_folder), "--port", "0"),
-            *("--device", "cpu", "--keep", str(tmp_path / "kept")),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    yield re.search(r"http://[\d.]+:\d+", process.stdout.readline())[0]
-    process.terminate()
-    process.wait(20)
+    with running(make_service(keep=tmp_path / "kept")) as url:
+        yield url
 
 
 class Objects:
@@ -65,17 +66,12 @@ class Objects:
 
 @pytest.fixture
 def object_server(make_service):
-    """The URL of a server of `Objects`, in a thread."""
+    """The URL of a server of `Objects`."""
     service = make_service()
     model = service.models.find(None)
     object.__setattr__(model, "predictor", Objects(model.predictor))
-    server = uvicorn.Server(uvicorn.Config(service.app(), log_level="warning"))
-    with listen("127.0.0.1", 0) as listening:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        yield url_of(listening)
-        server.should_exit = True
-        thread.join(20)
+    with running(service) as url:
+        yield url
 
 
 @pytest.fixture
@@ -106,6 +102,7 @@ def test_an_image_is_predicted_and_a_class_switched_off(server, browser, image, 
     predict(browser, server, image)
     predictor = limner.load(model_folder, device="cpu")
     cells = int((predictor.predict(image).semantic == 1).sum())
+    assert 500 < cells < 1500
     shown = browser.evaluate("document.getElementById('results').innerText")
     assert f"{cells:,} pixels" in shown and f"{2000 - cells:,} pixels" in shown
     assert browser.evaluate(PAINTED) == cells
@@ -150,6 +147,33 @@ def test_a_correction_is_painted_undone_and_kept(server, browser, image, model_f
     np.testing.assert_array_equal(mask[untouched], before[untouched] * 255)
     assert (tmp_path / "kept" / "images" / "cells.png").read_bytes() == image.read_bytes()
     assert browser.complaints == []
+
+
+def test_downloads_are_what_is_shown(server, browser, image, model_folder):
+    predict(browser, server, image)
+    browser.evaluate(
+        "window.blobs = []; const make = URL.createObjectURL; "
+        "URL.createObjectURL = (blob) => { blobs.push(blob); return make.call(URL, blob); };"
+    )
+    for number, name in enumerate(("Overlay", "Label map", "JSON"), start=1):
+        click(browser, name)
+        browser.wait(f"blobs.length === {number}")
+    files = [
+        base64.b64decode(text.partition(",")[2])
+        for text in browser.evaluate(
+            "Promise.all(blobs.map((blob) => new Promise((done) => { const reader = new FileReader(); "
+            "reader.onload = () => done(reader.result); reader.readAsDataURL(blob); })))"
+        )
+    ]
+    overlay, labels = (
+        cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) for data in files[:2]
+    )
+    expected = limner.load(model_folder, device="cpu").predict(image).semantic
+    np.testing.assert_array_equal(labels, expected * 255)
+    picture = cv2.imread(str(image))
+    differs = (overlay[..., :3].astype(int) - picture != 0).any(axis=2)
+    assert not differs[expected == 0].any() and differs[expected == 1].mean() > 0.99
+    assert json.loads(files[2])["images"][0]["classes"][1]["pixels"] == int(expected.sum())
 
 
 def test_objects_are_counted_above_a_score(object_server, browser, image):

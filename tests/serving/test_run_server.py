@@ -13,6 +13,9 @@ import httpx
 import numpy as np
 import pytest
 
+import limner
+from limner.core.errors import ConfigError, ModelError
+
 COMMAND = [sys.executable, "-m", "limner", "serve"]
 
 
@@ -95,10 +98,12 @@ def test_other_machines_need_a_token(tmp_path):
     assert code == 2 and "The token cannot be read" in said
 
 
-def test_a_wrong_host_model_or_limit_is_said():
-    code, said = refused("--host", "192.0.2.1", "--token", "a-long-random-token")  # of no machine (RFC 5737)
-    assert code == 2 and "cannot listen" in said
-    code, said = refused("--port", "0")
-    assert code == 2 and "There is no such model" in said
-    code, said = refused("--timeout", "0")
-    assert code == 2 and "timeout" in said
+def test_a_wrong_host_model_or_limit_is_said(tmp_path):
+    with pytest.raises(ConfigError, match="cannot listen"):
+        limner.serve(tmp_path, host="192.0.2.1", token="a-long-random-token")  # of no machine (RFC 5737)
+    with pytest.raises(ModelError, match="There is no such model"):
+        limner.serve(tmp_path / "missing", port=0)
+    with pytest.raises(ConfigError, match="timeout"):
+        limner.serve(tmp_path, timeout=0)
+    with pytest.raises(ConfigError, match="no model was named"):
+        limner.serve([], port=0)

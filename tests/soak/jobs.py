@@ -92,15 +92,23 @@ class Job:
     timed: tuple[str, ...] = ()
 
 
-def inputs(folder: Path, *, every_task: bool = False) -> None:
-    """Write a dataset of discs, a finished run on it, and another one; the same of `TASK_DATA` if asked."""
+def inputs(folder: Path) -> None:
+    """Write a dataset of discs, a finished run on it, and another one."""
     _write_discs(folder / "data")
     for name in ("run", "other"):
         settings = {**SMALL, "optimizer": {"learning_rate": 0.001 if name == "run" else 0.01}}
         limner.train(folder / "data", run=folder / name, settings=settings, device="cpu")
-    for name, data in TASK_DATA.items() if every_task else ():
-        data.write(folder / name / "data")
-        _train_on(name, folder, folder / name / "run")
+
+
+def task_names(folder: Path) -> list[str]:
+    """Return the names of `TASK_DATA`."""
+    return list(TASK_DATA)
+
+
+def task_inputs(folder: Path, name: str) -> None:
+    """Write the data of a task, and a finished run on it."""
+    TASK_DATA[name].write(folder / name / "data")
+    _train_on(name, folder, folder / name / "run")
 
 
 def _write_discs(folder: Path, count: int = 12) -> None:

@@ -102,7 +102,7 @@ def test_weights_of_which_nothing_fits_are_refused(make):
         transfer(start, make(["a", "b"]))
 
 
-SPREAD = {"gcn", "espnet", "fcn8s"}
+SPREAD = {"gcn", "espnet", "fcn8s", "vnet", "residual-unet"}
 """Networks whose convolutions mix classes with classes; those begin anew where the classes are others."""
 
 

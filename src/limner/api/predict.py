@@ -239,7 +239,7 @@ class _ImageWriter:
             spacing_mm=spacing and [spacing[axis] for axis in turn.order],
             title=item.path.name,
         )
-        write_whole(self._animation(item), encode_gif(frames))
+        write_whole(self._animation(item), encode_gif(frames, self.predictor.labels))
 
     def _animation(self, item: ImagePath) -> Path:
         return self.folder.place(ANIMATIONS, f"{item.output}.gif")

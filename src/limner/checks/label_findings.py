@@ -60,7 +60,10 @@ def judge_labels(source: Source, facts: DatasetFacts) -> LabelVerdict:
     findings = [question] if question else []
     if question is None:
         table: LabelTable | None = declared or plain_table(
-            facts.value_counts, source.settings, ignored=source.ignored_by_format
+            facts.value_counts,
+            source.settings,
+            ignored=source.ignored_by_format,
+            of_volumes=bool(facts.volumes),
         )
     else:
         table = _with_proposal(source, declared, question.proposal, facts)
@@ -87,7 +90,10 @@ def _with_proposal(
     try:
         future = DatasetFile.model_validate(wanted)
         return future.label_table() or plain_table(
-            facts.value_counts, future, ignored=source.ignored_by_format
+            facts.value_counts,
+            future,
+            ignored=source.ignored_by_format,
+            of_volumes=bool(facts.volumes),
         )
     except (ConfigError, ValueError):
         return None

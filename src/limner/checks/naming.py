@@ -24,13 +24,16 @@ VOC_BORDER = pack_rgb((224, 224, 192))
 """PASCAL VOC's colour for the ignored borders of objects."""
 
 
-def plain_table(values: Iterable[int], settings: DatasetFile, *, ignored: Sequence[int] = ()) -> LabelTable:
+def plain_table(
+    values: Iterable[int], settings: DatasetFile, *, ignored: Sequence[int] = (), of_volumes: bool = False
+) -> LabelTable:
     """Return the table of unnamed values in ascending order: background and foreground, or by number.
 
     Args:
         values: The values found in the masks.
         settings: `dataset.yaml`, with its ignored values.
         ignored: Further values that the format ignores.
+        of_volumes: Whether the masks are those of volumes, in which 0 is the background by convention.
     """
     encoding = settings.encoding
     left_out = tuple(dict.fromkeys((*settings.ignored_values, *ignored)))
@@ -39,20 +42,22 @@ def plain_table(values: Iterable[int], settings: DatasetFile, *, ignored: Sequen
         ordered = [0, 1]
     classes = tuple(
         LabelClass(name, (value,), distinct_color(index))
-        for index, (value, name) in enumerate(zip(ordered, value_names(ordered), strict=True))
+        for index, (value, name) in enumerate(
+            zip(ordered, value_names(ordered, of_volumes=of_volumes), strict=True)
+        )
     )
     return LabelTable(classes, left_out, encoding)
 
 
-def value_names(values: Sequence[int]) -> list[str]:
+def value_names(values: Sequence[int], *, of_volumes: bool = False) -> list[str]:
     """Return a name for each value, with the value in it.
 
-    With more than two classes, none is called background, since foreground scores would then
-    exclude a real class, such as the sky.
+    With more than two classes of images, none is called background, since foreground scores would then
+    exclude a real class, such as the sky. In volumes, 0 is the background, as in all formats that name it.
     """
     if len(values) == 2:
         return [BACKGROUND, FOREGROUND]
-    return [f"class {value}" for value in values]
+    return [BACKGROUND if of_volumes and value == 0 else f"class {value}" for value in values]
 
 
 def color_proposal(counts: Mapping[int, int]) -> dict[str, Any]:

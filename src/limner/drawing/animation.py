@@ -7,11 +7,13 @@ import io
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as PILImage
+from scipy.spatial import cKDTree
 
 from limner.core.labels import LabelArray, LabelTable
 from limner.core.picture import Image
-from limner.drawing.colors import class_keys, overlay
+from limner.drawing.colors import class_colors, class_keys, overlay
 from limner.drawing.display import RGBImage, display_image, resize_nearest, resize_picture, tones_of
 from limner.drawing.panels import Panel, side_by_side
 
@@ -22,6 +24,9 @@ MOST_FRAMES = 120
 """Maximum number of frames; of more slices, evenly spaced ones are shown."""
 
 SECONDS_PER_FRAME = 0.12
+
+MOST_EXACT = 128
+"""Maximum number of class colours that a GIF, which has 256, keeps as they are."""
 
 
 def animation_frames(
@@ -58,15 +63,16 @@ def animation_frames(
         yield side_by_side(panels, title=f"{title}, {counted}" if title else counted, legend=legend)
 
 
-def encode_gif(frames: Iterator[RGBImage]) -> bytes:
+def encode_gif(frames: Iterator[RGBImage], table: LabelTable) -> bytes:
     """Encode frames of one size as an animated GIF that repeats, with one palette for all.
 
     Args:
         frames: At least one (h, w, 3).
+        table: The classes, whose colours are kept as they are.
     """
-    pictures = [PILImage.fromarray(frame) for frame in frames]
-    palette = _common_palette(pictures)
-    reduced = [picture.quantize(palette=palette, dither=PILImage.Dither.NONE) for picture in pictures]
+    pictures = [*frames]
+    palette = _common_palette(pictures, [*class_colors(table).values()][:MOST_EXACT])
+    reduced = [_in_palette(picture, palette) for picture in pictures]
     file = io.BytesIO()
     reduced[0].save(
         file,
@@ -79,11 +85,24 @@ def encode_gif(frames: Iterator[RGBImage]) -> bytes:
     return file.getvalue()
 
 
-def _common_palette(pictures: Sequence[PILImage.Image]) -> PILImage.Image:
-    """Return a picture with the 256 colours of a few frames, so that greys do not flicker."""
-    some = [pictures[place] for place in _places(len(pictures), most=8)]
-    together = np.concatenate([np.asarray(picture) for picture in some])
-    return PILImage.fromarray(together).quantize(256, dither=PILImage.Dither.NONE)
+def _common_palette(pictures: Sequence[RGBImage], exact: Sequence[tuple[int, int, int]]) -> NDArray[np.uint8]:
+    """Return (256, 3) colours: some exactly, and those of a few frames, so that greys do not flicker."""
+    some = np.concatenate([pictures[place] for place in _places(len(pictures), most=8)])
+    found = PILImage.fromarray(some).quantize(256 - len(exact), dither=PILImage.Dither.NONE).getpalette()
+    colors = np.zeros((256, 3), np.uint8)
+    colors[: len(exact)] = np.reshape(exact, (-1, 3))
+    others = np.reshape(found or [], (-1, 3))[: 256 - len(exact)]
+    colors[len(exact) : len(exact) + len(others)] = others
+    return colors
+
+
+def _in_palette(picture: RGBImage, palette: NDArray[np.uint8]) -> PILImage.Image:
+    """Return a picture with the nearest colour of the palette at each pixel."""
+    colors, of_pixel = np.unique(picture.reshape(-1, 3), axis=0, return_inverse=True)
+    nearest = cKDTree(palette.astype(float)).query(colors)[1].astype(np.uint8)
+    reduced = PILImage.fromarray(nearest[of_pixel].reshape(picture.shape[:2]), "P")
+    reduced.putpalette(palette.tobytes())
+    return reduced
 
 
 def _panel_size(shape: Sequence[int], spacing: Sequence[float]) -> tuple[int, int]:

@@ -17,8 +17,8 @@ LINGER = 3.0
 class DiscardRest:
     """Sends the answer, then discards what the client still sends, and ends the answer."""
 
-    def __init__(self, app: ASGIApp, linger: float = LINGER) -> None:
-        self._app, self._linger = app, linger
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -41,7 +41,7 @@ class DiscardRest:
                 return
             await send({**message, "more_body": True})
             with suppress(asyncio.TimeoutError, TimeoutError):
-                await asyncio.wait_for(discard(), self._linger)
+                await asyncio.wait_for(discard(), LINGER)
             await send({"type": "http.response.body", "body": b""})
 
         await self._app(scope, received, sent)

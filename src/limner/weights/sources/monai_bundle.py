@@ -52,7 +52,11 @@ def conclude_monai(checkpoint: Checkpoint, shape: NetworkShape, asked: Asked) ->
     """
     side = (USUAL_WINDOW,) * shape.spatial_dims
     window = Inferred(side, "unknown, so usual; others with --set inference.window")
-    settings: dict[str, Inferred[Any]] = {"input.crop_size": window, "inference.window": window}
+    settings: dict[str, Inferred[Any]] = {
+        "input.crop_size": window,
+        "inference.window": window,
+        "inference.padding": Inferred("mean", "MONAI pads images smaller than its window with zeros"),
+    }
     if shape.spatial_dims == 3:
         why = "assumed: volumes turned to RAS with axes x, y, z; none with --set input.orientation=null"
         settings["input.orientation"] = Inferred(USUAL_ORIENTATION, why)
@@ -62,11 +66,9 @@ def conclude_monai(checkpoint: Checkpoint, shape: NetworkShape, asked: Asked) ->
         steps = list(_transforms(checkpoint))
         normalization = _intensities(steps, checkpoint, shape, asked, settings)
         settings |= _grid(steps, shape) | _window(checkpoint, shape)
-        facts = (
-            {"resampling": "MONAI's bundles interpolate linearly, limner with cubic splines"}
-            if any(name == "Spacingd" for name, _ in steps)
-            else {}
-        )
+        facts = {"blending of windows": "Gaussian; MONAI's default is constant"}
+        if any(name == "Spacingd" for name, _ in steps):
+            facts["resampling"] = "MONAI's bundles interpolate linearly, limner with cubic splines"
     return conclude_volumes(
         checkpoint,
         shape,
