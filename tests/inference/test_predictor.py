@@ -5,10 +5,11 @@ import torch
 from torch.nn import functional as F
 
 from limner.core.errors import ConfigError, DataError
-from limner.core.plan import InferencePlan, ResizePlan
+from limner.core.plan import InferencePlan, LossPlan, LossTerm, ResizePlan
 from limner.devices.threads import ThreadCount
 from limner.inference import image_runs as module
 from limner.inference.predictor import Predictor
+from limner.weights.model import Model
 
 
 def image(height, width, channels=3):
@@ -243,3 +244,22 @@ def test_a_shared_machine_gets_fewer_threads(tiny_model, monkeypatch):
     for one in (alone, shared):
         one.predict(image(40, 40))
     assert len(asked) == 1
+
+
+def test_objects_of_queries_are_found_in_windows(tiny_plan):
+    """A window of the whole image finds what the image as a whole has; smaller ones run."""
+    options = {"backbone": "resnet18_width16", "channels": 16, "heads": 4, "num_queries": 5}
+    options |= {"pixel_layers": 1, "pixel_feedforward": 16, "decoder_layers": 2, "decoder_feedforward": 16}
+    plan = tiny_plan()
+    network = plan.network.model_copy(update={"name": "mask2former", "options": options})
+    loss = LossPlan(terms=(LossTerm(name="segment_set"),))
+    plan = plan.model_copy(update={"task": "instance", "network": network, "loss": loss})
+    torch.manual_seed(0)
+    model = Model.from_plan(plan).eval()
+    picture = image(96, 128)
+    expected = predictor(model).predict(picture)
+    one = predictor(model, window=(96, 128)).predict(picture)
+    np.testing.assert_array_equal(one.masks, expected.masks)
+    np.testing.assert_array_equal(one.scores, expected.scores)
+    several = predictor(model, window=(64, 64)).predict(picture)
+    assert several.masks.shape[1:] == (96, 128) and (np.diff(several.scores) <= 0).all()

@@ -64,7 +64,7 @@ DEFORMABLE = QUERIES | {"levels": 3, "encoder_layers": 2, "dropout": 0.0}
 HYBRID = {"encoder_channels": 64, "encoder_feedforward": 128, "expansion": 0.5, "denoising": 60}
 CASES = {
     "fcos, alignment": ("fcos", NETWORK, {"assignment": "alignment"}, 4e-3, 150),
-    "fcos, statistics": ("fcos", NETWORK, {"assignment": "statistics"}, 4e-3, 150),
+    "fcos, statistics": ("fcos", NETWORK, {"assignment": "statistics"}, 4e-3, 250),
     "rtdetr": ("rtdetr", QUERIES | HYBRID, {}, 1e-3, 400),
     "deformable-detr": ("deformable-detr", DEFORMABLE, {}, 1e-3, 1000),
     "deformable-detr, refinement": ("deformable-detr", DEFORMABLE | {"refines_boxes": True}, {}, 1e-3, 1000),
