@@ -16,7 +16,7 @@ def test_every_hint_names_a_key():
     assert set(OTHER_NAMES.values()) <= set(settable_fields())
 
 
-@pytest.mark.parametrize("key", ["dtype", "value_range", "spacing_mm"])
+@pytest.mark.parametrize("key", ["dtype", "value_range", "smallest_maximum"])
 def test_what_comes_from_the_dataset_cannot_be_set(key):
     with pytest.raises(ConfigError, match="comes from the dataset and cannot be set"):
         read_settings({"input": {key: "uint8"}})

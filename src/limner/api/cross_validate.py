@@ -15,7 +15,7 @@ from limner.datasets.checked import CheckResult, check_dataset, with_other_split
 from limner.devices.processes import num_processes
 from limner.preparation.folds import (
     FoldsFile,
-    Request,
+    FoldsRequest,
     divide_into_folds,
     is_finished,
     is_trained,
@@ -140,7 +140,7 @@ def resume_folds(folder: RunFolder, execution: Execution, *, data_changed: bool 
     assert file is not None, "the folder has folds"
     wanted = dict(file.settings)
     given = given_plans(wanted)
-    request = Request(file.data, len(file.folds), file.group, file.seed, wanted)
+    request = FoldsRequest(file.data, len(file.folds), file.group, file.seed, wanted)
     return _Work(folder, request, given, execution).run(accept=False, data_changed=data_changed)
 
 
@@ -149,7 +149,7 @@ class _Work:
     """A cross-validation that begins or goes on."""
 
     folder: RunFolder
-    request: Request
+    request: FoldsRequest
     given: GivenPlans
     execution: Execution
 
@@ -210,14 +210,14 @@ class _Work:
         Watchers(self.execution.watchers).say(message)
 
 
-def _folder_of(place: Path, request: Request) -> RunFolder:
+def _folder_of(place: Path, request: FoldsRequest) -> RunFolder:
     """Return the newest unfinished cross-validation of the same request in ``runs/``, else a new name."""
     stem = RUNS / place.resolve().name
     begun = [RunFolder(path) for path in taken_names(stem) if _goes_on_with(request, RunFolder(path))]
     return begun[-1] if begun else RunFolder(next_free(stem))
 
 
-def _goes_on_with(request: Request, folder: RunFolder) -> bool:
+def _goes_on_with(request: FoldsRequest, folder: RunFolder) -> bool:
     """Tell whether a folder has an unfinished cross-validation of the same request."""
     try:
         known = read_folds(folder)

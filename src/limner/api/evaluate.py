@@ -38,7 +38,7 @@ from limner.evaluation.write_scores import (
 from limner.formats import open_source
 from limner.formats.coco.coco_results import read_results
 from limner.formats.source import BOX_TASK, TEXT_TASK, Source
-from limner.inference.ensemble import AnyPredictor, Settings, averaging, open_members
+from limner.inference.ensemble import AnyPredictor, Settings, joined_predictor, open_members
 from limner.inference.measurement import Measurement, Predict
 from limner.inference.predictor import Predictor
 from limner.inference.truth import labels_for
@@ -194,7 +194,7 @@ def _evaluate_model(
     out = user_path(out)
     folds = None if run is None or name != "val" else read_folds(run)
     # The folds' own images are predicted by the one model that has not seen them, so nothing is averaged.
-    predictor = averaging(members) if folds is None else members[0]
+    predictor = joined_predictor(members) if folds is None else members[0]
     predictor_of = None if folds is None else {n: members[fold] for n, fold in folds.fold_of.items()}
     with _protected(out, run, measurement):
         return _score_model(

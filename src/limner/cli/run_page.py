@@ -63,7 +63,7 @@ def _show_scores(facts: "RunFacts") -> None:
 def _show_folds(facts: "RunFacts") -> None:
     """Print a table of the folds of a cross-validation."""
     from limner.cli.console import console, table
-    from limner.reporting.sections.folds import fold_table
+    from limner.reporting.sections.cross_validation import fold_table
 
     found = fold_table(facts)
     if found is None:

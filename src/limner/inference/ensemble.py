@@ -121,7 +121,7 @@ AnyPredictor = Predictor | Ensemble
 """What predicts images: a model, or several whose predictions are averaged."""
 
 
-def members_of(predictor: AnyPredictor) -> tuple[Predictor, ...]:
+def models_of(predictor: AnyPredictor) -> tuple[Predictor, ...]:
     """Return the models of a predictor."""
     return predictor.members if isinstance(predictor, Ensemble) else (predictor,)
 
@@ -150,10 +150,10 @@ def open_predictor(
     members = open_members(
         models, device=device, precision=precision, settings=settings, value_range=value_range
     )
-    return averaging(members)
+    return joined_predictor(members)
 
 
-def averaging(members: Sequence[Predictor]) -> AnyPredictor:
+def joined_predictor(members: Sequence[Predictor]) -> AnyPredictor:
     """Return the only model, or an ensemble of several.
 
     Raises:

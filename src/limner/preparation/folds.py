@@ -49,7 +49,7 @@ class FoldsFile(Config):
 
 
 @dataclass(frozen=True)
-class Request:
+class FoldsRequest:
     """What a cross-validation was asked for; it goes on only with the same.
 
     Attributes:
@@ -80,12 +80,12 @@ class Request:
 
 def request_for(
     data: Path, num_folds: int, group: str | None, seed: int, settings: Mapping[str, Any]
-) -> Request:
+) -> FoldsRequest:
     """Return a request with a complete path, and with settings as JSON has them."""
-    return Request(str(data.resolve()), num_folds, group, seed, json.loads(json.dumps(settings, default=str)))
+    return FoldsRequest(str(data.resolve()), num_folds, group, seed, json.loads(json.dumps(settings, default=str)))
 
 
-def divide_into_folds(checked: CheckResult, request: Request) -> FoldsFile:
+def divide_into_folds(checked: CheckResult, request: FoldsRequest) -> FoldsFile:
     """Divide the training and validation images of a dataset into folds, spreading the classes evenly.
 
     Raises:

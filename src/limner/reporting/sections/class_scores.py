@@ -60,7 +60,7 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
         "tr",
         tag("th", "Mean", scope="row"),
         [
-            tag("td", number_of(file, name, means[name]) if name in means else None, class_="num")
+            tag("td", number_text(file, name, means[name]) if name in means else None, class_="num")
             for name in columns
         ],
     )
@@ -176,7 +176,7 @@ def _head(file: ScoresFile, name: str) -> str:
     return f"{column} ({file.unit(name)})" if SCORES[name].unit in (LENGTH, VOLUME) else column
 
 
-def number_of(file: ScoresFile, name: str, value: float | None) -> str:
+def number_text(file: ScoresFile, name: str, value: float | None) -> str:
     """Return a score, or a distance, size or count without its unit, as text."""
     return significant(value) if file.unit(name) and value is not None else score(value)
 
@@ -184,7 +184,7 @@ def number_of(file: ScoresFile, name: str, value: float | None) -> str:
 def value_with_unit(file: ScoresFile, name: str, value: float | None) -> str:
     """Return a score, or a value with its unit, as text."""
     unit = file.unit(name)
-    return f"{number_of(file, name, value)} {unit}" if unit and value is not None else score(value)
+    return f"{number_text(file, name, value)} {unit}" if unit and value is not None else score(value)
 
 
 def _with_interval(value: float | None, ends: tuple[float, float] | None) -> list[Html | str]:

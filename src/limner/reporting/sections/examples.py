@@ -13,7 +13,7 @@ from limner.reporting.histogram import histogram
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import plural, score
 from limner.reporting.run_facts import Evaluation, RunFacts, ScoredImage
-from limner.reporting.sections.class_scores import number_of, split_heading
+from limner.reporting.sections.class_scores import number_text, split_heading
 
 MOST_OF_A_KIND = 12
 """Maximum number of pictures with the lowest scores, and of those with the highest."""
@@ -217,5 +217,5 @@ def _case_tables(evaluation: Evaluation) -> list[Html]:
 
 
 def _case_cell(evaluation: Evaluation, name: str, value: float | None) -> Html:
-    text = number_of(evaluation.file, name, value)
+    text = number_text(evaluation.file, name, value)
     return tag("td", text, class_="num", data_sort=-1 if value is None else value)
