@@ -72,9 +72,9 @@ def cases_of(made: Made, seed: int) -> tuple[list[tuple[float, ...]], list[tuple
 
 def our_plan(made: Made, seed: int) -> dict[str, object]:
     """Return limner's plan for 8 GiB."""
+    from limner.planning.patch_size import batch_of_patches, plan_patch, reference_elements
     from limner.planning.rules.volumes import target_spacing
     from limner.planning.volume_fingerprint import VolumeFingerprint
-    from limner.planning.volume_patch import batch_of_patches, plan_patch, reference_elements
 
     spacings, shapes = cases_of(made, seed)
     volumes = VolumeFingerprint(tuple(shapes), tuple(spacings))

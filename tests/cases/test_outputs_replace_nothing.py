@@ -35,7 +35,7 @@ def model(tiny_model, cells, tmp_path):
 
 INPUTS = {
     *("data", "source", "runs", "model", "image", "paths", "checkpoint", "predictions", "compare"),
-    *("weights", "teacher", "resume", "classes", "images"),
+    *("weights", "teacher", "resume", "classes", "images", "token_file"),
 }
 """Parameters that name what a command reads; all others that take a path are outputs."""
 
@@ -84,6 +84,7 @@ def outputs():
 def test_every_output_is_tried():
     found = dict(outputs())
     assert found.pop("report") == "run"  # it writes into the run that it reads
+    assert found.pop("serve") == "keep"  # it writes when corrections come: tests/serving/test_corrections.py
     assert found.keys() == COMMANDS.keys()
 
 

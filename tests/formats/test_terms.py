@@ -13,7 +13,7 @@ from limner.checks.outcome import run_checks
 from limner.checks.scan import scan
 from limner.core.finding import Finding
 from limner.formats import FORMATS, open_source
-from limner.formats.codes import FORMAT_CODES
+from limner.formats.format_codes import FORMAT_CODES
 from limner.formats.source import Source
 
 _spec = importlib.util.spec_from_file_location("examples", Path(__file__).with_name("examples.py"))

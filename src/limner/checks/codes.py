@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from limner.core.finding import MOST_FILES, Code, Finding, Severity
-from limner.formats.codes import ANNOTATIONS, PAIRS
+from limner.formats.format_codes import ANNOTATIONS, PAIRS
 
 _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 

@@ -11,7 +11,7 @@ from limner.core.labels import ValueMap
 from limner.core.picture import Geometry
 from limner.core.sample import Record
 from limner.images.pixels import read_header
-from limner.images.volumes.resampling import resample_labels
+from limner.images.volumes.resampling import on_other_grid
 
 Grid = tuple[tuple[int, ...], Geometry]
 """Shape (D, H, W) and position of a volume."""
@@ -51,4 +51,4 @@ def on_image_grid(
                 fix="Save the label on the grid of its image.",
             )
         )
-    return np.asarray(resample_labels(values, source, target, shape))
+    return np.asarray(on_other_grid(values, source, target, shape))

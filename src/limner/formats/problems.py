@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from limner.core.finding import MOST_FILES, Finding
-from limner.formats.codes import FORMAT_CODES
+from limner.formats.format_codes import FORMAT_CODES
 from limner.formats.terms import DRAWINGS, Terms
 
 Report = Callable[[str, str], None]

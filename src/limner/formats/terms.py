@@ -29,7 +29,7 @@ class Terms:
         return "hold" if self.holder == "mask" else "show"
 
     def fill(self, text: str) -> str:
-        """Return a text of `formats/codes.py` with the words of the format."""
+        """Return a text of `formats/format_codes.py` with the words of the format."""
         return text.format(listing=self.listing, entry=self.entry, category=self.category)
 
 

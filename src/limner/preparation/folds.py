@@ -82,7 +82,9 @@ def request_for(
     data: Path, num_folds: int, group: str | None, seed: int, settings: Mapping[str, Any]
 ) -> FoldsRequest:
     """Return a request with a complete path, and with settings as JSON has them."""
-    return FoldsRequest(str(data.resolve()), num_folds, group, seed, json.loads(json.dumps(settings, default=str)))
+    return FoldsRequest(
+        str(data.resolve()), num_folds, group, seed, json.loads(json.dumps(settings, default=str))
+    )
 
 
 def divide_into_folds(checked: CheckResult, request: FoldsRequest) -> FoldsFile:

@@ -14,8 +14,8 @@ from limner.reporting.sections.audit import audit
 from limner.reporting.sections.class_curves import class_curves
 from limner.reporting.sections.class_scores import classes
 from limner.reporting.sections.confusion_matrix import confusion
-from limner.reporting.sections.examples import examples
 from limner.reporting.sections.cross_validation import folds
+from limner.reporting.sections.examples import examples
 from limner.reporting.sections.headline import headline, subtitle, title
 from limner.reporting.sections.object_matches import objects
 from limner.reporting.sections.origin import reproduce, rights

@@ -18,7 +18,7 @@ Matrix = npt.NDArray[np.float64]
 """(2, 3) from coordinates x, y of the image to those of the moved one; pixel 0 covers 0 to 1."""
 
 
-def rotation(degrees: float, shape: tuple[int, ...]) -> Matrix:
+def turned_around_middle(degrees: float, shape: tuple[int, ...]) -> Matrix:
     """Return the rotation of an image (H, W) around its middle, counter-clockwise as it is seen."""
     angle = np.deg2rad(degrees)
     cosine, sine = np.cos(angle), np.sin(angle)

@@ -17,7 +17,7 @@ import numpy as np
 
 from limner.core.picture import Image
 from limner.core.sample import Sample
-from limner.transforms.affine_map import Matrix, around_middle, moved_by, rotation
+from limner.transforms.affine_map import Matrix, around_middle, moved_by, turned_around_middle
 from limner.transforms.photometric import affine, colour_matrix
 from limner.transforms.resize_array import as_dtype
 
@@ -29,7 +29,7 @@ MOST_FACTOR = 0.9
 
 
 def _rotated(amount: float, shape: tuple[int, ...]) -> Matrix:
-    return rotation(MOST_DEGREES * amount, shape)
+    return turned_around_middle(MOST_DEGREES * amount, shape)
 
 
 def _sheared_x(amount: float, shape: tuple[int, ...]) -> Matrix:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from limner.core.sample import Sample
-from limner.transforms.affine_map import moved_by, rotation
+from limner.transforms.affine_map import moved_by, turned_around_middle
 
 
 @dataclass(frozen=True)
@@ -43,4 +43,4 @@ class Rotate:
         """Rotate image and labels."""
         if params.degrees == 0:
             return sample
-        return moved_by(sample, rotation(params.degrees, sample.spatial_shape), self.fill)
+        return moved_by(sample, turned_around_middle(params.degrees, sample.spatial_shape), self.fill)

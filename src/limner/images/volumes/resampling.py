@@ -6,7 +6,7 @@ from limner.core.affine import Affine
 from limner.core.labels import ValueMap
 
 
-def resample_labels(values: ValueMap, source: Affine, target: Affine, shape: tuple[int, ...]) -> ValueMap:
+def on_other_grid(values: ValueMap, source: Affine, target: Affine, shape: tuple[int, ...]) -> ValueMap:
     """Return the labels on another grid: of each voxel there, the nearest label; 0 outside the labels.
 
     Args:

@@ -10,10 +10,10 @@ from limner.core.wording import memory, number, share, size
 from limner.networks import NETWORKS
 from limner.networks.nnunet_topology import Topology, plan_topology
 from limner.planning.decisions import Case
+from limner.planning.patch_size import REFERENCE_GIB, batch_of_patches, plan_patch, reference_elements
 from limner.planning.rules.duration import VALIDATION_PART
 from limner.planning.rules.input import FEWEST_SAMPLES, memory_budget
 from limner.planning.rules.network import preset_of
-from limner.planning.volume_patch import REFERENCE_GIB, batch_of_patches, plan_patch, reference_elements
 from limner.tasks import find_task
 
 FEWEST_STEPS = 300

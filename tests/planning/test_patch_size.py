@@ -4,9 +4,9 @@ from math import prod
 
 import pytest
 
+from limner.planning.patch_size import batch_of_patches, plan_patch, reference_elements
 from limner.planning.rules.volumes import target_spacing
 from limner.planning.volume_fingerprint import VolumeFingerprint
-from limner.planning.volume_patch import batch_of_patches, plan_patch, reference_elements
 
 GIB = 2**30
 
