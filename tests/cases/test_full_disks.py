@@ -112,7 +112,7 @@ def test_a_trained_run_says_which_part_is_missing(trained, monkeypatch):
     monkeypatch.setattr("limner.api.evaluate.score_split", score)
     monkeypatch.setattr("limner.reporting.write_report", done.append)
     with pytest.raises(MissingPartsOfRunError) as caught:
-        verb._fit_and_score(trained, Execution("cpu"), resume=False)
+        verb.fit_and_score(trained, Execution("cpu"), resume=False)
     assert done == ["test", trained.folder]
     said = str(caught.value)
     assert "is trained and saved" in said and "evaluation/val is missing (no space left on the disk" in said

@@ -41,6 +41,8 @@ from limner.transforms.quarter_turn import QuarterTurn, QuarterTurnParams
 from limner.transforms.random_changes import ChangesParams, RandomChanges
 from limner.transforms.rotate import Rotate, RotateParams
 from limner.transforms.scale_crop import CropParams, ScaleCrop
+from limner.transforms.volume_changes import VolumeChanges, VolumeChangesParams
+from limner.transforms.volume_patch import VolumePatch, VolumePatchParams
 
 Rectangle = tuple[slice, ...]
 """Pixels along each axis; rectangle number i shows label i + 1, and 0 is nothing."""
@@ -163,6 +165,9 @@ TRANSFORMS = [
     (Erasing(0.5), ErasingParams((slice(3, 9), slice(2, 20)))),
     (Rotate(30), RotateParams(11.0)),
     (Rotate(30), RotateParams(-23.0)),
+    (VolumePatch((12, 20, 16)), VolumePatchParams((3, -2, 9))),
+    (VolumePatch((12, 20, 16)), VolumePatchParams((3, 4, 5), (11.0, -23.0, 5.0), 1.2)),
+    (VolumeChanges(noise=0.1), VolumeChangesParams(variance=0.1, brightness=1.2)),
 ]
 """Transforms, with drawn parameters."""
 
@@ -175,6 +180,8 @@ def dims_of(transform, params) -> tuple[int, ...]:
         return (2,)
     if isinstance(transform, FitChannels):
         return (transform.plan.spatial_dims,)
+    if isinstance(transform, VolumePatch | VolumeChanges):
+        return (3,)
     if isinstance(transform, Rotate):
         return (2,)
     return (3,) if isinstance(params, FlipParams) and 2 in params.axes else (2, 3)
@@ -232,7 +239,7 @@ def test_every_transform_has_a_case():
 def test_moving_and_then_drawing_is_drawing_and_then_moving(kind, dims, transform, params):
     sample, example = sample_of([kind], dims=dims), EXAMPLES[kind]
     drawn = example.draw(sample.get(kind), sample.spatial_shape)
-    expected = transform.apply(Sample("x", sample.image, (LabelMap(drawn),)), params)
+    expected = transform.apply(Sample("x", sample.image, (LabelMap(drawn),), sample.spacing_mm), params)
     moved = transform.apply(sample, params)
     assert np.array_equal(moved.image, expected.image)
     assert moved.name == sample.name

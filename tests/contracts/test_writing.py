@@ -17,6 +17,7 @@ ELSEWHERE = {
     "training/checkpoints.py": "safetensors writes into a file that is written aside",
     "weights/bundle.py": "files of a folder that is written aside",
     "weights/torch_files.py": "advises how to save tensors, and writes nothing",
+    "serving/uploads.py": "an uploaded file in a temporary folder of its own, which goes with the request",
     "exporting/export_model.py": "files of a folder that is written aside",
 }
 

@@ -98,6 +98,6 @@ def test_problems_have_the_words_of_the_format(make_tree, name: str) -> None:
 
 def _of_one_format(code: str) -> bool:
     """Tell whether only one file or folder of formats reports a problem."""
-    files = [path for path in SOURCES.rglob("*.py") if path.name != "codes.py"]
+    files = [path for path in SOURCES.rglob("*.py") if path.name != "format_codes.py"]
     users = [path for path in files if f'"{code}"' in path.read_text(encoding="utf-8")]
     return len(users) <= 1 or {path.parent.name for path in users} == {"coco"}
