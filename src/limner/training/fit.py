@@ -25,6 +25,7 @@ from limner.loading.dataset import Dataset
 from limner.loading.loader import training_batches
 from limner.loading.pipeline import build_mixing, build_pipeline
 from limner.networks import NETWORKS
+from limner.planning.missing_weights import without_pretrained
 from limner.storage.folder_lock import locked_folder
 from limner.storage.output_folder import make_output_folder
 from limner.storage.whole_files import remove_leftovers, write_whole
@@ -232,15 +233,9 @@ def build_model(
             if wanted != "auto":
                 raise
             say(f"Training starts from random weights, so it needs more images and steps. {error}")
-            plan = _without_pretrained(plan)
+            plan = without_pretrained(plan)
             torch.manual_seed(seed)
     return Model.from_plan(plan, network)
-
-
-def _without_pretrained(plan: Plan) -> Plan:
-    reasons = {**plan.reasons, "network.pretrained": "pretrained weights were unavailable"}
-    network = plan.network.model_copy(update={"pretrained": "no"})
-    return plan.model_copy(update={"network": network, "reasons": reasons})
 
 
 def _checkpoint(run: RunFolder, *, resume: bool) -> tuple[RunCheckpoint | None, str]:
