@@ -21,7 +21,9 @@ def test_every_code_is_made_somewhere_and_every_made_code_is_known():
         for folder in ("checks", "formats", "datasets")
         for p in (ROOT / "src/limner" / folder).rglob("*.py")
     ]
-    text = "\n".join(p.read_text(encoding="utf-8") for p in sources if p.name not in ("codes.py", "format_codes.py"))
+    text = "\n".join(
+        p.read_text(encoding="utf-8") for p in sources if p.name not in ("codes.py", "format_codes.py")
+    )
     assert {code for code in CODES if f'"{code}"' not in text} == set()
     made = set(re.findall(r'(?:Finding|\bmake|_finding|_mixture|_broken)\(\s*"([a-z0-9-]+)"', text))
     assert made - CODES.keys() == set()
