@@ -70,7 +70,7 @@ def test_tensorboard_holds_what_was_logged_once(tmp_path):
         first.log(step, 0.0, {"train/loss": float(step)})
     first.flush()
     first.close()
-    # Files are read in the order of their names, which have seconds and then a counter, of which 10 is before 9.
+    # Files are read in the order of their names: seconds, and then a counter, of which 10 is before 9.
     time.sleep(1.0)
     second = build_tracker("tensorboard", run, run_id="x")  # goes on from a checkpoint of step 2
     second.start(at(2), {"train.steps": 100})
