@@ -89,7 +89,7 @@ def cross_validate(
         weights: Initial weights of every fold.
         teacher: A model whose outputs the networks learn besides the labels.
         minutes: Time budget for each fold.
-        spatial: ``2d`` or ``3d``, for volumes.
+        spatial: ``2d``, ``2.5d``, ``3d`` or ``auto``, for volumes.
         settings: Values of the plans to set, nested as in plan.yaml.
         accept: Accept the proposals of `check`.
         device: ``auto``, or a PyTorch device name.

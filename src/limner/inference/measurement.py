@@ -121,7 +121,7 @@ class Measurement:
         Raises:
             ConfigError: A tolerance is stated for images without distances.
         """
-        if self.extent.cases or not self.task.measures_cases:
+        if self.extent.cases or not self.task.has_label_maps:
             return self.extent
         for record in self.records:
             try:

@@ -1,13 +1,12 @@
 """A plan for another number of steps than it was made for: in a time budget, the machine decides how many."""
 
 from math import ceil
-from typing import Any
 
-from limner.core.config import merge
 from limner.core.plan import Plan
+from limner.planning.redecided import redecided
 from limner.planning.rules.duration import averaging
 from limner.planning.rules.optimization import learning_rate
-from limner.planning.settings import flatten, nest
+from limner.planning.settings import flatten
 
 FOLLOWERS = (learning_rate, averaging)
 """Rules whose decision depends on the number of steps, beside those that count in steps."""
@@ -26,14 +25,5 @@ def for_steps(plan: Plan, steps: int) -> Plan:
         steps: The number of steps that the run really has, as far as known.
     """
     before = flatten(plan)
-    after: dict[str, Any] = before | {"train.steps": steps}
-    reasons = dict(plan.reasons)
-    for rule in FOLLOWERS:
-        planned, followed = rule(before), rule(after)
-        if before[planned.key] == planned.value:
-            after[planned.key] = followed.value
-            reasons[planned.key] = followed.reason
-    for key in COUNTED_IN_STEPS:
-        after[key] = ceil(before[key] * steps / plan.train.steps)
-    values = merge(plan.model_dump(mode="json"), nest(after))
-    return Plan.model_validate({**values, "reasons": reasons})
+    counted = {key: ceil(before[key] * steps / plan.train.steps) for key in COUNTED_IN_STEPS}
+    return redecided(plan, {"train.steps": steps, **counted}, FOLLOWERS)

@@ -46,7 +46,6 @@ class SemanticTask(Task):
     labels_of = "semantic"
     targets = (LabelMap,)
     has_label_maps = True
-    measures_cases = True
     averages = True
     shown_scores = ("foreground_dice", "mean_dice", "mean_iou", "pixel_accuracy")
 

@@ -48,15 +48,14 @@ class Task(ABC):
     """Whether it distinguishes countable things from stuff."""
     has_label_maps: ClassVar[bool] = False
     """Whether each pixel gets one class: slices are then put together to volumes, which can be shown as
-    animations, and small parts can be removed."""
+    animations, small parts can be removed, and distances between surfaces are measured where the spacing is
+    known."""
     sees_whole_images: ClassVar[bool] = False
     """Whether each image is resized to one size and seen as a whole, instead of in crops at its own scale."""
     large_scale_jitter: ClassVar[bool] = False
     """Whether it is trained with zooms of 0.1 to 2 on accelerators, as is usual for objects."""
     picture_groups: ClassVar[tuple[PictureGroup, ...]] = WORST_AND_BEST
     """Which images of an evaluated split are drawn."""
-    measures_cases: ClassVar[bool] = False
-    """Whether surfaces of its predictions have distances, which are measured where the spacing is known."""
     averages: ClassVar[bool] = False
     """Whether predictions of several models can be averaged."""
     has_outlines: ClassVar[bool] = False
