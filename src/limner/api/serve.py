@@ -58,9 +58,7 @@ def serve(
         DataError: The folder for corrections has other files, or the file of the token cannot be read.
         MissingPartError: The libraries of the extra `serve` are not installed.
     """
-    for library, module in LIBRARIES.items():
-        if find_spec(module) is None:
-            raise MissingPartError(library, "Serving models", "pip install 'limner[serve]'")
+    _refuse_missing_libraries()
     from limner.serving.address import listen, refuse_open_address, url_of
     from limner.serving.limits import Limits
 
@@ -81,6 +79,12 @@ def serve(
             corrections.refuse_unsuitable(loaded)
         service = Service(loaded, limits, token, corrections, tuple(allow_origins))
         run_server(service, listening, ready=lambda: ready(url_of(listening)))
+
+
+def _refuse_missing_libraries() -> None:
+    for library, module in LIBRARIES.items():
+        if find_spec(module) is None:
+            raise MissingPartError(library, "Serving models", "pip install 'limner[serve]'")
 
 
 def _token(token: str | None, token_file: Path | str | None) -> str | None:
