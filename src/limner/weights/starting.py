@@ -9,7 +9,7 @@ from limner.core.errors import ConfigError
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.weights.bundle import load_model, read_model_plan
-from limner.weights.card import CARD, WEIGHTS, file_sha256, read_card
+from limner.weights.card import CARD, WEIGHTS, file_sha256, model_folder, read_card
 from limner.weights.checkpoint_files import Checkpoint, read_checkpoint
 from limner.weights.checkpoint_source import Asked
 from limner.weights.encoders import encoder_plan, load_encoder, recognize_encoder
@@ -44,7 +44,8 @@ def read_starting_plan(path: Path, *, task: str, network: Mapping[str, Any] | No
     """Return the plan of the weights, with their network, input and classes.
 
     Args:
-        path: A model folder, a run, a checkpoint that `import_checkpoint` reads, or a classifier of images.
+        path: A model folder, a run with a model, a checkpoint that `import_checkpoint` reads, or a
+            classifier of images.
         task: The task to train, for checkpoints that do not contain their task.
         network: `name` and `options` that the user set, for the encoder of a classifier.
 
@@ -106,6 +107,9 @@ def _model_or_checkpoint(path: Path) -> Path | Checkpoint:
 
 
 def _model_folder(path: Path) -> Path | None:
+    run = RunFolder(path)
+    if run.folds.is_file() or run.splits.is_file():
+        return model_folder(path)  # refuses several models, and a run without one
     return next((f for f in (path, RunFolder(path).model) if (f / CARD).is_file()), None)
 
 
