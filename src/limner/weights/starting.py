@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from limner.core.errors import ConfigError
+from limner.core.outputs import ClassLogits
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
+from limner.networks import NETWORKS
+from limner.tasks import find_task
 from limner.weights.bundle import load_model, read_model_plan
 from limner.weights.card import CARD, WEIGHTS, file_sha256, read_card
-from limner.weights.encoders import encoder_plan, load_encoder, read_encoder
+from limner.weights.encoders import Encoder, encoder_plan, load_encoder, read_encoder
 from limner.weights.importing import import_checkpoint, read_checkpoint_plan
 from limner.weights.model import Model
 from limner.weights.transfer import Transfer, transfer
@@ -42,7 +45,8 @@ def read_starting_plan(path: Path, *, task: str, network: Mapping[str, Any] | No
     """Return the plan of the weights, with their network, input and classes.
 
     Args:
-        path: A model folder, a run, a checkpoint that `import_checkpoint` reads, or a classifier of images.
+        path: A model folder, a run, a checkpoint that `import_checkpoint` reads, or a classifier of images,
+            of which tasks other than classification use the encoder.
         task: The task to train, for checkpoints that do not contain their task.
         network: `name` and `options` that the user set, for the encoder of a classifier.
 
@@ -54,7 +58,7 @@ def read_starting_plan(path: Path, *, task: str, network: Mapping[str, Any] | No
     if folder is not None:
         return read_model_plan(folder)
     encoder = read_encoder(path)
-    if encoder is not None:
+    if encoder is not None and not _is_whole(encoder, task, (network or {}).get("name")):
         return encoder_plan(encoder, network or {}, task=task)
     return _read_for_task(read_checkpoint_plan, path, task)
 
@@ -73,7 +77,7 @@ def start_from(path: Path, model: Model) -> tuple[Transfer, str | None]:
         ModelError: The weights cannot be read, or none of them match.
     """
     encoder = None if _model_folder(path) is not None else read_encoder(path)
-    if encoder is not None:
+    if encoder is not None and not _is_whole(encoder, model.plan.task, model.plan.network.name):
         return load_encoder(encoder, model), None
     start = read_start(path, task=model.plan.task)
     return transfer(start.model, model), start.licence
@@ -90,6 +94,12 @@ def read_start(path: Path, *, task: str) -> Start:
         return Start(load_model(folder), path, read_card(folder).licence)
     imported = _read_for_task(import_checkpoint, path, task)
     return Start(imported.model, path, imported.licence)
+
+
+def _is_whole(encoder: Encoder, task: str, network: str | None) -> bool:
+    """Return whether the whole classifier can be used, since the task is to classify images too."""
+    is_classifier = network is None or (network in NETWORKS and NETWORKS[network].output is ClassLogits)
+    return encoder.normalization is not None and is_classifier and find_task(task).accepts(ClassLogits)
 
 
 def _model_folder(path: Path) -> Path | None:
