@@ -20,7 +20,9 @@ def plan(
     task: Annotated[
         str | None, typer.Option(help="A task, such as instance; default: the first that the labels are for.")
     ] = None,
-    network: Annotated[str | None, typer.Option(help="A name in `limner networks`.")] = None,
+    network: Annotated[
+        str | None, typer.Option(help="A name in `limner networks`, such as pspnet or pspnet/resnet18c.")
+    ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="Start from a model, a run, or another project's checkpoint.")
     ] = None,

@@ -21,7 +21,9 @@ def tune(
     task: Annotated[
         str | None, typer.Option(help="A task, such as instance; default: the first that the labels are for.")
     ] = None,
-    network: Annotated[str | None, typer.Option(help="A name in `limner networks`.")] = None,
+    network: Annotated[
+        str | None, typer.Option(help="A name in `limner networks`, such as pspnet or pspnet/resnet18c.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the plan for every trial."),
