@@ -78,10 +78,10 @@ def test_neighbouring_slices_of_one_volume_are_no_copies(findings_of, scene):
         slices |= {f"train/{case}_{i:03}": brightened(picture) if i else picture for i in range(2)}
         slices |= {f"train/{case}_{i:03}": black for i in (7, 8)}
     assert findings_of({**slices, "val/other": scene()}) == {}
-    across = findings_of({**slices, "val/case03_000": brightened(slices["train/case01_000"])})
+    across = findings_of({**slices, "val/case03_000": smaller(slices["train/case01_000"])})
     assert set(across) == {"near-duplicate-in-two-splits"}
     twice = findings_of({**slices, "train/copy": slices["train/case01_000"], "val/other": scene()})
-    assert set(twice) == {"same-image-twice"}
+    assert "same-image-twice" in twice and "near-duplicate" not in twice
 
 
 def test_flat_and_dark_pictures_are_not_taken_for_copies(findings_of, rng):

@@ -82,5 +82,6 @@ def series_in(file: str) -> str | None:
     if found is None:
         return None
     before, after = found["before"], found["after"]
-    is_series = owner_in(f"{before}.") or sequence_in(f"{before}0.")
-    return f"{before}#{after}" if is_series else None
+    name = before.rpartition("/")[2]
+    is_sequence = re.search(r"\d", name) and re.search(r"[a-z]", name, re.IGNORECASE)  # digits may be a year
+    return f"{before}#{after}" if is_sequence or owner_in(f"{before}.") else None

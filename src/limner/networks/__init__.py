@@ -188,6 +188,22 @@ def build_network(
     return entry.build(settings, **arguments)
 
 
+def network_settings(name: str) -> dict[str, Any]:
+    """Return the settings of a plan for ``network`` or ``network/variant``.
+
+    Raises:
+        UnknownNameError: The network or the variant is unknown.
+    """
+    network, _, variant = name.partition("/")
+    if network not in NETWORKS:
+        raise UnknownNameError("network", network, NETWORKS)
+    variants = NETWORKS[network].variants
+    if variant and variant not in variants:
+        raise UnknownNameError(f"variant of {network}", variant, variants)
+    options = dict(variants[variant]) if variant else {}
+    return {"network": {"name": network, "options": options} if options else {"name": network}}
+
+
 def _check(
     name: str, entry: NetworkEntry, *, num_classes: int, in_channels: int, spatial_dims: int | None
 ) -> None:
