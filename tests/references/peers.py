@@ -50,12 +50,6 @@ def mmseg_models():
 def openmmlab(package):
     """Return what builds the networks of mmdet, mmpretrain or mmocr from their settings."""
     _stand_in_for_operators()
-    # mmpretrain's language models need another version of transformers, augmentations and datasets of mmdet
-    # and mmocr need packages that do not know numpy 2; nothing here uses them.
-    sys.modules.setdefault("mmpretrain.models.multimodal", types.ModuleType("multimodal"))
-    parts = ("augmenters", "augmentables", "augmentables.lines", "augmentables.segmaps")
-    for name in ("lmdb", "imgaug", *(f"imgaug.{part}" for part in parts)):
-        sys.modules.setdefault(name, _Absent(name))
     if package == "mmocr":  # refuses versions of mmdet that differ in nothing used here
         pytest.importorskip("mmdet", reason="mmdet is not installed").__version__ = "3.1.0"
     pytest.importorskip(f"{package}.models", reason=f"{package} is not installed")
@@ -78,6 +72,12 @@ def _stand_in_for_operators():
         operators = _CompiledOperators("mmcv._ext")
         operators.__spec__ = importlib.machinery.ModuleSpec("mmcv._ext", None)
         sys.modules["mmcv._ext"] = operators
+    # mmpretrain's language models need another version of transformers, augmentations and datasets of mmdet
+    # and mmocr need packages that do not know numpy 2; nothing here uses them.
+    sys.modules.setdefault("mmpretrain.models.multimodal", types.ModuleType("multimodal"))
+    parts = ("augmenters", "augmentables", "augmentables.lines", "augmentables.segmaps")
+    for name in ("lmdb", "imgaug", *(f"imgaug.{part}" for part in parts)):
+        sys.modules.setdefault(name, _Absent(name))
 
 
 class _Named(type):

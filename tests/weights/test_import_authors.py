@@ -7,6 +7,7 @@ import torch
 from limner.core.errors import ModelError
 from limner.networks import build_network
 from limner.weights import import_checkpoint
+from limner.weights.renaming import Naming, rename
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +112,15 @@ def test_transunet(importing):
     stem = "transformer.embeddings.hybrid_model.body.block1.unit2.conv3.weight"
     assert torch.equal(found["backbone.patch_embed.backbone.stages.0.blocks.1.conv3.weight"], state[stem])
     assert torch.equal(found["head.conv.weight"], state["segmentation_head.0.weight"])
+
+
+def test_copies_of_a_tensor_are_accounted_and_others_reported():
+    naming = Naming("a project", "", ((r"^(first|second)\.", "head."),))
+    same = rename({"first.weight": torch.ones(2), "second.weight": torch.ones(2)}, naming)
+    assert same.theirs == {"head.weight": "first.weight"}
+    assert same.unused == {"second.weight": "equals first.weight, of which it is a copy"}
+    other = rename({"first.weight": torch.ones(2), "second.weight": torch.zeros(2)}, naming)
+    assert other.theirs == {"head.weight": "first.weight", "second.weight": "second.weight"}
 
 
 def test_espnet_sees_red_where_it_saw_blue(importing, shared_data):
