@@ -15,5 +15,7 @@ Range = Annotated[
 Task = Annotated[
     str | None, typer.Option(help="A task, such as instance; default: the first that the labels are for.")
 ]
-Network = Annotated[str | None, typer.Option(help="A name in `limner networks`.")]
+Network = Annotated[
+    str | None, typer.Option(help="A name in `limner networks`, such as pspnet or pspnet/resnet18c.")
+]
 Accept = Annotated[bool, typer.Option(help="Accept the proposals of `limner check`.")]

@@ -21,6 +21,7 @@ from limner.weights.imported_plan import plan_of, summarize
 from limner.weights.model import Model
 from limner.weights.sources import SOURCES
 from limner.weights.sources.by_name import BY_NAME
+from limner.weights.sources.classifiers import CLASSIFIERS
 from limner.weights.tensor_table import TensorTable
 
 SHOWN = 3
@@ -160,10 +161,12 @@ def _source_of(checkpoint: Checkpoint) -> CheckpointSource:
     if any(name.startswith(CLASSIFIER_HEADS) for name in names):
         raise ModelError(
             describe(
-                "The checkpoint is of a classifier of images, which has no scores of pixels",
+                "The checkpoint is of a classifier of images that limner does not recognise",
                 where=checkpoint.path,
                 found=f"{len(names)} tensors, such as {', '.join(names[:SHOWN])}",
-                fix=f"Train a network on its encoder: limner train DATA --weights {checkpoint.path}",
+                expected=", ".join(f"{one.architecture} of {one.title}" for one in CLASSIFIERS.values()),
+                fix="If timm has this encoder, train a network on it: limner train DATA --weights "
+                f"{checkpoint.path} --set network.options.backbone=NAME",
             )
         )
     for source in SOURCES.values():

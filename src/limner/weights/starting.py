@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from limner.core.errors import ConfigError
+from limner.core.outputs import ClassLogits
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
+from limner.networks import NETWORKS
+from limner.tasks import find_task
 from limner.weights.bundle import load_model, read_model_plan
-from limner.weights.card import CARD, WEIGHTS, file_sha256, read_card
+from limner.weights.card import CARD, WEIGHTS, file_sha256, model_folder, read_card
 from limner.weights.checkpoint_files import Checkpoint, read_checkpoint
 from limner.weights.checkpoint_source import Asked
-from limner.weights.encoders import encoder_plan, load_encoder, recognize_encoder
+from limner.weights.encoders import Encoder, encoder_plan, load_encoder, recognize_encoder
 from limner.weights.importing import model_of_checkpoint, plan_of_checkpoint
 from limner.weights.model import Model
 from limner.weights.transfer import Transfer, transfer
@@ -44,7 +47,8 @@ def read_starting_plan(path: Path, *, task: str, network: Mapping[str, Any] | No
     """Return the plan of the weights, with their network, input and classes.
 
     Args:
-        path: A model folder, a run, a checkpoint that `import_checkpoint` reads, or a classifier of images.
+        path: A model folder, a run with a model, a checkpoint that `import_checkpoint` reads, or a
+            classifier of images, of which tasks other than classification use the encoder.
         task: The task to train, for checkpoints that do not contain their task.
         network: `name` and `options` that the user set, for the encoder of a classifier.
 
@@ -57,7 +61,7 @@ def read_starting_plan(path: Path, *, task: str, network: Mapping[str, Any] | No
         return read_model_plan(folder)
     checkpoint = read_checkpoint(path)
     encoder = recognize_encoder(checkpoint)
-    if encoder is not None:
+    if encoder is not None and not _is_whole(encoder, task, (network or {}).get("name")):
         return encoder_plan(encoder, network or {}, task=task)
     return _for_task(plan_of_checkpoint, checkpoint, task)
 
@@ -77,7 +81,7 @@ def start_from(path: Path, model: Model) -> tuple[Transfer, str | None]:
     """
     found = _model_or_checkpoint(path)
     encoder = recognize_encoder(found) if isinstance(found, Checkpoint) else None
-    if encoder is not None:
+    if encoder is not None and not _is_whole(encoder, model.plan.task, model.plan.network.name):
         return load_encoder(encoder, model), None
     start = _start(found, path, model.plan.task)
     return transfer(start.model, model), start.licence
@@ -105,7 +109,16 @@ def _model_or_checkpoint(path: Path) -> Path | Checkpoint:
     return _model_folder(path) or read_checkpoint(path)
 
 
+def _is_whole(encoder: Encoder, task: str, network: str | None) -> bool:
+    """Return whether the whole classifier can be used, since the task is to classify images too."""
+    is_classifier = network is None or (network in NETWORKS and NETWORKS[network].output is ClassLogits)
+    return encoder.normalization is not None and is_classifier and find_task(task).accepts(ClassLogits)
+
+
 def _model_folder(path: Path) -> Path | None:
+    run = RunFolder(path)
+    if run.folds.is_file() or run.splits.is_file():
+        return model_folder(path)  # refuses several models, and a run without one
     return next((f for f in (path, RunFolder(path).model) if (f / CARD).is_file()), None)
 
 
