@@ -8,7 +8,8 @@ from limner.core.errors import ConfigError, ModelError
 from limner.core.plan import Plan
 from limner.networks.backbones import build_backbone
 from limner.weights import import_checkpoint
-from limner.weights.encoders import encoder_plan, read_encoder
+from limner.weights.checkpoint_files import read_checkpoint
+from limner.weights.encoders import encoder_plan, recognize_encoder
 from limner.weights.model import Model
 from limner.weights.starting import read_starting_plan, start_from
 
@@ -47,7 +48,7 @@ def test_the_encoder_is_loaded_and_the_decoder_is_new(classifier):
 
 
 def test_other_tasks_and_encoders_have_to_be_named(classifier, tmp_path):
-    encoder = read_encoder(classifier[0])
+    encoder = recognize_encoder(read_checkpoint(classifier[0]))
     with pytest.raises(ConfigError, match="Name the network"):
         encoder_plan(encoder, {}, task="instance")
     with pytest.raises(ConfigError, match="'unet' has no encoder"):

@@ -6,7 +6,6 @@ encoders the user names the backbone, whose tensors are then matched by timm's n
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from limner.core.errors import ConfigError, LimnerError, ModelError, describe
@@ -15,7 +14,7 @@ from limner.core.plan import Plan, ResizePlan
 from limner.networks import NETWORKS
 from limner.networks.backbones.pretrained import fill_backbone
 from limner.tasks import find_task
-from limner.weights.checkpoint_files import CLASSIFIER_HEADS, Checkpoint, read_checkpoint
+from limner.weights.checkpoint_files import CLASSIFIER_HEADS, Checkpoint
 from limner.weights.checkpoint_source import (
     Asked,
     CheckpointSource,
@@ -51,13 +50,8 @@ class Encoder:
     normalization: Inferred[Normalization] | None = None
 
 
-def read_encoder(path: Path) -> Encoder | None:
-    """Return a classifier of images, or None if the file is something else.
-
-    Raises:
-        ModelError: The file cannot be read.
-    """
-    checkpoint = read_checkpoint(path)
+def recognize_encoder(checkpoint: Checkpoint) -> Encoder | None:
+    """Return a classifier of images, or None if the checkpoint is something else."""
     source = next((one for one in SOURCES.values() if one.recognises(checkpoint)), None)
     if source is not None:
         return _of_classifier(source, checkpoint) if source in CLASSIFIERS.values() else None
@@ -69,7 +63,7 @@ def read_encoder(path: Path) -> Encoder | None:
         return Encoder(checkpoint, None)
     sizes = {f"backbone.{name}": tuple(tensor.shape) for name, tensor in names.items()}
     try:
-        return Encoder(checkpoint, recognize_backbone(sizes, str(path)))
+        return Encoder(checkpoint, recognize_backbone(sizes, str(checkpoint.path)))
     except ModelError:
         return Encoder(checkpoint, None)
 
