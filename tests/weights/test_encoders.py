@@ -101,3 +101,17 @@ def test_other_classifiers_of_that_kind_have_to_be_named(classifier):
     torch.save({name: t for name, t in state.items() if not name.startswith("layer3.1.")}, path)
     with pytest.raises(ModelError, match="none of the ResNet[\\s\\S]*network.options.backbone=NAME"):
         import_checkpoint(path)
+
+
+def test_an_efficientnet_of_timm_has_to_say_its_name(tmp_path):
+    """The same shapes have several members, which differ in padding and eps."""
+    timm = pytest.importorskip("timm")
+    state = timm.create_model("mobilenetv2_050", num_classes=3).state_dict()
+    torch.save(state, tmp_path / "best.pth")
+    with pytest.raises(ModelError, match="Name it as timm does"):
+        import_checkpoint(tmp_path / "best.pth")
+    settings = {"network": {"options": {"backbone": "mobilenetv2_050"}}}
+    named = import_checkpoint(tmp_path / "best.pth", settings=settings)
+    assert torch.equal(named.model.network.head.weight, state["classifier.weight"])
+    torch.save(state, tmp_path / "mobilenetv2_050.pth")
+    assert import_checkpoint(tmp_path / "mobilenetv2_050.pth").model.labels.num_classes == 3

@@ -13,7 +13,7 @@ import torch
 from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.labels import LabelTable
 from limner.core.plan import ResizePlan
-from limner.networks.backbones.image_encoder import imagenet_names, input_statistics
+from limner.networks.backbones.image_encoder import imagenet_names, input_statistics, is_encoder
 from limner.weights.checkpoint_files import PREPROCESSOR, Checkpoint
 from limner.weights.checkpoint_source import (
     Asked,
@@ -157,7 +157,16 @@ def _candidates(
             yield recognize_backbone(whole, str(checkpoint.path))
         except ModelError:
             pass  # a ResNeXt or wide ResNet, which timm has
+    yield from _stated_names(family, checkpoint)
     yield from family.candidates
+
+
+def _stated_names(family: Family, checkpoint: Checkpoint) -> Iterator[str]:
+    """Yield the name of timm's that `config.json` or the name of a file of timm states."""
+    if family.project == TIMM:
+        for name in (str(checkpoint.config.get("architecture", "")), checkpoint.path.stem):
+            if is_encoder(name):
+                yield name
 
 
 def _full_name(name: str, inside: str) -> str:
@@ -218,7 +227,7 @@ def _unknown(family: Family, checkpoint: Checkpoint) -> ModelError:
             f"The classifier is none of the {family.architecture}s that limner recognises",
             where=checkpoint.path,
             found=f"{len(checkpoint.tensors)} tensors of {family.project}",
-            expected=", ".join(family.candidates) or "one of limner's ResNets",
+            expected=", ".join(family.candidates) or "a file with timm's name, or one of limner's ResNets",
             fix="Name it as timm does: --set network.options.backbone=NAME.",
         )
     )
