@@ -30,7 +30,7 @@ def test_ants_and_bees(shared_data):
             best = np.argsort(-chances)[:5]
             first += best[0] == label
             among_five += label in best
-    # With timm, 26 and 30 of 30 were measured on the middle of the images, 21 and 27 with ImageNet's statistics.
+    # With timm, 26 and 30 were measured on the middle of the images, 21 and 27 with ImageNet's statistics.
     assert (first, among_five) == (27, 30)
 
 
