@@ -58,7 +58,10 @@ _LAST = "classifier."
 
 def _source(family: Family) -> CheckpointSource:
     def recognises(checkpoint: Checkpoint) -> bool:
-        return all(name in checkpoint.tensors for name in family.signs)
+        signs = family.signs
+        if family.project == MMPRETRAIN and _is_headless(checkpoint):
+            signs = tuple(name for name in signs if not name.startswith("head."))
+        return all(name in checkpoint.tensors for name in signs)
 
     def read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
         return _read(family, checkpoint, asked)
@@ -66,6 +69,11 @@ def _source(family: Family) -> CheckpointSource:
     return CheckpointSource(
         family.project, family.architecture, " and ".join(family.signs[:2]), recognises, read, RECIPE
     )
+
+
+def _is_headless(checkpoint: Checkpoint) -> bool:
+    """Return whether a file of mmpretrain has an encoder only, as after training without labels."""
+    return all(name.startswith("backbone.") for name in checkpoint.tensors)
 
 
 def _read(family: Family, checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
@@ -130,11 +138,13 @@ def _by_name(
 ) -> tuple[NetworkShape, Renamed]:
     """Return the member of the family whose tensors have these names and shapes, and complete the names."""
     sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
-    classes = sizes.get(f"{_LAST}weight", (0,))[0]
+    classes = sizes.get(f"{_LAST}weight", (1,))[0]
     channels = next((size[1] for name, size in sizes.items() if _FIRST.match(name)), 3)
     for backbone in _candidates(family, sizes, checkpoint, asked):
         shape = _shape(backbone, classes, channels, family)
         wanted = _learned(shapes_of(shape))
+        if _is_headless(checkpoint):
+            wanted = _without_head(wanted)
         inside = (
             "backbone.model." if any(name.startswith("backbone.model.") for name in wanted) else "backbone."
         )
@@ -192,12 +202,14 @@ def _by_order(family: Family, checkpoint: Checkpoint, asked: Asked) -> tuple[Net
     """Return the member of the family whose tensors have these shapes, in their order."""
     given = {name: tensor for name, tensor in checkpoint.tensors.items() if not name.endswith(COUNTER)}
     *_, (_, last) = given.items()
-    classes = len(last)
+    classes = 1 if _is_headless(checkpoint) else len(last)
     channels = next((t.shape[1] for t in given.values() if t.ndim == 4), 3)
     named = (str(asked.options["backbone"]),) if "backbone" in asked.options else family.candidates
     for backbone in named:
         shape = _shape(backbone, classes, int(channels), family)
         wanted = _learned(shapes_of(shape))
+        if _is_headless(checkpoint):
+            wanted = _without_head(wanted)
         if [_sides(size) for size in wanted.values()] == [_sides(t.shape) for t in given.values()]:
             renamed = Renamed(unused={})
             for (ours, size), (theirs, tensor) in zip(wanted.items(), given.items(), strict=True):
@@ -219,6 +231,10 @@ def _sides(shape: Sequence[int]) -> tuple[int, ...]:
 
 def _learned(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
     return {name: shape for name, shape in shapes.items() if not name.endswith(COUNTER)}
+
+
+def _without_head(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    return {name: shape for name, shape in shapes.items() if not name.startswith("head.")}
 
 
 def _unknown(family: Family, checkpoint: Checkpoint) -> ModelError:
