@@ -85,7 +85,7 @@ def test_what_is_compared_counts(run):
         (logits,) = module(image)
     other = logits.clone()
     other[:, :, 0] = -other[:, :, 0]  # the first row has the other class
-    found = measure_agreement(module, lambda _: (other,), [image], ["logits"], images="one")
+    found = measure_agreement(module, lambda _: (other.numpy(),), [image], ["logits"], images="one")
     assert found.labels_differ == pytest.approx(1 / logits.shape[2])
     assert found.largest["logits"] == pytest.approx(2 * logits[:, :, 0].abs().max().item(), rel=1e-5)
     spread = (logits.max() - logits.min()).item()
@@ -95,7 +95,9 @@ def test_what_is_compared_counts(run):
 def test_an_export_that_differs_is_not_kept(run, tmp_path, monkeypatch):
     from limner.weights.exported import RUNTIMES, Runtime
 
-    wrong = Runtime("a wrong runtime", "model.pt2", lambda path: lambda images: (torch.randn(1, 2, 45, 50),))
+    wrong = Runtime(
+        "a wrong runtime", "model.pt2", lambda path: lambda images: (torch.randn(1, 2, 45, 50).numpy(),)
+    )
     monkeypatch.setitem(RUNTIMES, "torch", wrong)
     monkeypatch.setattr("limner.exporting.agreement._classes", lambda names, outputs: None)
     with pytest.raises(ModelError, match=r"a wrong runtime computes something else[\s\S]*logits differs by"):
