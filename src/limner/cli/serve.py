@@ -23,6 +23,9 @@ def serve(
     keep: Annotated[
         Path | None, typer.Option(help="Folder in which corrected predictions are kept as a dataset.")
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Dataset or run whose images the page shows, the worst first.")
+    ] = None,
     max_mb: Annotated[float, typer.Option(help="Maximum size of a request in MB.")] = 64.0,
     max_pixels: Annotated[int, typer.Option(help="Maximum number of pixels of an image.")] = 100_000_000,
     queue: Annotated[
@@ -38,6 +41,9 @@ def serve(
     value_range: Range = None,
     device: Device = "auto",
     precision: Precision = "",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Number of processes, each with the models in its own memory.")
+    ] = 1,
 ) -> None:
     """Serve models over HTTP, with a web page that predicts images and corrects predictions.
 
@@ -62,6 +68,7 @@ def serve(
             token=token,
             token_file=token_file,
             keep=keep,
+            data=data,
             max_megabytes=max_mb,
             max_pixels=max_pixels,
             queue=queue,
@@ -70,6 +77,7 @@ def serve(
             value_range=value_range,
             device=device,
             precision=precision or None,
+            workers=workers,
             ready=ready,
         )
     except PortTakenError as error:  # the command itself is right
