@@ -4,11 +4,12 @@ Shape legend: B batch, C channels, *S spatial axes.
 """
 
 import logging
+import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +20,7 @@ from torch.export import Dim, ExportedProgram
 from limner.core.errors import ConfigError, MissingPartError, ModelError, describe
 from limner.exporting.lower_precision import DEFAULT_FORMAT, FileFormat, lower_precision
 from limner.storage.disk_problems import disk_problem
+from limner.storage.whole_files import write_whole
 
 
 def trace(module: nn.Module, example: Tensor, *, is_free: bool) -> ExportedProgram:
@@ -55,7 +57,9 @@ def write_program(
     """Write a program that `torch.export.load` reads, without limner; its outputs have no names."""
     assert file_format.precision == "float32", "`export_model` refuses others"
     del names
-    torch.export.save(program, path)
+    packed = BytesIO()  # PyTorch's own writing ends with a crash of its writer where the disk is full
+    torch.export.save(program, packed)
+    write_whole(path, packed.getvalue())
 
 
 def write_onnx(
@@ -169,7 +173,8 @@ def write_openvino(
         )
         try:
             with _quiet():
-                openvino.save_model(openvino.convert_model(file), path, compress_to_fp16=is_half)
+                made = Path(folder) / path.name
+                openvino.save_model(openvino.convert_model(file), made, compress_to_fp16=is_half)
         except Exception as error:  # its errors have no common kind
             if disk_problem(error) is not None:
                 raise
@@ -178,9 +183,12 @@ def write_openvino(
                     "The network cannot be written for OpenVINO",
                     where=path,
                     found=str(error).strip().splitlines()[0][:300],
-                    fix="Export it with --to onnx.",
+                    fix="Free space in the folder for temporary files, or export it with --to onnx.",
                 )
             ) from error
+        # OpenVINO says nothing of a full disk, so its files are copied there.
+        for suffix in (".xml", ".bin"):
+            shutil.copyfile(made.with_suffix(suffix), path.with_suffix(suffix))
 
 
 WRITERS: dict[str, Callable[[ExportedProgram, Path, Sequence[str], FileFormat], None]] = {
