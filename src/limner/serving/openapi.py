@@ -59,7 +59,7 @@ def _paths() -> Schema:
         "/openapi.json": {"get": _public(_get("This description", "Anything"))},
         "/": {"get": _public(_get("The web page", media_type="text/html"))},
         "/page/{name}": {
-            "get": _public(_get("A file of the web page", media_type="*/*"))
+            "get": _public(_get("A file of the web page", "", "404", media_type="*/*"))
             | {"parameters": [_parameter("name", {"type": "string"}, "Name of the file.", where="path")]}
         },
     }
@@ -165,7 +165,7 @@ def _errors(*statuses: str) -> Schema:
         "400": "An option or field is wrong",
         "401": "No valid token",
         "403": "Another host or origin",
-        "404": "There is no such model or image",
+        "404": "There is no such model, image or file",
         "406": "No answer of the accepted types",
         "408": "The request took too long to arrive",
         "409": "The name is taken, or the classes differ",
