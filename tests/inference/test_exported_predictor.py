@@ -8,49 +8,23 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from exports import write_export
 from torch.nn import functional as F
 
 from limner.core.errors import ConfigError, DataError, MissingPartError, ModelError
 from limner.core.outputs import ClassLogits
 from limner.core.plan import InferencePlan, ResizePlan
-from limner.core.plan_text import plan_to_yaml
-from limner.core.yaml_text import dump_yaml
 from limner.inference import open_predictor as opening
 from limner.inference.array_runs import padded, smoothly_resized
 from limner.inference.open_predictor import open_predictor
 from limner.inference.predictor import Predictor
 from limner.inference.sliding_window import pad_images
 from limner.weights import exported
-from limner.weights.card import file_sha256
-from limner.weights.exported import ExportCard, Runtime
-
-LOGITS = "DenseLogits"
+from limner.weights.exported import Runtime
 
 
 def image(*size, channels=3):
     return np.random.default_rng(0).integers(0, 256, (*size, channels), dtype=np.uint8)
-
-
-def write_export(folder, plan, labels, *, kind=LOGITS, shape=("batch", 3, "height", "width"), runtime="onnx"):
-    """An export folder whose network is elsewhere."""
-    folder.mkdir()
-    (folder / "model.onnx").write_bytes(b"a network")
-    (folder / "plan.yaml").write_text(plan_to_yaml(plan), "utf-8")
-    (folder / "labels.yaml").write_text(dump_yaml(labels.to_dict()), "utf-8")
-    card = ExportCard(
-        limner="0",
-        runtime=runtime,
-        file="model.onnx",
-        kind=kind,
-        inputs={"shape": list(shape)},
-        outputs={"logits": ""},
-        classes=[],
-        weights_sha256="",
-        sha256={name: file_sha256(folder / name) for name in ("model.onnx", "plan.yaml", "labels.yaml")},
-        agreement={},
-    )
-    (folder / "export.json").write_text(card.model_dump_json(), "utf-8")
-    return folder
 
 
 @pytest.fixture

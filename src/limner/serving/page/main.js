@@ -3,14 +3,14 @@
 import { Failure, keep, models as listModels, predict, predictedFile } from "./api.js";
 import { ask } from "./ask.js";
 import { Correction } from "./correction.js";
-import { $, download, h, percent, pngOf, stem } from "./dom.js";
+import { $, h, percent, pngOf } from "./dom.js";
+import { downloads } from "./downloads.js";
 import { Gallery } from "./gallery.js";
 import { classMap, css, objectColor, objectMap, stepFor, tint } from "./paint.js";
 import { above, hasScores, resultsOf, summary } from "./results.js";
 import { shape, Viewer } from "./viewer.js";
 import { drawPlane, planeSize, readVolume, VolumeView } from "./volume.js";
 
-const NIFTI = "application/x-nifti";
 const WORD = [38, 200, 110];
 const isTouch = matchMedia("(pointer: coarse)").matches;
 const VOLUME_HINT = isTouch ? "Touch a plane to move the other two." : "Click in a plane to move the other two, scroll through its slices. O hides the overlay.";
@@ -338,7 +338,7 @@ function showResults() {
       },
     }));
   }
-  if (found.length) parts.push(agreement(found), settings(found), correctBlock(item), downloads(item, found));
+  if (found.length) parts.push(agreement(found), settings(found), correctBlock(item), downloads(item, found, { attempt, mapOf, state }));
   const before = document.activeElement?.getAttribute?.("data-keeps");
   $("results").replaceChildren(...parts.filter(Boolean));
   if (before) $("results").querySelector(`[data-keeps="${before}"]`)?.focus();
@@ -391,59 +391,6 @@ function settings(found) {
     parts.push(h("label", { className: "setting" }, h("span", { textContent: "Millimetres per pixel" }), input));
   }
   return parts.length ? h("div", {}, ...parts) : null;
-}
-
-function downloads(item, found) {
-  const button = (text, action) => {
-    const made = h("button", { type: "button", className: "small", textContent: text });
-    made.addEventListener("click", () => attempt(action));
-    return made;
-  };
-  const name = stem(item.name);
-  const buttons = [];
-  for (const [model, entry] of found) {
-    const suffix = found.length > 1 ? `-${model.name}` : "";
-    const of = found.length > 1 ? ` (${model.name})` : "";
-    const isVolume = entry.size.length === 3;
-    if (isVolume) {
-      buttons.push(button(`NIfTI${of}`, async () => download(await predictedFile(item.file, model.name, "labels", NIFTI), `${name}${suffix}-labels.nii.gz`)));
-    } else {
-      buttons.push(button(`Overlay${of}`, async () => download(await overlayOf(item, model), `${name}${suffix}-overlay.png`)));
-      if (entry.classes || entry.objects?.some((row) => row.mask)) {
-        buttons.push(button(`Label map${of}`, async () => download(await labelMap(item, model), `${name}${suffix}-labels.png`)));
-      }
-    }
-    buttons.push(button(`JSON${of}`, () => download(jsonOf(model, entry), `${name}${suffix}.json`)));
-  }
-  return h("section", { className: "block", "aria-label": "Download" }, h("h2", { textContent: "Download" }), h("div", { className: "row" }, ...buttons));
-}
-
-function jsonOf(model, entry) {
-  const { map, ...plain } = entry;
-  return new Blob([JSON.stringify({ model: model.name, images: [plain] }, null, 2)], { type: "application/json" });
-}
-
-/** Return the image with the overlay as it is shown now, without boxes and outlines, which the server draws. */
-async function overlayOf(item, model) {
-  const entry = item.answers.get(model.name).entry;
-  const { map, colors } = mapOf(item, model, entry);
-  if (!map) return predictedFile(item.file, model.name, "overlay");
-  const over = h("canvas", { width: item.picture.width, height: item.picture.height });
-  tint(over, map, colors, state.opacity);
-  const both = h("canvas", { width: over.width, height: over.height });
-  const context = both.getContext("2d");
-  context.drawImage(item.picture, 0, 0);
-  context.drawImage(over, 0, 0);
-  return pngOf(both);
-}
-
-/** Return the label map in the values of the model's own masks: the correction, or what the server predicts. */
-async function labelMap(item, model) {
-  const isCorrected = state.correction?.model === model && state.correction.isChanged;
-  if (!isCorrected) return predictedFile(item.file, model.name, "labels");
-  const values = model.classes.map((one) => one.value);
-  if (Math.max(...values) > 255) throw new Failure(0, { error: "A corrected label map with values above 255 cannot be made in the browser.", fix: "Keep the correction on the server." });
-  return pngOf(state.correction.toCanvas((index) => values[index]));
 }
 
 // Corrections
