@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -66,14 +67,13 @@ def serve(
 
     Raises:
         ModelError: A model cannot be loaded.
-        ConfigError: An option is wrong, the port is in use, or other machines could use it without a token.
+        ConfigError: An option is wrong, the port is in use, other machines could use it without a token, or
+            another server keeps corrections in the folder.
         DataError: The folder for corrections has other files, or the data or the file of the token cannot be
             read.
         MissingPartError: The libraries of the extra `serve` are not installed.
     """
-    for library, module in LIBRARIES.items():
-        if find_spec(module) is None:
-            raise MissingPartError(library, "Serving models", "pip install 'limner[serve]'")
+    _refuse_missing_libraries()
     from limner.serving.address import listen, refuse_open_address, url_of
     from limner.serving.limits import Limits
 
@@ -128,14 +128,23 @@ def _answer(
     from limner.serving.served_models import load_served_models
     from limner.serving.service import Service
     from limner.serving.shown_data import open_shown_data
+    from limner.serving.uploads import remove_abandoned
 
+    remove_abandoned()
     loaded = load_served_models(paths, device=device, precision=precision, value_range=value_range)
     corrections = None if keep is None else Corrections(keep)
     if corrections is not None:
         corrections.refuse_unsuitable(loaded)
     shown = None if data is None else open_shown_data(data)
     service = Service(loaded, limits, token, corrections, origins, shown)
-    run_server(service, listening, ready=ready)
+    with nullcontext() if corrections is None else corrections.held():
+        run_server(service, listening, ready=ready)
+
+
+def _refuse_missing_libraries() -> None:
+    for library, module in LIBRARIES.items():
+        if find_spec(module) is None:
+            raise MissingPartError(library, "Serving models", "pip install 'limner[serve]'")
 
 
 def _token(token: str | None, token_file: Path | str | None) -> str | None:

@@ -108,33 +108,50 @@ def export_model(
             _refuse_other_sizes(module, run, shape, runtime.title)
         agreement = measure_agreement(module, run, inputs, names, images=images_are)
         _refuse_differing(agreement, request, runtime.title)
-        plan = _plan_of(model.plan, size)
-        (aside / PLAN).write_text(plan_to_yaml(plan), encoding="utf-8")
-        (aside / LABELS).write_text(dump_yaml(model.labels.to_dict()), encoding="utf-8")
-        files = (runtime.file, *runtime.beside, PLAN, LABELS)
-        card = ExportCard(
-            limner=__version__,
-            runtime=request.runtime,
-            precision=request.file_format.precision,
-            file=runtime.file,
-            kind=kind.__name__ if request.finish == "outputs" else request.finish,
-            inputs=_inputs(model.plan, size),
-            outputs=_meanings(kind, names),
-            classes=[{"name": each.name, "color": list(each.color)} for each in model.labels.classes],
-            licence=request.licence,
-            weights_sha256=request.weights_sha256,
-            sha256={name: file_sha256(aside / name) for name in files},
-            agreement=agreement.to_dict(),
-        )
+        _write_settings(aside, model, size)
+        card = _card_of(aside, model, request, names, size, agreement)
         _write_card(aside, card)
         if labelled is None:
             _refuse_other_labels(agreement, request)
         else:
-            loss = score_drop(predictor, aside, labelled)
-            _refuse_drop(loss, request)
-            card = card.model_copy(update={"scores": loss.to_dict()})
+            drop = score_drop(predictor, aside, labelled)
+            _refuse_drop(drop, request)
+            card = card.model_copy(update={"scores": drop.to_dict()})
             _write_card(aside, card)
     return card
+
+
+def _write_settings(folder: Path, model: Model, size: tuple[int, ...] | None) -> None:
+    (folder / PLAN).write_text(plan_to_yaml(_plan_of(model.plan, size)), encoding="utf-8")
+    (folder / LABELS).write_text(dump_yaml(model.labels.to_dict()), encoding="utf-8")
+
+
+def _card_of(
+    folder: Path,
+    model: Model,
+    request: ExportRequest,
+    names: Sequence[str],
+    size: tuple[int, ...] | None,
+    agreement: Agreement,
+) -> ExportCard:
+    """Return the description of an export whose other files are written."""
+    runtime = RUNTIMES[request.runtime]
+    kind = find_task(model.plan.task).output_kind(model.plan.loss)
+    files = (runtime.file, *runtime.beside, PLAN, LABELS)
+    return ExportCard(
+        limner=__version__,
+        runtime=request.runtime,
+        precision=request.file_format.precision,
+        file=runtime.file,
+        kind=kind.__name__ if request.finish == "outputs" else request.finish,
+        inputs=_inputs(model.plan, size),
+        outputs=_meanings(kind, names),
+        classes=[{"name": each.name, "color": list(each.color)} for each in model.labels.classes],
+        licence=request.licence,
+        weights_sha256=request.weights_sha256,
+        sha256={name: file_sha256(folder / name) for name in files},
+        agreement=agreement.to_dict(),
+    )
 
 
 def _write_card(folder: Path, card: ExportCard) -> None:
