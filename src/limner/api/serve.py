@@ -3,10 +3,15 @@
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from limner.core.errors import ConfigError, MissingPartError
 from limner.storage.text_files import read_lines
 from limner.storage.user_paths import user_path
+
+if TYPE_CHECKING:
+    from limner.serving.image_fetching import ImageFetcher
+    from limner.serving.limits import Limits
 
 LIBRARIES = {"starlette": "starlette", "uvicorn": "uvicorn", "python-multipart": "python_multipart"}
 """Library -> module of the extra `serve`."""
@@ -23,6 +28,8 @@ def serve(
     token: str | None = None,
     token_file: Path | str | None = None,
     keep: Path | str | None = None,
+    label_studio: str | None = None,
+    label_studio_token_file: Path | str | None = None,
     max_megabytes: float = 64.0,
     max_pixels: int = 100_000_000,
     queue: int = 128,
@@ -42,6 +49,9 @@ def serve(
         token: Token that requests must have, of at least 16 characters.
         token_file: A file whose first line is the token.
         keep: Folder for corrected predictions; by default, none are kept.
+        label_studio: Address of Label Studio, whose tasks the first model then predicts below
+            ``/label-studio``; images are fetched from this address alone.
+        label_studio_token_file: A file whose first line is an access token of Label Studio.
         max_megabytes: Maximum size of a request in 10^6 bytes.
         max_pixels: Maximum number of pixels of an image.
         queue: Maximum number of requests at the same time; further ones are answered with 429.
@@ -67,6 +77,7 @@ def serve(
     limits = Limits(max_megabytes, max_pixels, queue, timeout)
     token = _token(token, token_file)
     refuse_open_address(host, token)
+    fetcher = _fetcher(label_studio, label_studio_token_file, limits)
     paths = [models] if isinstance(models, (str, Path)) else list(models)
     with listen(host, port) as listening:
         # Importing PyTorch takes seconds, in which a port in use need not be waited for.
@@ -79,8 +90,29 @@ def serve(
         corrections = None if keep is None else Corrections(user_path(keep).absolute())
         if corrections is not None:
             corrections.refuse_unsuitable(loaded)
-        service = Service(loaded, limits, token, corrections, tuple(allow_origins))
+        service = Service(loaded, limits, token, corrections, tuple(allow_origins), fetcher)
         run_server(service, listening, ready=lambda: ready(url_of(listening)))
+
+
+def _fetcher(address: str | None, token_file: Path | str | None, limits: "Limits") -> "ImageFetcher | None":
+    """Return what fetches images from Label Studio; None without its address.
+
+    Raises:
+        ConfigError: The address cannot be used, or there is a token without an address.
+        DataError: The file of the token cannot be read.
+    """
+    from limner.serving.image_fetching import ImageFetcher
+
+    if address is None:
+        if token_file is not None:
+            raise ConfigError("--label-studio-token-file needs --label-studio, the address of Label Studio.")
+        return None
+    token = None if token_file is None else _first_line(token_file, what="The token of Label Studio")
+    return ImageFetcher(address, token or None, limits)
+
+
+def _first_line(path: Path | str, *, what: str) -> str:
+    return next(iter(read_lines(user_path(path), what=what)), "").strip()
 
 
 def _token(token: str | None, token_file: Path | str | None) -> str | None:
@@ -93,7 +125,7 @@ def _token(token: str | None, token_file: Path | str | None) -> str | None:
     if token is not None and token_file is not None:
         raise ConfigError("Give the token itself or its file, not both.")
     if token_file is not None:
-        token = next(iter(read_lines(user_path(token_file), what="The token")), "").strip()
+        token = _first_line(token_file, what="The token")
     if token is not None and len(token) < SHORTEST_TOKEN:
         raise ConfigError(
             f"The token is too short: {len(token)} characters; it needs at least {SHORTEST_TOKEN}. Make one "

@@ -21,6 +21,7 @@ from limner.cli.inference_options import (
 
 if TYPE_CHECKING:
     from limner.api.predict import PredictResult
+    from limner.inference.tool_drafts import OutlineFidelity
 
 
 def predict(
@@ -34,6 +35,26 @@ def predict(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="Write a dataset for a labelling tool, to be corrected there: labelme, coco, yolo, cvat, "
+            "label-studio or voc."
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="With --to: pixels by which outlines may be off; 0 keeps every pixel.")
+    ] = 1.0,
+    min_score: Annotated[
+        float | None, typer.Option(help="With --to: leave out objects with a lower score.")
+    ] = None,
+    uncertain: Annotated[
+        int | None,
+        typer.Option(
+            help="Also choose this number of images to label next: those that the model is least sure of, "
+            "and that differ from each other."
+        ),
+    ] = None,
     overlay: Annotated[bool, typer.Option(help="Draw the classes on each image.")] = True,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Also write the probability of each class.")
@@ -94,6 +115,10 @@ def predict(
             device=device,
             precision=precision or None,
             out=out,
+            to=to,
+            tolerance=tolerance,
+            min_score=min_score,
+            uncertain=uncertain,
             overlay=overlay,
             probabilities=probabilities,
             sort=sort,
@@ -131,5 +156,20 @@ def _show(result: "PredictResult") -> None:
     total = result.num_predicted + len(result.failures)
     where = result.csv or result.out
     console().print(f"{result.num_predicted} of {total} images predicted; the results are in {where}")
+    if result.fidelity is not None:
+        console().print(_outlines(result.fidelity))
+    if result.label_next is not None:
+        console().print(f"{result.label_next.words}.")
+        console().print(f"The {result.label_next.num_chosen} images to label next: {result.label_next.page}")
     if result.failures:
         raise typer.Exit(1)
+
+
+def _outlines(fidelity: "OutlineFidelity") -> str:
+    """Return how many objects were written, and how well outlines keep their masks."""
+    if fidelity.mean_iou is None:
+        return f"{fidelity.num_objects} objects"
+    return (
+        f"{fidelity.num_objects} objects; outlines within {fidelity.tolerance:g} pixels, IoU with the masks: "
+        f"mean {fidelity.mean_iou:.3f}, lowest {fidelity.least_iou:.3f} ({fidelity.least_image})"
+    )

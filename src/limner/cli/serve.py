@@ -23,6 +23,13 @@ def serve(
     keep: Annotated[
         Path | None, typer.Option(help="Folder in which corrected predictions are kept as a dataset.")
     ] = None,
+    label_studio: Annotated[
+        str | None,
+        typer.Option(help="Address of Label Studio, which this server then helps at /label-studio."),
+    ] = None,
+    label_studio_token_file: Annotated[
+        Path | None, typer.Option(help="File whose first line is an access token of Label Studio.")
+    ] = None,
     max_mb: Annotated[float, typer.Option(help="Maximum size of a request in MB.")] = 64.0,
     max_pixels: Annotated[int, typer.Option(help="Maximum number of pixels of an image.")] = 100_000_000,
     queue: Annotated[
@@ -62,6 +69,8 @@ def serve(
             token=token,
             token_file=token_file,
             keep=keep,
+            label_studio=label_studio,
+            label_studio_token_file=label_studio_token_file,
             max_megabytes=max_mb,
             max_pixels=max_pixels,
             queue=queue,

@@ -25,6 +25,10 @@ def train(
     teacher: Annotated[
         Path | None, typer.Option(help="Also learn the outputs of this model: a model, a run, a checkpoint.")
     ] = None,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(help="With --weights: also learn what they predict with confidence in these images."),
+    ] = None,
     minutes: Annotated[float | None, typer.Option(min=0.05, help="Time budget for training.")] = None,
     spatial: Annotated[
         str | None,
@@ -61,7 +65,20 @@ def train(
     from limner.tracking.progress_display import ProgressDisplay
 
     watchers = [ProgressDisplay()]
-    others = (run, settings, task, network, weights, teacher, minutes, spatial, accept, folds, group)
+    others = (
+        run,
+        settings,
+        task,
+        network,
+        weights,
+        teacher,
+        unlabelled,
+        minutes,
+        spatial,
+        accept,
+        folds,
+        group,
+    )
     _refuse_mixture(data, resume, others, data_changed)
     if group is not None and not folds:
         raise ConfigError("--group is for the folds of a cross-validation: add --folds.")
@@ -79,6 +96,7 @@ def train(
             network=network,
             weights=weights,
             teacher=teacher,
+            unlabelled=unlabelled,
             minutes=minutes,
             spatial=spatial,
             settings=merge_assignments(settings or []),

@@ -18,6 +18,7 @@ from limner.tasks.class_writer import TagWriter
 from limner.tasks.image_task import MOST_EXPLAINED, ImageTask
 from limner.tasks.prediction_folder import PredictionFolder
 from limner.tasks.prediction_json import probabilities_json
+from limner.tasks.uncertainty import ENTROPY_OF_IMAGE, mean_binary_entropy
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
@@ -33,6 +34,7 @@ class MultilabelTask(ImageTask):
     labels_of = "multilabel"
     targets = (ClassShares,)
     picture_groups = WORST_AND_BEST
+    uncertainty_words = ENTROPY_OF_IMAGE
     shown_scores = ("macro_average_precision", "macro_f1_score", "micro_f1_score", "subset_accuracy")
 
     @property
@@ -78,6 +80,10 @@ class MultilabelTask(ImageTask):
         """Return the probability of each class."""
         chances = prediction.probabilities
         return {"probabilities": probabilities_json(chances, labels, prediction.labels)}
+
+    def uncertainty(self, prediction: TagPrediction, mirrored: None = None) -> float:
+        """Return the entropy of the classes."""
+        return mean_binary_entropy(prediction.probabilities)
 
     def draw(
         self,
