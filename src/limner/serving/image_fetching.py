@@ -9,17 +9,17 @@ import time
 from dataclasses import dataclass, field
 from email.message import Message
 from http.client import HTTPException
-from pathlib import Path, PurePosixPath
+from io import BytesIO
+from pathlib import Path
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
 
 from limner.core.errors import ConfigError, describe
-from limner.images.file_names import IMAGE_SUFFIXES, image_suffix
 from limner.serving.limits import Limits
 from limner.serving.refusal import Refusal
-from limner.serving.uploads import Upload, shown_name
+from limner.serving.uploads import Upload, stored_upload
 
 ACCESS_SECONDS = 240
 """Use of an access token before it is renewed; Label Studio's are valid for 5 minutes."""
@@ -70,19 +70,15 @@ class ImageFetcher:
 
         Args:
             place: Its address in a task: with a host, or from the root of Label Studio.
-            folder: An empty folder.
+            folder: A folder without another image.
 
         Raises:
             Refusal: The address is another server's, or the image cannot be fetched or is too large.
         """
         url = self._url(place)
-        name = shown_name(parse_qs(urlsplit(url).query).get("d", [urlsplit(url).path])[0])
+        name = parse_qs(urlsplit(url).query).get("d", [urlsplit(url).path])[0]
         content = self._read(Request(url, headers=self._headers()), place)  # noqa: S310 - http by _url
-        suffix = image_suffix(name)
-        path = folder / f"image{suffix if suffix in IMAGE_SUFFIXES else ''}"
-        with path.open("wb") as file:
-            file.write(content)
-        return Upload(PurePosixPath(name).name, path)
+        return stored_upload(name, BytesIO(content), folder / "image")
 
     def _url(self, place: str) -> str:
         own = urlsplit(self.address)

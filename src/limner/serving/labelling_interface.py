@@ -10,7 +10,6 @@ import numpy as np
 from limner.core.boxes import Boxes
 from limner.core.errors import ConfigError, describe
 from limner.core.labels import LabelTable
-from limner.core.prediction import ClassPrediction, TagPrediction
 from limner.formats.drawn import Drawn, Shape, runs_of_mask
 from limner.formats.pre_annotations import Candidate, pre_annotations
 from limner.formats.tools.label_studio_results import BRUSH, POLYGON, RECTANGLE, result_of
@@ -109,8 +108,8 @@ class LabellingInterface:
         """
         control = self.control_for(task)
         prediction = result.prediction
-        if isinstance(prediction, (ClassPrediction, TagPrediction)):
-            return _choices(control, prediction, labels)
+        if task.sees_whole_images:
+            return _choices(control, task.to_json(prediction, labels)["probabilities"])
         size = (result.picture.array.shape[0], result.picture.array.shape[1])
         found: list[dict[str, Any]] = []
         for one in task.candidates(prediction, labels):
@@ -183,13 +182,15 @@ def _shapes(one: Candidate, kind: str, size: tuple[int, int]) -> Sequence[Drawn]
     return [Drawn(one.label, (shape,), score=one.score) for shape in traced.drawn.shapes]
 
 
-def _choices(
-    control: Control, prediction: ClassPrediction | TagPrediction, labels: LabelTable
-) -> list[dict[str, Any]]:
-    """Return the predicted classes of a whole image as one result, or none if they have no label."""
-    predicted = prediction.labels if isinstance(prediction, TagPrediction) else (prediction.label,)
-    named = [(control.label_of(labels.names[index]), index) for index in predicted]
-    chosen = [(label, float(prediction.probabilities[index])) for label, index in named if label is not None]
+def _choices(control: Control, classes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the predicted classes of a whole image as one result, or none if they have no label.
+
+    Args:
+        control: The tag.
+        classes: Each class with `name`, `probability` and `is_predicted`.
+    """
+    predicted = [row for row in classes if row["is_predicted"]]
+    chosen = [(label, row["probability"]) for row in predicted if (label := control.label_of(row["name"]))]
     if not chosen:
         return []
     result = {

@@ -14,9 +14,9 @@ from limner.evaluation.class_scorer import ClassScorer
 from limner.evaluation.scorer import USUAL, Extent
 from limner.tasks.class_writer import ClassWriter
 from limner.tasks.image_task import MOST_EXPLAINED, ImageTask
+from limner.tasks.image_uncertainty import ENTROPY_OF_IMAGE, mean_entropy
 from limner.tasks.prediction_folder import PredictionFolder
 from limner.tasks.prediction_json import probabilities_json
-from limner.tasks.uncertainty import ENTROPY_OF_IMAGE, mean_entropy
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind

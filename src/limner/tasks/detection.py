@@ -22,11 +22,11 @@ from limner.storage.whole_files import write_whole
 from limner.tasks.allowed import OBJECTS_IN_WINDOWS
 from limner.tasks.box_networks import default_box_network
 from limner.tasks.candidates import box_candidates
+from limner.tasks.image_uncertainty import DISAGREEMENT, differing_boxes
 from limner.tasks.prediction_folder import BOXES, OVERLAYS, PredictionFolder
 from limner.tasks.prediction_json import boxes_json
 from limner.tasks.situation import Situation
 from limner.tasks.task import Task
-from limner.tasks.uncertainty import DISAGREEMENT, differing_boxes
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind

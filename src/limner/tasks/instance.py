@@ -19,12 +19,12 @@ from limner.formats.pre_annotations import Candidate
 from limner.images.masks import write_values
 from limner.tasks.allowed import OBJECTS_IN_WINDOWS
 from limner.tasks.candidates import object_candidates
+from limner.tasks.image_uncertainty import DISAGREEMENT, differing_masks
 from limner.tasks.object_networks import default_object_network
 from limner.tasks.prediction_folder import INSTANCES, OVERLAYS, PredictionFolder
 from limner.tasks.prediction_json import objects_json
 from limner.tasks.situation import Situation
 from limner.tasks.task import Task
-from limner.tasks.uncertainty import DISAGREEMENT, differing_masks
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind

@@ -16,9 +16,9 @@ from limner.evaluation.scorer import USUAL, WORST_AND_BEST, Extent
 from limner.evaluation.tag_scorer import TagScorer
 from limner.tasks.class_writer import TagWriter
 from limner.tasks.image_task import MOST_EXPLAINED, ImageTask
+from limner.tasks.image_uncertainty import ENTROPY_OF_IMAGE, mean_binary_entropy
 from limner.tasks.prediction_folder import PredictionFolder
 from limner.tasks.prediction_json import probabilities_json
-from limner.tasks.uncertainty import ENTROPY_OF_IMAGE, mean_binary_entropy
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind

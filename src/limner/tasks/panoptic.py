@@ -19,12 +19,12 @@ from limner.formats.pre_annotations import Candidate
 from limner.images.masks import write_values
 from limner.tasks.allowed import OBJECTS_ONLY_WHOLE
 from limner.tasks.candidates import segment_candidates
+from limner.tasks.image_uncertainty import DISAGREEMENT, differing_segments
 from limner.tasks.object_networks import default_object_network
 from limner.tasks.prediction_folder import MASKS, OVERLAYS, PANOPTIC, PredictionFolder
 from limner.tasks.prediction_json import classes_json, segments_json
 from limner.tasks.situation import Situation
 from limner.tasks.task import Task
-from limner.tasks.uncertainty import DISAGREEMENT, differing_segments
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind

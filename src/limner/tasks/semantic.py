@@ -23,6 +23,7 @@ from limner.formats.pre_annotations import Candidate
 from limner.images.masks import mask_suffix, write_values
 from limner.storage.whole_files import open_whole, write_whole
 from limner.tasks.candidates import class_candidates
+from limner.tasks.image_uncertainty import ENTROPY_OF_PIXELS, mean_entropy
 from limner.tasks.object_networks import default_query_options
 from limner.tasks.prediction_folder import MASKS, OVERLAYS, PROBABILITIES, PredictionFolder
 from limner.tasks.prediction_json import classes_json
@@ -30,7 +31,6 @@ from limner.tasks.presets import find_preset
 from limner.tasks.situation import Situation
 from limner.tasks.size_table import SIZES, size_rows, table_text
 from limner.tasks.task import Task
-from limner.tasks.uncertainty import ENTROPY_OF_PIXELS, mean_entropy
 from limner.tasks.volume_picture import draw_volume
 from limner.transforms.turn import Turn
 

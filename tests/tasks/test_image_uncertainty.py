@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from limner.core.prediction import BoxPrediction, PanopticPrediction, SegmentPrediction
-from limner.tasks.uncertainty import (
+from limner.tasks.image_uncertainty import (
     CHUNK,
     differing_boxes,
     differing_masks,
