@@ -160,6 +160,21 @@ def test_objects_keep_masks_and_classes(tmp_path, tool: str) -> None:
     np.testing.assert_array_equal(segments.masks()[:2], masks[:2])
 
 
+def test_small_objects_are_left_out_and_counted(tmp_path) -> None:
+    masks = np.zeros((2, 30, 40), bool)
+    masks[0, 2:12, 3:20], masks[1, 20:22, 5:15] = True, True  # 170 and 20 pixels
+    found = SegmentPrediction("a", masks, np.array([1, 0]), np.float32([0.9, 0.6]))
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), np.zeros((30, 40, 3), np.uint8))
+    item, predictor = ImagePath(path, "a"), stub("instance", found, LABELS)
+    drafts = drafts_for(predictor, [item], tmp_path / "out", tool="coco", least_pixels=21)
+    entry = drafts.write(item, SimpleNamespace(array=np.zeros((30, 40, 3), np.uint8), geometry=None))
+    fidelity = drafts.finish([entry])
+    assert (fidelity.num_objects, fidelity.num_small) == (1, 1)
+    with pytest.raises(ConfigError, match="--min-pixels"):
+        drafts_for(predictor, [item], tmp_path / "out", tool="coco", least_pixels=-1)
+
+
 @pytest.mark.parametrize("tool", TOOLS)
 def test_boxes_stay_boxes(tmp_path, tool: str) -> None:
     xyxy = np.float32([[3, 2, 20, 12.5], [5, 15, 15, 25], [1, 1, 9, 9]])

@@ -98,6 +98,7 @@ def predict(
     to: str | None = None,
     tolerance: float = TOLERANCE,
     min_score: float | None = None,
+    min_pixels: int = 0,
     uncertain: int | None = None,
     overlay: bool = True,
     probabilities: bool = False,
@@ -127,6 +128,7 @@ def predict(
         tolerance: Pixels by which outlines for a tool may be off; fewer corners are easier to move.
         min_score: Leaves out objects for a tool with a lower score; None for 0.5 where there are scores of
             objects and boxes, and none of parts of label maps.
+        min_pixels: Leaves out objects for a tool with fewer pixels, and counts them.
         uncertain: Number of images to choose for labelling: those that the model is least sure of and that
             differ from each other, see `limner.api.label_next`.
         overlay: Whether to write overlays.
@@ -165,7 +167,15 @@ def predict(
         given |= {"--compare": compare is not None, "--animation": animation, "--sizes": sizes}
         _refuse_with_tool(given)
         root = free_folder(user_path(out), resume=resume)
-        drafts = drafts_for(predictor, images, root, tool=to, tolerance=tolerance, least_score=min_score)
+        drafts = drafts_for(
+            predictor,
+            images,
+            root,
+            tool=to,
+            tolerance=tolerance,
+            least_score=min_score,
+            least_pixels=min_pixels,
+        )
         return _predict_drafts(drafts, images, resume=resume, track=track)
     folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats), sort, sizes)
     truth = None if compare is None else Truth(compare, predictor)
@@ -225,7 +235,7 @@ def _predict_drafts(
         failures = _predict_missing(images, drafts, filled, track)
         done = [item.output for item in images if filled.has(item.output)]
         fidelity = drafts.finish(filled.entries(done))
-    csv = drafts.root / TABLE
+    csv = None if fidelity is None else drafts.root / TABLE
     return PredictResult(drafts.root, (), failures, csv=csv, num_predicted=len(done), fidelity=fidelity)
 
 

@@ -48,6 +48,9 @@ def predict(
     min_score: Annotated[
         float | None, typer.Option(help="With --to: leave out objects with a lower score.")
     ] = None,
+    min_pixels: Annotated[
+        int, typer.Option(help="With --to: leave out objects with fewer pixels, such as specks of noise.")
+    ] = 0,
     uncertain: Annotated[
         int | None,
         typer.Option(
@@ -118,6 +121,7 @@ def predict(
             to=to,
             tolerance=tolerance,
             min_score=min_score,
+            min_pixels=min_pixels,
             uncertain=uncertain,
             overlay=overlay,
             probabilities=probabilities,
@@ -167,9 +171,10 @@ def _show(result: "PredictResult") -> None:
 
 def _outlines(fidelity: "OutlineFidelity") -> str:
     """Return how many objects were written, and how well outlines keep their masks."""
+    small = f", {fidelity.num_small} smaller ones left out" if fidelity.num_small else ""
     if fidelity.mean_iou is None:
-        return f"{fidelity.num_objects} objects"
+        return f"{fidelity.num_objects} objects{small}"
     return (
-        f"{fidelity.num_objects} objects; outlines within {fidelity.tolerance:g} pixels, IoU with the masks: "
-        f"mean {fidelity.mean_iou:.3f}, lowest {fidelity.least_iou:.3f} ({fidelity.least_image})"
+        f"{fidelity.num_objects} objects{small}; outlines within {fidelity.tolerance:g} pixels, "
+        f"IoU with the masks: mean {fidelity.mean_iou:.3f}, lowest {fidelity.least_iou:.3f} ({fidelity.least_image})"
     )

@@ -27,6 +27,12 @@ class Candidate:
     box: Box
     mask: Mask | None = None
 
+    @property
+    def pixels(self) -> float:
+        """Number of pixels of the mask, or the area of the box."""
+        left, top, right, bottom = self.box
+        return (right - left) * (bottom - top) if self.mask is None else int(self.mask.sum())
+
 
 @dataclass(frozen=True)
 class PreAnnotation:
@@ -55,13 +61,12 @@ def pre_annotations(candidates: Iterable[Candidate], *, tolerance: float, holes:
 
 
 def _pre_annotation(one: Candidate, tolerance: float, *, holes: bool) -> PreAnnotation:
-    left, top, right, bottom = one.box
+    left, top, *_ = one.box
     if one.mask is None:
-        drawn = Drawn(one.label, (Shape("box", one.box),), score=one.score)
-        return PreAnnotation(drawn, (right - left) * (bottom - top))
+        return PreAnnotation(Drawn(one.label, (Shape("box", one.box),), score=one.score), one.pixels)
     shapes, iou = outlined(one.mask, tolerance=tolerance, holes=holes)
     moved = (
         Shape(shape.kind, [n + (top if i % 2 else left) for i, n in enumerate(shape.numbers)])
         for shape in shapes
     )
-    return PreAnnotation(Drawn(one.label, tuple(moved), score=one.score), int(one.mask.sum()), iou)
+    return PreAnnotation(Drawn(one.label, tuple(moved), score=one.score), one.pixels, iou)

@@ -51,6 +51,7 @@ class OutlineFidelity:
     Attributes:
         num_objects: Number of written objects.
         tolerance: Pixels by which outlines may be off.
+        num_small: Number of objects that were left out, since they have fewer pixels than requested.
         mean_iou: Mean intersection over union of outlines and masks; None without outlines.
         least_iou: The smallest; `least_image` is its image.
         least_image: Name of an image; empty without outlines.
@@ -58,6 +59,7 @@ class OutlineFidelity:
 
     num_objects: int
     tolerance: float
+    num_small: int = 0
     mean_iou: float | None = None
     least_iou: float | None = None
     least_image: str = ""
@@ -74,6 +76,7 @@ class Drafts:
         stems: Output name of each image -> its name in the folder.
         tolerance: Pixels by which outlines may be off.
         least_score: As in `Task.candidates`.
+        least_pixels: Leaves out objects with fewer pixels, and boxes with a smaller area.
     """
 
     predictor: AnyPredictor
@@ -82,6 +85,7 @@ class Drafts:
     stems: Mapping[str, str]
     tolerance: float
     least_score: float | None
+    least_pixels: int = 0
 
     @property
     def labels(self) -> LabelTable:
@@ -99,7 +103,8 @@ class Drafts:
     @property
     def options(self) -> str:
         """What must be equal to continue, in words."""
-        return f"--to {self.writer.name}, --tolerance {self.tolerance:g}, --min-score {self.least_score}"
+        least = f"--min-score {self.least_score}, --min-pixels {self.least_pixels}"
+        return f"--to {self.writer.name}, --tolerance {self.tolerance:g}, {least}"
 
     def write(self, item: ImagePath, picture: Picture) -> dict[str, Any]:
         """Predict an image and write it; returns what `finish` needs.
@@ -115,8 +120,11 @@ class Drafts:
             picture.array, name=str(item.path), probabilities=scored, geometry=picture.geometry
         )
         objects: list[PreAnnotation] = []
+        num_small = 0
         if writer.takes_objects:
-            found = task.candidates(prediction, predictor.labels, least_score=self.least_score)
+            every = [*task.candidates(prediction, predictor.labels, least_score=self.least_score)]
+            found = [one for one in every if one.pixels >= self.least_pixels]
+            num_small = len(every) - len(found)
             holes = "holes" not in writer.cannot_hold
             objects = pre_annotations(found, tolerance=self.tolerance, holes=holes)
             drawn = [one.drawn for one in objects]
@@ -124,14 +132,21 @@ class Drafts:
         else:
             outgoing = Outgoing(stem, item.path, None, prediction.semantic, size=size, is_predicted=True)
         written = writer.write_image(self.root, outgoing, self.labels)
-        return {"written": written, "objects": [self._row(stem, n, one) for n, one in enumerate(objects, 1)]}
+        rows = [self._row(stem, number, one) for number, one in enumerate(objects, start=1)]
+        return {"written": written, "objects": rows, "num_small": num_small}
 
-    def finish(self, entries: Iterable[dict[str, Any]]) -> OutlineFidelity:
-        """Write what is about all images, given what `write` returned, which is iterated several times."""
+    def finish(self, entries: Iterable[dict[str, Any]]) -> OutlineFidelity | None:
+        """Write what is about all images, given what `write` returned, which is iterated several times.
+
+        Returns:
+            How well outlines keep the masks; None for formats of label maps, which keep every pixel.
+        """
         self.writer.finish(self.root, _Part(entries, "written"), self.labels)
+        if not self.writer.takes_objects:
+            return None
         rows = _Part(entries, "objects")
         write_whole(self.root / TABLE, _table(rows))
-        return _fidelity(rows, self.tolerance)
+        return _fidelity(rows, self.tolerance, sum(_Part(entries, "num_small")))
 
     def _row(self, stem: str, number: int, one: PreAnnotation) -> list[Any]:
         score = None if one.drawn.score is None else round(one.drawn.score, 5)
@@ -159,6 +174,7 @@ def drafts_for(
     tool: str,
     tolerance: float = TOLERANCE,
     least_score: float | None = None,
+    least_pixels: int = 0,
 ) -> Drafts:
     """Return what writes the drafts of a model for a tool.
 
@@ -169,6 +185,7 @@ def drafts_for(
         tool: A name of `TOOLS`.
         tolerance: Pixels by which outlines may be off.
         least_score: As in `Task.candidates`.
+        least_pixels: As in `Drafts`.
 
     Raises:
         UnknownNameError: The tool is unknown.
@@ -182,12 +199,14 @@ def drafts_for(
         )
     if least_score is not None and not 0 <= least_score <= 1:
         raise ConfigError(f"--min-score is a number from 0 to 1; found {least_score:g}.")
+    if least_pixels < 0:
+        raise ConfigError(f"--min-pixels is a number of pixels, 0 or more; found {least_pixels}.")
     _refuse_unsuitable(predictor)
     of_label_maps, of_objects = TOOLS[tool]
     name = of_label_maps if predictor.task.has_label_maps else of_objects
     stems = unique_stems([Record(image.output, image.path) for image in images])
     by_output = {image.output: stem for image, stem in zip(images, stems, strict=True)}
-    return Drafts(predictor, WRITERS[name](), root, by_output, tolerance, least_score)
+    return Drafts(predictor, WRITERS[name](), root, by_output, tolerance, least_score, least_pixels)
 
 
 def _refuse_unsuitable(predictor: AnyPredictor) -> None:
@@ -215,7 +234,7 @@ def _table(rows: Iterable[Sequence[Sequence[Any]]]) -> str:
     return text.getvalue()
 
 
-def _fidelity(rows: Iterable[Sequence[Sequence[Any]]], tolerance: float) -> OutlineFidelity:
+def _fidelity(rows: Iterable[Sequence[Sequence[Any]]], tolerance: float, num_small: int) -> OutlineFidelity:
     num_objects = num_outlines = 0
     total, least = 0.0, (1.0, "")
     for image, _, _, _, _, iou in (row for of_image in rows for row in of_image):
@@ -224,5 +243,5 @@ def _fidelity(rows: Iterable[Sequence[Sequence[Any]]], tolerance: float) -> Outl
             num_outlines, total = num_outlines + 1, total + iou
             least = min(least, (iou, image)) if least[1] else (iou, image)
     if not num_outlines:
-        return OutlineFidelity(num_objects, tolerance)
-    return OutlineFidelity(num_objects, tolerance, total / num_outlines, *least)
+        return OutlineFidelity(num_objects, tolerance, num_small)
+    return OutlineFidelity(num_objects, tolerance, num_small, total / num_outlines, *least)

@@ -21,7 +21,8 @@ def outlined(mask: Mask, *, tolerance: float, holes: bool) -> tuple[tuple[Shape,
 
     An outline keeps a corner if it is further than the tolerance from the line that would replace it (Douglas
     and Peucker, 1973). An outline that would cross itself, or gain or lose a tenth of its area, is simplified
-    less. Holes with an area of up to the square of twice the tolerance are filled.
+    less. Holes with an area of up to the square of twice the tolerance are filled, unless all such holes
+    together are more than a tenth of the mask.
 
     Args:
         mask: (H, W) with at least one pixel.
@@ -32,11 +33,14 @@ def outlined(mask: Mask, *, tolerance: float, holes: bool) -> tuple[tuple[Shape,
         The shapes, ``polygon`` and ``hole``, in the order in which they are filled and cut; and the
         intersection over union of the mask with the pixels that they cover.
     """
+    outlines = [(is_hole, outline, area(outline)) for is_hole, outline in outlines_of(mask)]
     smallest = (2 * tolerance) ** 2
+    if sum(size for is_hole, _, size in outlines if is_hole and size <= smallest) > MOST_LOST * mask.sum():
+        smallest = 0.0
     shapes = tuple(
         Shape("hole" if is_hole else "polygon", _simplified(outline, tolerance))
-        for is_hole, outline in outlines_of(mask)
-        if not is_hole or (holes and area(outline) > smallest)
+        for is_hole, outline, size in outlines
+        if not is_hole or (holes and size > smallest)
     )
     covered = Drawn(0, shapes).mask(*mask.shape)
     return shapes, float((covered & mask).sum() / (covered | mask).sum())
