@@ -176,5 +176,6 @@ def _outlines(fidelity: "OutlineFidelity") -> str:
         return f"{fidelity.num_objects} objects{small}"
     return (
         f"{fidelity.num_objects} objects{small}; outlines within {fidelity.tolerance:g} pixels, "
-        f"IoU with the masks: mean {fidelity.mean_iou:.3f}, lowest {fidelity.least_iou:.3f} ({fidelity.least_image})"
+        f"IoU with the masks: mean {fidelity.mean_iou:.3f}, lowest {fidelity.least_iou:.3f} "
+        f"({fidelity.least_image})"
     )

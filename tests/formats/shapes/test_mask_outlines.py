@@ -46,7 +46,7 @@ def test_many_holes_that_are_small_are_not_filled() -> None:
     mask = np.indices((20, 20)).sum(0) % 2 == 0  # a chessboard: nothing but holes of one pixel
     mask[[0, -1]] = mask[:, [0, -1]] = True
     _, iou = outlined(mask, tolerance=1.0, holes=True)
-    assert iou > mask.sum() / mask.size + 0.2, "filled, all 400 pixels would be covered"
+    assert iou >= 0.9
 
 
 def test_lines_one_pixel_wide_and_single_pixels_do_not_vanish() -> None:
