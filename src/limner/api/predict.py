@@ -158,9 +158,6 @@ def predict(
     predictor = open_predictor(
         model, device=device, precision=precision, settings=settings, value_range=value_range
     )
-    predictor.share_cores()
-    _refuse_unsuitable(predictor, formats, sort=sort)
-    _refuse_for_images(predictor, {"--animation": animation, "--sizes": sizes})
     if to is not None:
         given = {"--probabilities": probabilities, "--sort": sort, "--format": bool(formats)}
         given |= {"--uncertain": uncertain is not None}
@@ -178,23 +175,30 @@ def predict(
         )
         return _predict_drafts(drafts, images, resume=resume, track=track)
     folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats), sort, sizes)
+    _refuse_unsuitable(predictor, folder)
+    _refuse_for_images(predictor, {"--animation": animation, "--sizes": sizes})
     truth = None if compare is None else Truth(compare, predictor)
     probe = None if uncertain is None else probe_for(predictor, uncertain)
-    writer = _ImageWriter(predictor, folder, truth, animation, probe)
-    asked = _asked(predictor, images, folder, compare, animation=animation)
-    asked |= {} if uncertain is None else {"uncertain": str(uncertain)}
-    request = Request(asked, resume=resume)
-    with filled_folder(folder.root, by="predict", files=writer.all_files(images), request=request) as filled:
+    writer = _ImageWriter(predictor, folder, truth, animation, probe, uncertain or 0)
+    request = Request(_asked(writer, images, compare), resume=resume)
+    return _predict_images(images, writer, request, track)
+
+
+def _predict_images(
+    images: Sequence[ImagePath], writer: "_ImageWriter", request: Request, track: Track
+) -> PredictResult:
+    """Predict the images that an interrupted prediction has not finished, or all, and sum up."""
+    writer.predictor.share_cores()
+    root = writer.folder.root
+    with filled_folder(root, by="predict", files=writer.all_files(images), request=request) as filled:
         failures = _predict_missing(images, writer, filled, track)
         done = [item for item in images if filled.has(item.output)]
         entries = filled.entries(item.output for item in done)
         written = writer.finish(entries)
-        chosen = None
-        if probe is not None and uncertain is not None:
-            chosen = write_label_next(folder, done, entries, count=uncertain, words=probe.words)
+        chosen = writer.choose_next(done, entries)
     masks = tuple(path for item in done for path in writer.files(item)[:1])
     json, csv = (written if written and written.suffix == suffix else None for suffix in (".json", ".csv"))
-    return PredictResult(folder.root, masks, failures, json, csv, len(done), label_next=chosen)
+    return PredictResult(root, masks, failures, json, csv, len(done), label_next=chosen)
 
 
 def _refuse_for_images(predictor: AnyPredictor, asked: Mapping[str, bool]) -> None:
@@ -224,6 +228,7 @@ def _predict_drafts(
 ) -> PredictResult:
     """Write the drafts of all images into their folder."""
     predictor = drafts.predictor
+    predictor.share_cores()
     asked = {
         "model": predictor.weights_hash,
         "images": _state_of_images(images),
@@ -248,6 +253,7 @@ class _ImageWriter:
     truth: Truth | None
     animation: bool
     probe: UncertaintyProbe | None = None
+    num_next: int = 0
 
     @cached_property
     def writer(self) -> PredictionWriter:
@@ -276,6 +282,12 @@ class _ImageWriter:
         else:
             write_json(record, {"value_range": stated, "mapped_to": trained})
         return self.writer.finish(entries)
+
+    def choose_next(self, images: Sequence[ImagePath], entries: Iterable[dict[str, Any]]) -> LabelNext | None:
+        """Choose the images to label next and write what shows them; None if not requested."""
+        if self.probe is None:
+            return None
+        return write_label_next(self.folder, images, entries, count=self.num_next, words=self.probe.words)
 
     def write(self, item: ImagePath, picture: Picture) -> dict[str, Any]:
         """Predict an image and write the results; returns what is needed at the end.
@@ -344,27 +356,21 @@ def _predict_missing(
     return tuple(failures)
 
 
-def _asked(
-    predictor: AnyPredictor,
-    images: Sequence[ImagePath],
-    folder: PredictionFolder,
-    compare: Path | str | None,
-    *,
-    animation: bool,
-) -> dict[str, str]:
+def _asked(writer: _ImageWriter, images: Sequence[ImagePath], compare: Path | str | None) -> dict[str, str]:
     """Return what must be equal to continue a prediction; the device may differ."""
+    predictor, folder = writer.predictor, writer.folder
     options = {
         **predictor.settings.model_dump(mode="json"),
         "overlay": folder.overlay,
         "probabilities": folder.probabilities,
         "sort": folder.sorting,
         "sizes": folder.sizes,
-        "animation": animation,
+        "animation": writer.animation,
         "formats": folder.formats,
         "compare": None if compare is None else str(user_path(compare).resolve()),
         "range": predictor.value_range,
         "precision": predictor.precision,
-    }
+    } | ({} if writer.probe is None else {"uncertain": writer.num_next})
     return {
         "model": predictor.weights_hash,
         "images": _state_of_images(images),
@@ -378,19 +384,19 @@ def _state_of_images(images: Sequence[ImagePath]) -> str:
     return f"{len(images)} images, state {state_of((i.path for i in images), outputs)}"
 
 
-def _refuse_unsuitable(predictor: AnyPredictor, formats: Sequence[str], *, sort: bool) -> None:
+def _refuse_unsuitable(predictor: AnyPredictor, folder: PredictionFolder) -> None:
     """Reject outputs that the model's task does not have.
 
     Raises:
         ConfigError: There is one.
     """
     task = predictor.task
-    if sort and not task.allowed.sorting:
+    if folder.sorting and not task.allowed.sorting:
         raise ConfigError(
             f"--sort is for classes of whole images; this model's task is {task.name!r}. Omit --sort."
         )
     able = task.prediction_formats
-    unknown = [name for name in formats if name not in able]
+    unknown = [name for name in folder.formats if name not in able]
     if unknown:
         fix = f"Choose of {', '.join(able)}." if able else "Omit --format."
         raise ConfigError(

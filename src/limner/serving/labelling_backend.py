@@ -6,7 +6,6 @@ with tasks, and `/webhook` with events, which this service only acknowledges, si
 """
 
 import asyncio
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +24,7 @@ from limner.serving.prediction_queue import PredictionQueue
 from limner.serving.refusal import Refusal, as_refusal
 from limner.serving.request_counts import RequestCounts
 from limner.serving.served_models import ServedModel
+from limner.serving.uploads import temporary_folder
 
 PREFIX = "/label-studio"
 """First part of the addresses: `http://HOST:PORT/label-studio` is the URL to give to Label Studio."""
@@ -147,7 +147,7 @@ class LabellingBackend:
                 expected=f"the address of the image as `{interface.image_key}`",
             )
         model = self.model
-        with tempfile.TemporaryDirectory(prefix="limner-") as folder:
+        with temporary_folder() as folder:
             upload = await self.queue.help(lambda: fetcher.fetch(place, Path(folder)))
 
             def read() -> Picture:
