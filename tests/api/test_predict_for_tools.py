@@ -131,7 +131,7 @@ def stub(task: str, prediction: object, labels: LabelTable) -> SimpleNamespace:
 
 
 LABELS = LabelTable(
-    (LabelClass("cat", (3,), (255, 0, 0), is_thing=True), LabelClass("dog", (9,), (0, 0, 255), is_thing=True))
+    (LabelClass("cat", (1,), (255, 0, 0), is_thing=True), LabelClass("dog", (2,), (0, 0, 255), is_thing=True))
 )
 
 

@@ -96,7 +96,8 @@ class Drafts:
         labels, task = self.predictor.labels, self.predictor.task
         is_covered = task.has_label_maps or task.has_stuff or labels.background_index is not None
         if not is_covered:
-            rest = LabelClass("background", (labels.num_classes,), (0, 0, 0))
+            free = 1 + max(value for one in labels.classes for value in one.values)
+            rest = LabelClass("background", (free,), (0, 0, 0))
             labels = LabelTable((*labels.classes, rest))
         return renumbered(labels)
 
