@@ -15,7 +15,13 @@ from typing import Any
 from limner.core.errors import ConfigError
 from limner.inference.ensemble import AnyPredictor
 from limner.inference.image_paths import ImagePath
-from limner.inference.uncertain_images import ChosenImage, MeasuredImage, UncertaintyProbe, choose_next
+from limner.inference.uncertain_images import (
+    POOL,
+    ChosenImage,
+    MeasuredImage,
+    UncertaintyProbe,
+    choose_next,
+)
 from limner.reporting.uncertain_page import UncertainRow, render_uncertain
 from limner.storage.table_cells import cell
 from limner.storage.whole_files import remove_file, write_whole
@@ -84,6 +90,8 @@ def write_label_next(
     measured = [MeasuredImage.from_json(entry[MEASURED]) for entry in entries]
     chosen = choose_next(measured, count)
     paths = tuple(images[one.index].path for one in chosen)
+    pool = min(POOL * count, len(measured))
+    words = f"{words}. Of the {pool} most uncertain, each is the farthest from those before it"
     write_whole(folder.root / TABLE, _table(images, measured, chosen))
     write_whole(folder.root / LIST, "".join(f"{path.absolute()}\n" for path in paths))
     _copy(folder, images, chosen)
