@@ -245,10 +245,12 @@ def areas_and_overlap(root: Path, other: Path) -> list[tuple[int, float]]:
     found = []
     for record in here.records:
         masks = [m for m, v in _masks(here, record) if v]
-        others = [m for m, v in _masks(there, by_name[record.image.stem]) if v]
+        others = [(m, m.sum()) for m, v in _masks(there, by_name[record.image.stem]) if v]
         for mask in masks:
-            best = max(((mask & o).sum() / (mask | o).sum() for o in others), default=0.0)
-            found.append((int(mask.sum()), float(best)))
+            area, box = mask.sum(), tuple(slice(side.min(), side.max() + 1) for side in mask.nonzero())
+            common = [((mask[box] & other[box]).sum(), size) for other, size in others]
+            best = max((both / (area + size - both) for both, size in common), default=0.0)
+            found.append((int(area), float(best)))
     return found
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import ConfigError
-from limner.inference.ensemble import AnyPredictor
 from limner.inference.image_paths import ImagePath
+from limner.inference.open_predictor import AnyPredictor
 from limner.inference.uncertain_images import (
     POOL,
     ChosenImage,

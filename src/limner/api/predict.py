@@ -21,9 +21,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from limner.api.label_next import LABEL_NEXT_FILES, MEASURED, LabelNext, probe_for, write_label_next
 from limner.core.config import parse_config
 from limner.core.errors import ConfigError, DataError, did_you_mean
 from limner.core.label_map import LabelMap
@@ -32,15 +31,11 @@ from limner.core.plan import InferencePlan, ResizePlan
 from limner.core.prediction import SemanticPrediction
 from limner.core.progress import Track, silent
 from limner.core.sample import Sample
-from limner.datasets.conversion import free_folder
 from limner.drawing.animation import animation_frames, encode_gif
 from limner.images.read_image import read_image
-from limner.inference.ensemble import AnyPredictor, Settings, open_predictor
 from limner.inference.image_paths import ImagePath, list_images, searched_folder
+from limner.inference.open_predictor import AnyPredictor, Settings, open_predictor
 from limner.inference.reading_ahead import read_ahead
-from limner.inference.tool_drafts import TABLE, TOLERANCE, Drafts, OutlineFidelity, drafts_for
-from limner.inference.truth import Truth
-from limner.inference.uncertain_images import UncertaintyProbe
 from limner.storage.file_states import state_of
 from limner.storage.filled_folder import FilledFolder, Request, filled_folder
 from limner.storage.json_files import write_json
@@ -51,6 +46,12 @@ from limner.tasks.prediction_folder import ANIMATIONS, COMPARISONS, PredictionFo
 from limner.transforms.fit_values import ValueRange, trained_values
 from limner.transforms.orthogonal_views import RADIOLOGICAL
 from limner.transforms.turn import turn_to
+
+if TYPE_CHECKING:
+    from limner.api.label_next import LabelNext
+    from limner.inference.tool_drafts import Drafts, OutlineFidelity
+    from limner.inference.truth import Truth
+    from limner.inference.uncertain_images import UncertaintyProbe
 
 RANGE_FILE = "value_range.json"
 """Name of the file with the stated range of the images' values, which exists only if one was stated."""
@@ -86,8 +87,8 @@ class PredictResult:
     json: Path | None = None
     csv: Path | None = None
     num_predicted: int = 0
-    fidelity: OutlineFidelity | None = None
-    label_next: LabelNext | None = None
+    fidelity: "OutlineFidelity | None" = None
+    label_next: "LabelNext | None" = None
 
 
 def predict(
@@ -96,7 +97,7 @@ def predict(
     *,
     out: Path | str,
     to: str | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float = 1.0,
     min_score: float | None = None,
     min_pixels: int = 0,
     uncertain: int | None = None,
@@ -119,8 +120,9 @@ def predict(
     The module describes the files. An image that cannot be predicted is reported, and the others go on.
 
     Args:
-        model: A model folder, a run folder, or a loaded predictor; a cross-validation or several models,
-            whose probabilities are averaged, for label maps and classes of whole images.
+        model: A model folder, a run folder, an export, or a loaded predictor; a cross-validation or several
+            models, whose probabilities are averaged, for label maps and classes of whole images. Exports of
+            these tasks need no PyTorch.
         paths: Images, folders, globs and ``.txt`` lists.
         out: The output folder, outside those in `paths`; only files of earlier predictions are replaced.
         to: A labelling tool, a name of `TOOLS`: `out`, a new folder, gets the images and what was found in
@@ -163,6 +165,10 @@ def predict(
         given |= {"--uncertain": uncertain is not None}
         given |= {"--compare": compare is not None, "--animation": animation, "--sizes": sizes}
         _refuse_with_tool(given)
+        # Writing datasets imports PyTorch, which predicting may not need.
+        from limner.datasets.conversion import free_folder
+        from limner.inference.tool_drafts import drafts_for
+
         root = free_folder(user_path(out), resume=resume)
         drafts = drafts_for(
             predictor,
@@ -177,8 +183,8 @@ def predict(
     folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats), sort, sizes)
     _refuse_unsuitable(predictor, folder)
     _refuse_for_images(predictor, {"--animation": animation, "--sizes": sizes})
-    truth = None if compare is None else Truth(compare, predictor)
-    probe = None if uncertain is None else probe_for(predictor, uncertain)
+    truth = None if compare is None else _truth(compare, predictor)
+    probe = None if uncertain is None else _probe(predictor, uncertain)
     writer = _ImageWriter(predictor, folder, truth, animation, probe, uncertain or 0)
     request = Request(_asked(writer, images, compare), resume=resume)
     return _predict_images(images, writer, request, track)
@@ -199,6 +205,20 @@ def _predict_images(
     masks = tuple(path for item in done for path in writer.files(item)[:1])
     json, csv = (written if written and written.suffix == suffix else None for suffix in (".json", ".csv"))
     return PredictResult(root, masks, failures, json, csv, len(done), label_next=chosen)
+
+
+def _probe(predictor: AnyPredictor, count: int) -> "UncertaintyProbe":
+    """Return what measures images; it imports PyTorch, too."""
+    from limner.api.label_next import probe_for
+
+    return probe_for(predictor, count)
+
+
+def _truth(data: Path | str, predictor: AnyPredictor) -> "Truth":
+    """Return the labels of the images; reading a dataset imports PyTorch, which predicting may not need."""
+    from limner.inference.truth import Truth
+
+    return Truth(data, predictor)
 
 
 def _refuse_for_images(predictor: AnyPredictor, asked: Mapping[str, bool]) -> None:
@@ -224,7 +244,7 @@ def _refuse_with_tool(given: Mapping[str, bool]) -> None:
 
 
 def _predict_drafts(
-    drafts: Drafts, images: Sequence[ImagePath], *, resume: bool, track: Track
+    drafts: "Drafts", images: Sequence[ImagePath], *, resume: bool, track: Track
 ) -> PredictResult:
     """Write the drafts of all images into their folder."""
     predictor = drafts.predictor
@@ -240,6 +260,8 @@ def _predict_drafts(
         failures = _predict_missing(images, drafts, filled, track)
         done = [item.output for item in images if filled.has(item.output)]
         fidelity = drafts.finish(filled.entries(done))
+    from limner.inference.tool_drafts import TABLE
+
     csv = None if fidelity is None else drafts.root / TABLE
     return PredictResult(drafts.root, (), failures, csv=csv, num_predicted=len(done), fidelity=fidelity)
 
@@ -250,9 +272,9 @@ class _ImageWriter:
 
     predictor: AnyPredictor
     folder: PredictionFolder
-    truth: Truth | None
+    truth: "Truth | None"
     animation: bool
-    probe: UncertaintyProbe | None = None
+    probe: "UncertaintyProbe | None" = None
     num_next: int = 0
 
     @cached_property
@@ -269,6 +291,8 @@ class _ImageWriter:
         """Yield the record of the range, and the files of all images."""
         yield self.folder.root / RANGE_FILE
         if self.probe is not None:
+            from limner.api.label_next import LABEL_NEXT_FILES
+
             yield from (self.folder.root / name for name in LABEL_NEXT_FILES)
         for item in images:
             yield from self.files(item)
@@ -283,10 +307,14 @@ class _ImageWriter:
             write_json(record, {"value_range": stated, "mapped_to": trained})
         return self.writer.finish(entries)
 
-    def choose_next(self, images: Sequence[ImagePath], entries: Iterable[dict[str, Any]]) -> LabelNext | None:
+    def choose_next(
+        self, images: Sequence[ImagePath], entries: Iterable[dict[str, Any]]
+    ) -> "LabelNext | None":
         """Choose the images to label next and write what shows them; None if not requested."""
         if self.probe is None:
             return None
+        from limner.api.label_next import write_label_next
+
         return write_label_next(self.folder, images, entries, count=self.num_next, words=self.probe.words)
 
     def write(self, item: ImagePath, picture: Picture) -> dict[str, Any]:
@@ -317,6 +345,8 @@ class _ImageWriter:
                 picture.array, name=name, probabilities=probabilities, geometry=picture.geometry
             )
             return found, {}
+        from limner.api.label_next import MEASURED
+
         found, measured = self.probe.predict(picture, name=name, probabilities=probabilities)
         return found, {MEASURED: measured.to_json()}
 
@@ -342,7 +372,7 @@ class _ImageWriter:
 
 
 def _predict_missing(
-    images: Sequence[ImagePath], writer: _ImageWriter | Drafts, filled: FilledFolder, track: Track
+    images: Sequence[ImagePath], writer: "_ImageWriter | Drafts", filled: FilledFolder, track: Track
 ) -> tuple[Failure, ...]:
     """Predict the images that are not finished, and return those that cannot be predicted."""
     failures: list[Failure] = []

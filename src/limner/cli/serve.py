@@ -61,6 +61,9 @@ def serve(
     keep: Annotated[
         Path | None, typer.Option(help="Folder in which corrected predictions are kept as a dataset.")
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Dataset or run whose images the page shows, the worst first.")
+    ] = None,
     limits: ServiceLimits,
     label_studio: LabelStudioOptions,
     allow_origin: Annotated[
@@ -70,6 +73,9 @@ def serve(
     value_range: Range = None,
     device: Device = "auto",
     precision: Precision = "",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Number of processes, each with the models in its own memory.")
+    ] = 1,
 ) -> None:
     """Serve models over HTTP, with a web page that predicts images and corrects predictions.
 
@@ -96,6 +102,7 @@ def serve(
             keep=keep,
             label_studio=label_studio.label_studio,
             label_studio_token_file=label_studio.label_studio_token_file,
+            data=data,
             max_megabytes=limits.max_mb,
             max_pixels=limits.max_pixels,
             queue=limits.queue,
@@ -104,6 +111,7 @@ def serve(
             value_range=value_range,
             device=device,
             precision=precision or None,
+            workers=workers,
             ready=ready,
         )
     except PortTakenError as error:  # the command itself is right

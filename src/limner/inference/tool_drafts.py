@@ -20,8 +20,8 @@ from limner.formats import WRITERS
 from limner.formats.pre_annotations import PreAnnotation, pre_annotations
 from limner.formats.public.class_tables import renumbered
 from limner.formats.writers import Outgoing, Writer
-from limner.inference.ensemble import AnyPredictor
 from limner.inference.image_paths import ImagePath
+from limner.inference.open_predictor import AnyPredictor
 from limner.storage.table_cells import cell
 from limner.storage.whole_files import write_whole
 

@@ -10,12 +10,15 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
 from limner.core.errors import ConfigError
 from limner.core.picture import Picture
 from limner.drawing.display import display_image
 from limner.inference.deep_features import DeepFeatures
-from limner.inference.ensemble import AnyPredictor, models_of
+from limner.inference.ensemble import Ensemble
+from limner.inference.exported_predictor import ExportedPredictor
+from limner.inference.open_predictor import AnyPredictor
 
 POOL = 4
 """Candidates for each chosen image, the most uncertain ones: variety without leaving the uncertain images."""
@@ -69,7 +72,7 @@ class UncertaintyProbe:
         if plan.spatial_dims == 3 or plan.slice_axis is not None:
             raise ConfigError("--uncertain is for images; this model predicts volumes. Omit it.")
         self._predictor = predictor
-        self._features = DeepFeatures(models_of(predictor)[0].model.network)
+        self._features = DeepFeatures(_network_of(predictor))
 
     @property
     def words(self) -> str:
@@ -102,6 +105,14 @@ class UncertaintyProbe:
             other = predictor.predict(np.ascontiguousarray(picture.array[:, ::-1]), name=name)
         vector = np.mean(runs, 0) if runs else _thumbnail(picture)
         return prediction, MeasuredImage(task.uncertainty(prediction, other), _projected(vector))
+
+
+def _network_of(predictor: AnyPredictor) -> nn.Module:
+    """Return the network whose layers are watched, of several models the first; exported files have none."""
+    if isinstance(predictor, ExportedPredictor):
+        return nn.Identity()
+    first = predictor.members[0] if isinstance(predictor, Ensemble) else predictor
+    return first.model.network
 
 
 def _projected(vector: npt.NDArray[Any]) -> tuple[float, ...]:

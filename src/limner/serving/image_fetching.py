@@ -6,7 +6,7 @@ the server read addresses that only it can reach.
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.message import Message
 from http.client import HTTPException
 from io import BytesIO
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import parse_qs, urlsplit
-from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from limner.core.errors import ConfigError, describe
 from limner.serving.limits import Limits
@@ -49,7 +49,6 @@ class ImageFetcher:
     address: str
     token: str | None
     limits: Limits
-    _opener: OpenerDirector = field(default_factory=lambda: build_opener(_NoRedirects()))
     _access: tuple[float, str] = (0.0, "")
 
     def __post_init__(self) -> None:
@@ -132,7 +131,7 @@ class ImageFetcher:
     def _read(self, request: Request, place: str) -> bytes:
         limit = self.limits.max_bytes
         try:
-            with self._opener.open(request, timeout=self.limits.timeout) as answer:
+            with build_opener(_NoRedirects()).open(request, timeout=self.limits.timeout) as answer:
                 content: bytes = answer.read(limit + 1)
         except HTTPError as error:
             raise _not_fetched(place, error.code) from None
