@@ -54,7 +54,7 @@ def refused(*options, model="no-such-model"):
 def test_a_signal_ends_the_server_after_what_runs(start, png):
     process, url = start()
     assert httpx.get(f"{url}/health").json()["status"] == "ok"
-    large = png(np.zeros((3000, 3000, 3), np.uint8))
+    large = png(np.zeros((2000, 2000, 3), np.uint8))
     answers = []
     sending = threading.Thread(
         target=lambda: answers.append(httpx.post(f"{url}/predict", files={"images": large}, timeout=60))
@@ -65,7 +65,7 @@ def test_a_signal_ends_the_server_after_what_runs(start, png):
         assert time.monotonic() < until and not answers
     process.send_signal(signal.SIGTERM)
     sending.join(60)
-    assert answers[0].status_code == 200 and answers[0].json()["images"][0]["size"] == [3000, 3000]
+    assert answers[0].status_code == 200 and answers[0].json()["images"][0]["size"] == [2000, 2000]
     assert process.wait(20) == 0
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{url}/health")

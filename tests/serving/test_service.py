@@ -245,6 +245,12 @@ def test_a_large_body_is_refused_before_it_is_read(make_service, no_linger):
     assert status == 413 and read == 4
 
 
+def test_a_form_that_is_cut_or_damaged_is_refused(make_client):
+    for body in (bytes(100), b"--b\r\n\r\n", b"--x"):
+        answer = make_client().post("/predict", content=body, headers={"Content-Type": FORM[1].decode()})
+        assert answer.status_code == 400, answer.text
+
+
 def test_a_slow_client_is_not_waited_for(make_service, no_linger):
     app = make_service(limits={"timeout": 0.2}).app()
     assert asgi(app, [FORM], PART) == (408, 1)
