@@ -7,7 +7,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from limner.core.errors import MissingPartError, ModelError, describe
+from limner.storage.disk_problems import write_errors_for
 
 
 def trace(module: nn.Module, example: Tensor, *, is_free: bool) -> ExportedProgram:
@@ -44,9 +45,16 @@ def trace(module: nn.Module, example: Tensor, *, is_free: bool) -> ExportedProgr
 
 
 def write_program(program: ExportedProgram, path: Path, names: Sequence[str]) -> None:
-    """Write a program that `torch.export.load` reads, without limner; its outputs have no names."""
+    """Write a program that `torch.export.load` reads, without limner; its outputs have no names.
+
+    Raises:
+        WriteError: The disk is full, read-only or failing.
+    """
     del names
-    torch.export.save(program, path)
+    content = BytesIO()  # on a full disk, PyTorch's own writer of files aborts the process
+    torch.export.save(program, content)
+    with write_errors_for(path):
+        path.write_bytes(content.getbuffer())
 
 
 def write_onnx(program: ExportedProgram, path: Path, names: Sequence[str]) -> None:
@@ -76,6 +84,8 @@ def write_onnx(program: ExportedProgram, path: Path, names: Sequence[str]) -> No
                 output_names=list(names),
                 verbose=False,
             )
+    except OSError:  # of the disk
+        raise
     except Exception as error:  # PyTorch raises many kinds
         raise ModelError(
             describe(
