@@ -68,7 +68,7 @@ class Measurement:
     remarks: tuple[str, ...] = ()
 
     def run(self, predict: Predict, *, split: str, out: Path, track: Track) -> ScoredSplit:
-        """Score every image, and write scores.json, per_image.csv, pictures/ and maps/.
+        """Score every image, and write scores.json, per_image.csv, per_case.csv, pictures/ and maps/.
 
         Args:
             predict: Prediction of a sample.
@@ -80,7 +80,7 @@ class Measurement:
             ConfigError: The task does not support the requested scores.
             DataError: No image could be scored.
         """
-        scorer = self.task.scorer(self.labels, self._full_extent())
+        scorer = self.task.scorer(self.labels, replace(self._full_extent(), case_of=self.source.case_of))
         dataset = Dataset(self.source, self.records, self.labels, targets=self.task.targets, cache=None)
         make_output_folder(out)
         draw, title = self.task.draw, scorer.rank_title
@@ -129,6 +129,8 @@ class Measurement:
             except DataError:
                 continue  # it is reported when it is scored
             has_lengths = picture.array.ndim == 4 or picture.geometry.spacing_mm is not None
+            if self.source.case_of and picture.array.ndim == 3:  # distances in slices are not those of a case
+                return self.extent
             if self.extent.tolerance is not None and not has_lengths:
                 raise ConfigError(
                     "--tolerance is for distances between surfaces, and the spacing of these images is "
