@@ -120,7 +120,7 @@ class ImageRuns:
     @property
     def fill(self) -> Fill:
         """Value of padding in each channel, or None for reflection."""
-        return self.model.plan.input.mean if self.settings.padding == "mean" else None
+        return self.model.plan.fill_for(self.settings)
 
     @property
     def _mirrors_windows(self) -> bool:
