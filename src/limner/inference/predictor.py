@@ -27,7 +27,7 @@ from limner.images.read_image import read_image
 from limner.inference.fitted_images import fit_images
 from limner.inference.image_runs import ImageRuns, too_large
 from limner.inference.predicted_slices import SliceRuns, input_of_images
-from limner.layers.folded_norms import folded
+from limner.layers.fast_prediction import for_prediction
 from limner.tasks import find_task
 from limner.tasks.task import Task
 from limner.transforms.clip_values import clip_values
@@ -88,28 +88,28 @@ class Predictor:
             raise ConfigError(f"A window needs {dims} sizes, one per axis; found {self.settings.window}.")
         self.model = model.to(self.device)
         self._threads: ThreadCount | None = None
-        self._is_folding = False
-        self._folded: tuple[object, Model] | None = None
+        self._is_sped_up = False
+        self._faster: tuple[object, Model] | None = None
 
-    def fold_norms(self) -> None:
-        """From now on predict in float32 with batch normalisations folded into convolutions, which is faster.
+    def speed_up(self) -> None:
+        """From now on predict in float32 with a copy of the network that is faster, see `for_prediction`.
 
-        Scores stay the same up to rounding. `model` itself is not changed; where its weights are, the next
-        prediction folds them again.
+        Scores stay the same up to rounding. `model` itself is not changed; if its weights are, the next
+        prediction makes the copy again.
         """
-        self._is_folding = True
+        self._is_sped_up = True
 
     @property
     def running_model(self) -> Model:
-        """The model that is run: `model`, or the one with its norms folded."""
-        if not self._is_folding or self.precision != "float32":
+        """The model that is run: `model`, or its copy for prediction."""
+        if not self._is_sped_up or self.precision != "float32":
             return self.model
         tensors = (*self.model.parameters(), *self.model.buffers())
         state = [(id(t), t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors]
-        if self._folded is None or self._folded[0] != state:
+        if self._faster is None or self._faster[0] != state:
             with torch.inference_mode(False):
-                self._folded = state, folded(self.model)
-        return self._folded[1]
+                self._faster = state, for_prediction(self.model)
+        return self._faster[1]
 
     def share_cores(self) -> None:
         """From now on compute with as many threads as other programs leave cores free; only on a CPU.

@@ -101,10 +101,15 @@ def sliding_window(
     # Padding is cropped again; a padded axis has one window.
     inside = [_middle(s, padded) for s, padded in zip(size, images.shape[2:], strict=True)]
     all_scores = _scores_of_windows(forward, images, corners, window, windows_at_once)
-    for place, scores in zip(places, all_scores, strict=True):
+    for place in places:
+        scores = next(all_scores)
         scores.mul_(_outer([weights[a][i] for a, i in enumerate(place)]))
         box, finished = blending.add(place, scores)
-        yield _cropped(box, finished, inside)
+        # A window with many classes takes as much memory as a network: it is released before the next one.
+        part = finished.clone() if finished.numel() < scores.numel() else finished
+        del scores, finished
+        yield _cropped(box, part, inside)
+        del part
 
 
 def each_window(
@@ -207,10 +212,10 @@ def _scores_of_windows(
         parts = [view_of_box(images, [slice(s, s + w) for s, w in zip(c, window, strict=True)]) for c in some]
         values = [_only_values(part) for part in parts]
         shown = [part for part, value in zip(parts, values, strict=True) if value is None]
-        scores = iter(forward(torch.cat(shown)).float().chunk(len(shown)) if shown else ())
+        scores = [*forward(torch.cat(shown)).float().chunk(len(shown))] if shown else []
         for part, value in zip(parts, values, strict=True):
             if value is None:
-                yield next(scores)
+                yield scores.pop(0)
                 continue
             if value not in blank:
                 blank = {value: forward(torch.cat([part])).float()}

@@ -1,10 +1,11 @@
-"""Folded batch normalisations: the same scores, and nothing else is changed."""
+"""Networks for prediction: the same scores, and the original is not changed."""
 
 import pytest
 import torch
 from torch import nn
 
-from limner.layers.folded_norms import folded
+from limner.layers.fast_prediction import for_prediction
+from limner.layers.onednn_convolution import use_onednn
 from limner.layers.winograd import WinogradConv2d, use_winograd
 from limner.networks import build_network
 
@@ -42,7 +43,7 @@ def test_scores_are_the_same(name: str, dims: int, options: dict) -> None:
     built = build_network(name, num_classes=3, in_channels=1, spatial_dims=dims, pretrained=False, **options)
     network = with_statistics(built)
     images = torch.randn(1, 1, *(32, 32, 32)[:dims])
-    shared = folded(network)
+    shared = for_prediction(network)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     with torch.inference_mode():
         expected, found = network(images).logits, shared(images).logits
@@ -65,14 +66,14 @@ def test_groups_strides_and_transposed_convolutions(layer: nn.Module) -> None:
     dims = layer.weight.ndim - 2
     norm = nn.BatchNorm3d(4) if dims == 3 else nn.BatchNorm2d(4)
     block = with_statistics(nn.Sequential(layer, norm))
-    found = folded(block)
+    found = for_prediction(block)
     images = torch.randn(2, 6, *[7] * dims)
     torch.testing.assert_close(found(images), block(images), atol=1e-5, rtol=1e-5)
     assert norms_in(found) == 0
     assert found[0].weight is not layer.weight
 
 
-def test_what_is_not_folded() -> None:
+def test_what_is_not_for_prediction() -> None:
     shared = nn.Conv2d(3, 3, 1)
     two = nn.Sequential(nn.Sequential(shared, nn.BatchNorm2d(3)), nn.Sequential(shared, nn.BatchNorm2d(3)))
     tied = nn.Conv2d(3, 3, 1)
@@ -92,17 +93,44 @@ def test_what_is_not_folded() -> None:
         nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3, track_running_stats=False)),
         nn.Sequential(nn.Conv2d(3, 3, 1), nn.InstanceNorm2d(3)),
     ):
-        assert norms_in(folded(block.eval())) == norms_in(block)
+        assert norms_in(for_prediction(block.eval())) == norms_in(block)
     training = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)).train()
-    assert norms_in(folded(training)) == 1
+    assert norms_in(for_prediction(training)) == 1
 
 
 def test_the_layout_and_other_weights_are_kept() -> None:
     wide = nn.Sequential(nn.Conv2d(160, 160, 3, padding=1), nn.BatchNorm2d(160), nn.Conv2d(160, 2, 1))
     assert use_winograd(wide) == 1
     wide.to(memory_format=torch.channels_last).eval()
-    found = folded(wide)
+    found = for_prediction(wide)
     assert isinstance(found[0], WinogradConv2d)
     assert found[0].weight.is_contiguous(memory_format=torch.channels_last)
     assert not found[0].weight.is_contiguous()
     assert found[2].weight is wide[2].weight
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Conv3d(3, 4, 3, 2, 1, groups=1), nn.Conv3d(4, 4, (1, 3, 3), bias=False, groups=2)]
+)
+def test_onednn_computes_the_same(layer: nn.Conv3d, monkeypatch) -> None:
+    calls = []
+    images = torch.randn(1, layer.in_channels, 7, 8, 9)
+    with torch.no_grad():
+        expected = layer(images)
+    assert use_onednn(layer) == 1
+    operation = torch.ops.aten.mkldnn_convolution
+
+    def counted(*arguments: object) -> torch.Tensor:
+        calls.append(arguments)
+        return operation(*arguments)
+
+    monkeypatch.setattr(torch.ops.aten, "mkldnn_convolution", counted)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(images), expected, atol=1e-5, rtol=1e-5)
+        assert len(calls) == torch.backends.mkldnn.is_available()
+        with torch.autocast("cpu", torch.bfloat16):
+            layer(images)
+    layer(images).sum().backward()
+    assert len(calls) == torch.backends.mkldnn.is_available()
+    assert layer.weight.grad.abs().sum() > 0
+    assert use_onednn(nn.Conv3d(3, 3, 3, padding="same")) == 0
