@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import cv2
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -26,6 +27,10 @@ from limner.core.plan import (
     Plan,
     TrainPlan,
 )
+
+# A time limit of 0.2 s for each example would make tests fail on a busy machine.
+hypothesis.settings.register_profile("without deadline", deadline=None)
+hypothesis.settings.load_profile("without deadline")
 
 
 def pytest_addoption(parser):

@@ -14,7 +14,9 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 FOLDER = REPOSITORY / ".venv-matrix"
-TOOLS = ("pytest", "pytest-xdist", "hypothesis", "scikit-learn")
+EXTRAS = "serve"
+"""Extras of limner that the tests cannot do without."""
+TOOLS = ("httpx", "pytest", "pytest-xdist", "hypothesis", "scikit-learn")
 """What the tests need beyond limner; optional tests skip themselves."""
 
 QUICK = "not long and not slow and not peer"
@@ -65,7 +67,7 @@ def install(row: Row, python: str) -> Path:
         return own
     pip = [*UV, "pip", "install", "--python", str(own)]
     _run([*UV, "venv", "--clear", "--python", python, str(folder)])
-    _run([*pip, "--resolution", row.resolution, "--editable", str(REPOSITORY)])
+    _run([*pip, "--resolution", row.resolution, "--editable", f"{REPOSITORY}[{EXTRAS}]"])
     needs = subprocess.run(
         [*UV, "pip", "freeze", "--exclude-editable", "--python", str(own)],
         capture_output=True, text=True, check=True,
@@ -87,6 +89,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="*", help="such as 3.10-lowest-direct; default: all")
     parser.add_argument("--tests", nargs="+", default=["tests"], help="tests to run")
+    parser.add_argument("--workers", type=int, default=2, help="tests that run at the same time")
     given = parser.parse_args()
     results: dict[str, str] = {}
     for row in ROWS:
@@ -94,16 +97,18 @@ def main() -> int:
             continue
         python = interpreter(row.python)
         results[row.name] = (
-            "missing: no such Python here" if python is None else _tested(row, python, given.tests)
+            "missing: no such Python here"
+            if python is None
+            else _tested(row, python, given.tests, given.workers)
         )
     print("\n| Python and libraries | quick tests |\n| --- | --- |")
     print("\n".join(f"| {name} | {result} |" for name, result in results.items()))
     return any(result.startswith("failed") for result in results.values())
 
 
-def _tested(row: Row, python: str, tests: list[str]) -> str:
+def _tested(row: Row, python: str, tests: list[str], workers: int) -> str:
     own = install(row, python)
-    command = [str(own), "-m", "pytest", "-n", "2", "--dist", "worksteal", "-m", QUICK, *tests]
+    command = [str(own), "-m", "pytest", "-n", str(workers), "--dist", "worksteal", "-m", QUICK, *tests]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)
     ended = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False)

@@ -38,6 +38,13 @@ TINY = {
     "fcn8s": {"backbone": "vgg11", "hidden": 8, "has_border": False},
     "pspnet": {"backbone": "resnet18c", "channels": 8},
     "pspnet-shallow": {"backbone": "resnet18", "channels": 8},
+    "dpt": {
+        "backbone": "vit_tiny_patch16_224",
+        "num_blocks": 4,
+        "image_size": 64,
+        "widths": (8, 12, 16, 20),
+        "channels": 16,
+    },
     "lraspp": {"channels": 16},
     "linknet": {"channels": 8},
     "pan": {"backbone": "resnet18c", "channels": 8},

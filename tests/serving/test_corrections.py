@@ -7,6 +7,8 @@ import pytest
 import limner
 from limner.core.errors import ConfigError, DataError
 from limner.core.labels import LabelClass, LabelTable
+from limner.serving.corrections import Corrections
+from limner.storage import whole_files
 from limner.weights.bundle import save_model
 
 
@@ -93,6 +95,73 @@ def test_labels_of_other_classes_are_refused(send, tiny_model, tmp_path):
     refused = send("b.png", folder=tmp_path / "other")
     assert refused.status_code == 409
     assert refused.json()["found"] == "background, cell" and "nucleus" in refused.json()["expected"]
+
+
+def pixels(path):
+    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("container", [".png", ".bmp"])
+def test_a_replacement_that_stops_never_leaves_an_image_with_labels_of_another(
+    send, tmp_path, monkeypatch, number, container
+):
+    first, second = np.zeros((40, 50), np.uint8), np.ones((40, 50), np.uint8)
+    assert send(labels=first).status_code == 201
+    other = np.random.default_rng(7).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    sent = cv2.imencode(container, other)[1].tobytes()
+    again = {"labels": second, "image": sent, "options": "?replace=true"}
+    move, moves = whole_files.move_file, []
+
+    def stop(aside, path):
+        moves.append(path)
+        if len(moves) == number:
+            raise RuntimeError("stopped here")
+        move(aside, path)
+
+    monkeypatch.setattr(whole_files, "move_file", stop)
+    with pytest.raises(RuntimeError, match="stopped here"):
+        send(**again)
+    monkeypatch.setattr(whole_files, "move_file", move)
+    kept = tmp_path / "kept"
+    images = list((kept / "images").iterdir())
+    mask = pixels(kept / "masks" / "cells_1.png")
+    assert len(images) <= 1
+    if mask is not None and images:
+        assert bool(mask.any()) == np.array_equal(pixels(images[0]), other)
+    answer = send(**again)
+    assert answer.status_code == 201 and answer.json()["num_images"] == 1
+    np.testing.assert_array_equal(pixels(kept / answer.json()["image"]), other)
+    assert (pixels(kept / "masks" / "cells_1.png") == 255).all()
+
+
+def test_labels_of_an_image_are_added_after_a_kill_without_replacing(send, photo, tmp_path):
+    assert send().status_code == 201
+    mask = tmp_path / "kept" / "masks" / "cells_1.png"
+    mask.unlink()
+    other = send(image=cv2.imencode(".png", photo // 2)[1].tobytes())
+    assert other.status_code == 409 and not mask.exists()
+    answer = send()
+    assert answer.status_code == 201 and not answer.json()["is_replaced"] and mask.is_file()
+
+
+def test_what_a_killed_server_left_is_removed_by_the_next_one(make_service, send, tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / ".dataset.yaml.1-2.part").write_bytes(b"half")
+    service = make_service(keep=kept)
+    service.corrections.refuse_unsuitable(service.models)
+    assert send().status_code == 201
+    (kept / "images" / ".b.png.1-2.part").write_bytes(b"half")
+    answer = send("b.png")
+    assert answer.status_code == 201 and answer.json()["num_images"] == 2
+    with service.corrections.held():
+        assert not list(kept.rglob("*.part"))
+        said = r"(?s)Another process writes.*limner serve --keep"
+        with pytest.raises(ConfigError, match=said), Corrections(kept).held():
+            pass
+        assert not limner.check(kept).errors  # while the server runs
+    assert sorted(path.name for path in kept.iterdir()) == ["dataset.yaml", "images", "masks"]
 
 
 def test_nothing_is_kept_without_a_folder(make_client, photo, png):

@@ -50,7 +50,7 @@ class Worker:
 
     def close(self):
         self._process.stdin.close()
-        self._process.wait(30)
+        self._process.wait(MOST_SECONDS)
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ from limner.api import (  # noqa: F401 - what the forked processes need
     compare,
     compare_networks,
     convert,
+    cross_validate,
     evaluate,
     explain,
     export,
@@ -39,7 +40,7 @@ from limner.api import (  # noqa: F401 - what the forked processes need
 )
 from limner.cli import app  # noqa: F401
 from limner.core.plan_text import plan_to_yaml
-from limner.inference import load_predictor  # noqa: F401
+from limner.inference.load_predictor import load_predictor
 from limner.reporting import check_report, page, run_comparison  # noqa: F401
 from limner.storage.own_outputs import write_own_file
 from limner.storage.unfinished import UNFINISHED
@@ -62,6 +63,7 @@ COMPARED = {
     "network": {"name": "espnet", "pretrained": "no"},
     "train": {**SMALL["train"], "steps": 2},
 }
+IN_FOLDS = {**SMALL, "train": {**SMALL["train"], "steps": 2}}
 """Settings of trainings that take a second."""
 
 LEFT_OUT = (".limner-files.json", "speed.json", ".limner-lock")
@@ -93,8 +95,9 @@ class Job:
 
 
 def inputs(folder: Path) -> None:
-    """Write a dataset of discs, a finished run on it, and another one."""
+    """Write a dataset of discs, a finished run on it, and another one; and corrections of predictions."""
     _write_discs(folder / "data")
+    _write_corrections(folder / "data", folder / "corrections")
     for name in ("run", "other"):
         settings = {**SMALL, "optimizer": {"learning_rate": 0.001 if name == "run" else 0.01}}
         limner.train(folder / "data", run=folder / name, settings=settings, device="cpu")
@@ -125,15 +128,29 @@ def _write_discs(folder: Path, count: int = 12) -> None:
     (folder / "dataset.yaml").write_text(f"{classes}splits: {{val: 0.2, test: 0.2}}\n", "utf-8")
 
 
+def _write_corrections(data: Path, folder: Path) -> None:
+    """Write what a client sends: NAME is an image, and NAME.labels the numbers of its classes as a PNG."""
+    folder.mkdir()
+    for number, name in enumerate(("cell_00.png", "cell_01.png", "cell_02.png", "cell_01.bmp")):
+        image = cv2.imread(str(data / f"images/cell_{number:02}.png"))
+        assert cv2.imwrite(str(folder / name), image)
+        mask = cv2.imread(str(data / f"masks/cell_{number:02}.png"), cv2.IMREAD_UNCHANGED)
+        (folder / f"{name}.labels").write_bytes(cv2.imencode(".png", mask // 255)[1].tobytes())
+
+
 def _is_unfinished(name: str = "out") -> bool:
     return Path(name, UNFINISHED).exists()
 
 
 def _convert(given: Path) -> None:
+    _convert_to("voc", given / "data")
+
+
+def _convert_to(name: str, data: Path) -> None:
     files = any(path.is_file() for path in Path("out").rglob("[!.]*"))
     if files and not _is_unfinished():
         return  # killed after its end
-    limner.convert(given / "data", "out", to="voc", lossy=True, resume=_is_unfinished())
+    limner.convert(data, "out", to=name, lossy=True, resume=_is_unfinished())
 
 
 def _predict(given: Path) -> None:
@@ -187,14 +204,60 @@ def _plan(given: Path) -> None:
 
 
 def _export(given: Path) -> None:
-    limner.export(given / "run", to="torch", out="out", size=(32, 32))
+    limner.export(given / "run", to="torch", out="out/export", size=(32, 32))
 
 
 def _import(given: Path) -> None:
     weights = given / "run/model/weights.safetensors"
     settings = {"network": {"options": SMALL["network"]["options"]}}
     options = {"task": "semantic", "network": "unet", "classes": ["background", "cell"], "settings": settings}
-    limner.import_checkpoint(weights, out="out", **options)
+    for _ in range(2):  # the second replaces the first
+        limner.import_checkpoint(weights, out="out/model", **options)
+
+
+def _folds(given: Path) -> None:
+    limner.cross_validate(
+        given / "data", folds=2, run=Path("out").absolute(), settings=IN_FOLDS, device="cpu"
+    )
+
+
+def _correct(given: Path) -> None:
+    """Send corrections as a client does that was not answered: again, and with `replace` if they are there.
+
+    The last one replaces the second by another image of the same name.
+    """
+    from limner.serving.corrections import Corrections
+    from limner.serving.refusal import Refusal
+    from limner.serving.served_models import load_served_models
+    from limner.serving.uploads import Upload
+
+    sent = {path: path.with_name(f"{path.name}.labels") for path in _images_of(given / "corrections")}
+    _refuse_mixed_pairs(sent)
+    (model,) = models = load_served_models([given / "run"], device="cpu")
+    kept = Corrections(Path("out").absolute())
+    kept.refuse_unsuitable(models)
+    with kept.held():
+        for name in ("cell_00.png", "cell_01.png", "cell_02.png", "cell_01.bmp"):
+            image = given / "corrections" / name
+            uploads = Upload(name, image), Upload("labels.png", sent[image])
+            try:
+                kept.save(model, *uploads, replace=False)
+            except Refusal:
+                kept.save(model, *uploads, replace=True)
+
+
+def _images_of(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("[!.]*") if path.suffix != ".labels")
+
+
+def _refuse_mixed_pairs(sent: dict[Path, Path]) -> None:
+    """Fail if an image is in `out` with labels of another one, or is none of those that were `sent`."""
+    labels_of = {image.read_bytes(): labels for image, labels in sent.items()}
+    for image in _images_of(Path("out/images")):
+        numbers = cv2.imread(str(labels_of[image.read_bytes()]), cv2.IMREAD_UNCHANGED)
+        mask = Path("out/masks", f"{image.stem}.png")
+        if mask.is_file():
+            assert np.array_equal(cv2.imread(str(mask), cv2.IMREAD_UNCHANGED), numbers * 255), image
 
 
 def _split(_: Path) -> None:
@@ -214,6 +277,19 @@ def _explain(given: Path) -> None:
     image = given / "data/images/cell_03.png"
     options = {"class_name": "background", "point": (20, 20), "out": "out", "device": "cpu"}
     limner.explain(given / "run", image, **options)
+
+
+def _predict_all_of_volumes(given: Path) -> None:
+    data, run = given / "volumes/data", given / "volumes/run"
+    also = {"probabilities": True, "animation": True, "sizes": True, "compare": data}
+    limner.predict(run, data / "test", out="out", device="cpu", resume=_is_unfinished(), **also)
+
+
+def _explain_volume(given: Path) -> None:
+    predictor = load_predictor(given / "volumes/run", device="cpu", precision="float32")
+    (image,) = (given / "volumes/data/val/images").glob("case2*")
+    options = {"class_name": predictor.labels.names[-1], "point": (6, 5, 3), "out": "out"}
+    limner.explain(predictor, image, **options)
 
 
 def _browse(given: Path) -> None:
@@ -249,6 +325,11 @@ JOBS = {
     "plan": Job(_plan),
     "export": Job(_export, timed=("model.pt2",)),
     "import": Job(_import),
+    "folds": Job(_folds, timed=("report.html",)),
+    "corrections": Job(_correct),
+    "volumes: predict everything": Job(_predict_all_of_volumes),
+    "volumes: explain": Job(_explain_volume),
+    "volumes: convert": Job(lambda given: _convert_to("nnunet-raw", given / "volumes/data")),
 } | {name: job for task in TASK_DATA for name, job in _task_jobs(task).items()}
 
 

@@ -20,17 +20,19 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are f
 MINUTES = float(os.environ.get("LIMNER_SOAK_MINUTES", "0"))
 FIRST_SEED = int(os.environ.get("LIMNER_SOAK_SEED", "0"))
 COMMANDS = ("train", "predict", "convert", "split", "evaluate", "report", "tune", "compare-networks")
-COMMANDS += ("plan", "export", "import")
+COMMANDS += ("plan", "export", "import", "folds", "corrections", "explain", "evaluate --out", "compare")
+COMMANDS += ("browse", "check --page")
 TASKS = ("classification", "detection", "text-detection", "volumes")
-KILLED = (*COMMANDS, *(f"{task}: {verb}" for task in TASKS for verb in ("train", "predict", "evaluate")))
-DISK = (*COMMANDS, "evaluate --out", "compare", "explain", "browse", "check --page")
-DISK += tuple(f"{task}: {verb}" for task in TASKS for verb in ("train", "predict"))
+OF_TASKS = tuple(f"{task}: {verb}" for task in TASKS for verb in ("train", "predict", "evaluate"))
+JOBS = (*COMMANDS, *OF_TASKS, "volumes: predict everything", "volumes: explain", "volumes: convert")
+"""Jobs of `jobs.py`, which are killed, and whose disks are full."""
+
 DAMAGE = {"formats": 400, "data": 20, "runs": 20, "models": 20, "checkpoints": 20, "options": 40, "tasks": 20}
 """Kind -> number of attempts in one process."""
 QUICK = ("convert", "report", "formats", "options")
 """Jobs and kinds of damage of the turn in `make test`."""
 
-NUM_TURNS = 2 * len(KILLED) + 2 * len(DAMAGE)
+NUM_TURNS = 2 * len(JOBS) + 2 * len(DAMAGE)
 """Parts of MINUTES: two a test; the full disks take as long as they take."""
 
 
@@ -98,7 +100,7 @@ def difference(expected, found):
     )
 
 
-@pytest.mark.parametrize("job", KILLED)
+@pytest.mark.parametrize("job", JOBS)
 def test_kills_lose_nothing(worker, given, counts, tmp_path, job):
     only_in_soak(job)
     expected, num_events, seconds = undisturbed(tmp_path, worker, job, given)
@@ -155,7 +157,7 @@ SIZES = 20
 """Number of sizes of the full disk, from almost nothing to almost enough."""
 
 
-@pytest.mark.parametrize("job", DISK)
+@pytest.mark.parametrize("job", JOBS)
 def test_full_disks_lose_nothing(worker, given, counts, disk, job):
     only_in_soak(job)
     folder, resize = disk

@@ -4,6 +4,7 @@ Imported by the tests' fixture, and run as a script where a test needs a process
 ``python tiny_run.py FOLDER [--resume] [KEY=VALUE ...]``.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -140,8 +141,14 @@ class KillAt(Watcher):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def print_threads() -> None:
+    """Print the names of this process's threads, where the system tells them."""
+    print(*(path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")))
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    atexit.register(print_threads)  # after everything that is registered later
     folder, *arguments = sys.argv[1:]
     given = [argument for argument in arguments if "=" in argument]
     settings: dict[str, Any] = {}

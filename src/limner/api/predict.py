@@ -135,21 +135,28 @@ def predict(
     predictor = open_predictor(
         model, device=device, precision=precision, settings=settings, value_range=value_range
     )
-    predictor.share_cores()
-    _refuse_unsuitable(predictor, formats, sort=sort)
-    _refuse_for_images(predictor, {"--animation": animation, "--sizes": sizes})
     folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats), sort, sizes)
+    _refuse_unsuitable(predictor, folder)
+    _refuse_for_images(predictor, {"--animation": animation, "--sizes": sizes})
     truth = None if compare is None else Truth(compare, predictor)
     writer = _ImageWriter(predictor, folder, truth, animation)
-    asked = _asked(predictor, images, folder, compare, animation=animation)
-    request = Request(asked, resume=resume)
-    with filled_folder(folder.root, by="predict", files=writer.all_files(images), request=request) as filled:
+    request = Request(_asked(writer, images, compare), resume=resume)
+    return _predict_images(images, writer, request, track)
+
+
+def _predict_images(
+    images: Sequence[ImagePath], writer: "_ImageWriter", request: Request, track: Track
+) -> PredictResult:
+    """Predict the images that an interrupted prediction has not finished, or all, and sum up."""
+    writer.predictor.share_cores()
+    root = writer.folder.root
+    with filled_folder(root, by="predict", files=writer.all_files(images), request=request) as filled:
         failures = _predict_missing(images, writer, filled, track)
         done = [item for item in images if filled.has(item.output)]
         written = writer.finish(filled.entries(item.output for item in done))
     masks = tuple(path for item in done for path in writer.files(item)[:1])
     json, csv = (written if written and written.suffix == suffix else None for suffix in (".json", ".csv"))
-    return PredictResult(folder.root, masks, failures, json, csv, len(done))
+    return PredictResult(root, masks, failures, json, csv, len(done))
 
 
 def _refuse_for_images(predictor: AnyPredictor, asked: Mapping[str, bool]) -> None:
@@ -260,22 +267,16 @@ def _predict_missing(
     return tuple(failures)
 
 
-def _asked(
-    predictor: AnyPredictor,
-    images: Sequence[ImagePath],
-    folder: PredictionFolder,
-    compare: Path | str | None,
-    *,
-    animation: bool,
-) -> dict[str, str]:
+def _asked(writer: _ImageWriter, images: Sequence[ImagePath], compare: Path | str | None) -> dict[str, str]:
     """Return what must be equal to continue a prediction; the device may differ."""
+    predictor, folder = writer.predictor, writer.folder
     options = {
         **predictor.settings.model_dump(mode="json"),
         "overlay": folder.overlay,
         "probabilities": folder.probabilities,
         "sort": folder.sorting,
         "sizes": folder.sizes,
-        "animation": animation,
+        "animation": writer.animation,
         "formats": folder.formats,
         "compare": None if compare is None else str(user_path(compare).resolve()),
         "range": predictor.value_range,
@@ -289,19 +290,19 @@ def _asked(
     }
 
 
-def _refuse_unsuitable(predictor: AnyPredictor, formats: Sequence[str], *, sort: bool) -> None:
+def _refuse_unsuitable(predictor: AnyPredictor, folder: PredictionFolder) -> None:
     """Reject outputs that the model's task does not have.
 
     Raises:
         ConfigError: There is one.
     """
     task = predictor.task
-    if sort and not task.allowed.sorting:
+    if folder.sorting and not task.allowed.sorting:
         raise ConfigError(
             f"--sort is for classes of whole images; this model's task is {task.name!r}. Omit --sort."
         )
     able = task.prediction_formats
-    unknown = [name for name in formats if name not in able]
+    unknown = [name for name in folder.formats if name not in able]
     if unknown:
         fix = f"Choose of {', '.join(able)}." if able else "Omit --format."
         raise ConfigError(

@@ -1,9 +1,9 @@
 """Every kind of finding: its stable code, its severity and its meaning."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
-from limner.core.finding import MOST_FILES, Code, Finding, Severity
+from limner.core.finding import Code, Severity, build_finding
 from limner.formats.format_codes import ANNOTATIONS, PAIRS
 
 _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
@@ -125,29 +125,8 @@ CODES: dict[str, Code] = {code: row for family in FAMILIES.values() for code, ro
 """Code -> what it means."""
 
 
-def make(
-    code: str,
-    where: str,
-    found: str,
-    *,
-    expected: str = "",
-    fix: str = "",
-    files: Iterable[str] = (),
-    proposal: dict[str, Any] | None = None,
-) -> Finding:
-    """Return a finding of a known code; the first `MOST_FILES` files are named and all are counted."""
-    names = list(files)
-    return Finding(
-        code=code,
-        severity=CODES[code].severity,
-        where=where,
-        found=found,
-        expected=expected,
-        fix=fix,
-        proposal=proposal,
-        files=tuple(names[:MOST_FILES]),
-        count=max(1, len(names)),
-    )
+make = partial(build_finding, CODES)
+"""Returns a finding of a known code, see `build_finding`."""
 
 
 def place(files: Sequence[str]) -> str:
@@ -160,6 +139,10 @@ def codes_as_markdown() -> str:
     lines: list[str] = []
     for family, codes in FAMILIES.items():
         lines += [f"### {family}", "", "| code | severity | what it means |", "|---|---|---|"]
-        lines += [f"| `{name}` | {code.severity.value} | {code.meaning} |" for name, code in codes.items()]
+        lines += [f"| `{name}` | {_severities(code)} | {code.meaning} |" for name, code in codes.items()]
         lines.append("")
     return "\n".join(lines)
+
+
+def _severities(code: Code) -> str:
+    return " or ".join(one.value for one in (code.severity, code.also) if one)

@@ -1,28 +1,48 @@
 """`limner predict MODEL... PATHS... --out DIR`: prediction of images."""
 
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limner.cli.inference_options import (
-    Device,
-    Flips,
-    LargestComponent,
-    Overlap,
-    Precision,
-    Range,
-    Resize,
-    Scales,
-    Window,
-    inference_options,
-)
+from limner.cli.inference_options import InferenceOptions
+from limner.cli.option_groups import with_option_groups
 
 if TYPE_CHECKING:
     from limner.api.predict import PredictResult
 
 
+@dataclass(frozen=True)
+class FilesToWrite:
+    """Files that are written besides the predictions themselves."""
+
+    overlay: Annotated[bool, typer.Option(help="Draw the classes on each image.")] = True
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Also write the probability of each class.")
+    ] = False
+    sort: Annotated[
+        bool, typer.Option("--sort", help="Classification: copy each image to a folder of its class.")
+    ] = False
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format", help="Also write boxes as voc or labelme, or words as cutouts (images); repeatable."
+        ),
+    ] = None
+    compare: Annotated[
+        Path | None,
+        typer.Option(help="Labelled folder of the images: also draw truth, hits and errors."),
+    ] = None
+    animation: Annotated[bool, typer.Option("--animation", help="Also write a GIF through each volume.")] = (
+        False
+    )
+    sizes: Annotated[
+        bool, typer.Option("--sizes", help="Also write the volume of each class and part in mm3.")
+    ] = False
+
+
+@with_option_groups
 def predict(
     model: Annotated[
         Path, typer.Argument(help="A model folder, or the run that contains it; a run of --folds.")
@@ -34,39 +54,10 @@ def predict(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
-    overlay: Annotated[bool, typer.Option(help="Draw the classes on each image.")] = True,
-    probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="Also write the probability of each class.")
-    ] = False,
-    sort: Annotated[
-        bool, typer.Option("--sort", help="Classification: copy each image to a folder of its class.")
-    ] = False,
-    formats: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--format", help="Also write boxes as voc or labelme, or words as cutouts (images); repeatable."
-        ),
-    ] = None,
-    compare: Annotated[
-        Path | None,
-        typer.Option(help="Labelled folder of the images: also draw truth, hits and errors."),
-    ] = None,
-    animation: Annotated[
-        bool, typer.Option("--animation", help="Also write a GIF through each volume.")
-    ] = False,
-    sizes: Annotated[
-        bool, typer.Option("--sizes", help="Also write the volume of each class and part in mm3.")
-    ] = False,
+    *,
+    files: FilesToWrite,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted prediction.")] = False,
-    window: Window = "",
-    overlap: Overlap = None,
-    flips: Flips = None,
-    scales: Scales = "",
-    resize: Resize = "",
-    largest_component: LargestComponent = "",
-    value_range: Range = None,
-    device: Device = "auto",
-    precision: Precision = "",
+    inference: InferenceOptions,
 ) -> None:
     """Predict images.
 
@@ -76,31 +67,22 @@ def predict(
     from limner.cli.console import tracker
 
     models, images = _models_and_images(model, paths)
-    settings = partial(
-        inference_options,
-        window=window,
-        overlap=overlap,
-        flips=flips,
-        scales=scales,
-        resize=resize,
-        largest_component=largest_component,
-    )
     _show(
         predict_images(
             models,
             images,
-            settings=settings,
-            value_range=value_range,
-            device=device,
-            precision=precision or None,
+            settings=inference.settings,
+            value_range=inference.value_range,
+            device=inference.device,
+            precision=inference.precision or None,
             out=out,
-            overlay=overlay,
-            probabilities=probabilities,
-            sort=sort,
-            formats=formats or (),
-            compare=compare,
-            animation=animation,
-            sizes=sizes,
+            overlay=files.overlay,
+            probabilities=files.probabilities,
+            sort=files.sort,
+            formats=files.formats or (),
+            compare=files.compare,
+            animation=files.animation,
+            sizes=files.sizes,
             resume=resume,
             track=tracker(),
         )

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import nan
+from math import inf, nan
 from typing import Any, Protocol
 
+from limner.core.errors import ConfigError
 from limner.core.sample import Sample
 
 
@@ -121,6 +122,9 @@ class Extent:
         cases: Scores of each case in millimetres, or in pixels where the spacing is unknown.
         tolerance: Distance within which surfaces count as equal; None is the largest spacing of each case.
         case_of: Case of each image that is a slice of a volume, by its name; of label maps.
+
+    Raises:
+        ConfigError: The tolerance is below 0 or not finite.
     """
 
     boundaries: bool = False
@@ -130,6 +134,10 @@ class Extent:
     cases: bool = False
     tolerance: float | None = None
     case_of: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.tolerance is not None and not 0 <= self.tolerance < inf:
+            raise ConfigError(f"--tolerance is a distance of 0 or more; found {self.tolerance}.")
 
 
 USUAL = Extent()

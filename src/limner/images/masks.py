@@ -138,13 +138,27 @@ def write_values(
         dtype = np.min_scalar_type(int(values.max())) if int(values.min()) >= 0 else np.dtype(np.int32)
         write_volume(path, values.astype(dtype)[..., np.newaxis], geometry, like=like)
         return
+    write_whole(path, encode_values(values, encoding, where=path))
+
+
+def encode_values(values: ValueMap, encoding: MaskEncoding = INDEX, *, where: Path) -> bytes:
+    """Return the PNG that `write_values` writes.
+
+    Args:
+        values: As in `write_values`, of an image.
+        encoding: As in `write_values`.
+        where: The file, for messages.
+
+    Raises:
+        DataError: A value does not fit a PNG.
+    """
     low, high = int(values.min()), int(values.max())
     limit = {"index": 65535, "color": 0xFFFFFF, "threshold": 1, "objects": 1}[encoding.kind]
     if low < 0 or high > limit:
         raise DataError(
             describe(
                 "These values cannot be written as a PNG mask",
-                where=path,
+                where=where,
                 found=f"values from {low} to {high}",
                 expected=f"0 to {limit} ({encoding.kind} encoding)",
                 fix="Give the classes other values in dataset.yaml; the first of `values` is written.",
@@ -160,7 +174,8 @@ def write_values(
     else:
         pixels = values.astype(np.uint8 if high < 256 else np.uint16)
     _, encoded = cv2.imencode(".png", pixels)
-    write_whole(path, encoded.tobytes())
+    content: bytes = encoded.tobytes()
+    return content
 
 
 def _without_alpha(pixels: Pixels, header: ImageHeader, path: Path) -> Pixels:

@@ -183,12 +183,14 @@ def open_members(
 
     Raises:
         ModelError: One cannot be loaded, or a cross-validation is not finished.
-        ConfigError: One is named twice.
+        ConfigError: One is named twice, or there are several for one custom network.
     """
     paths = [models] if isinstance(models, str | Path) else list(models)
     folders = list(dict.fromkeys(folder for path in paths for folder in model_paths(user_path(path))))
     if len(folders) < len(paths):
         raise ConfigError(f"A model is named twice: {', '.join(map(str, paths))}.")
+    if network is not None and len(folders) > 1:
+        raise ConfigError(f"A network of your own is for one model; found {len(folders)}. Name one of them.")
     members = []
     for folder in folders:
         member = load_predictor(

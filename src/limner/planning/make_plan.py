@@ -62,9 +62,7 @@ def make_plan(
     settings = dict(settings or {})
     notes = settings.pop("reasons", {})
     user = read_settings(settings)
-    task = find_task(user.get("task") or default_task(source))
-    check_labels(source, task.name)
-    check_mixing(task.name, user)
+    task = _chosen_task(source, user)
     labels = task.labels(labels)
     names = {split: [record.name for record in records] for split, records in splits.items()}
     machine = machine or examine(device)
@@ -89,6 +87,18 @@ def make_plan(
     data = _data_plan(source, labels, num_images=fingerprint.num_images)
     values = {"data": data, **nest(_plain(settled)), "reasons": _in_order(reasons)}
     return parse_config(Plan, values, where="The plan")
+
+
+def _chosen_task(source: Source, user: Flat) -> Task:
+    """Return the task that the user wants, or the usual one of the labels.
+
+    Raises:
+        ConfigError: The labels are not for it, or it cannot mix images as the user wants.
+    """
+    task = find_task(user.get("task") or default_task(source))
+    check_labels(source, task.name)
+    check_mixing(task.name, user)
+    return task
 
 
 def _slicing(

@@ -18,6 +18,7 @@ from limner.loading.splits import Splits
 from limner.planning.plan_files import read_plan
 from limner.preparation.run_splits import is_scored, unscored_splits
 from limner.storage.json_files import write_json
+from limner.storage.whole_files import remove_leftovers_of
 from limner.tasks import find_task
 
 MOST_LISTED = 4
@@ -157,6 +158,8 @@ def write_folds(run: RunFolder, file: FoldsFile) -> None:
     write_json(run.folds, file.model_dump(mode="json"))
     names = {"val": sorted(file.fold_of), "test": file.test}
     write_json(run.splits, {split: members for split, members in names.items() if members})
+    for path in (run.folds, run.splits):
+        remove_leftovers_of(path)
 
 
 def read_folds(run: RunFolder) -> FoldsFile | None:

@@ -10,6 +10,7 @@ from limner.core.errors import ConfigError, DataError, describe
 from limner.core.execution import Execution
 from limner.core.plan import Plan
 from limner.datasets.checked import CheckResult, check_dataset
+from limner.networks import network_settings
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.make_plan import make_plan
 from limner.planning.plan_files import SUFFIXES, read_experiment
@@ -195,13 +196,15 @@ def with_shorthands(
     """Merge ``--task``, ``--network``, ``--weights``, ``--teacher``, ``--minutes`` and ``--spatial``.
 
     Raises:
+        UnknownNameError: There is no such network or variant.
         ConfigError: `spatial` is not a way to train on volumes.
     """
     wanted = dict(settings or {})
     if task is not None:
         wanted = merge(wanted, {"task": task})
     if network is not None:
-        wanted = merge(wanted, {"network": {"name": network}})
+        own = (wanted.get("network") or {}).get("options") or {}
+        wanted = merge(wanted, merge(network_settings(network), {"network": {"options": own}} if own else {}))
     if weights is not None:
         wanted = merge(wanted, {"network": {"weights": str(weights)}})
     if teacher is not None:

@@ -6,9 +6,11 @@ images/NAME.jpg  the image as it was sent
 masks/NAME.png   the corrected classes, in the values of the model's own masks
 """
 
+import filecmp
 import shutil
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,13 +25,15 @@ from limner.formats.dataset_yaml import read_dataset_file, write_dataset_file
 from limner.formats.pairs.paired_folders import PairedFolders
 from limner.images.file_names import image_stem
 from limner.images.headers import ImageHeader
-from limner.images.masks import read_values, write_values
+from limner.images.masks import encode_values, read_values
 from limner.images.read_image import image_header
 from limner.serving.refusal import Refusal
 from limner.serving.served_models import ServedModel
 from limner.serving.uploads import Upload, safe_stem
-from limner.storage.output_folder import numbered_places, refuse_unwritable
-from limner.storage.whole_files import remove_file, written_aside
+from limner.storage.filled_folder import is_of_a_kill
+from limner.storage.folder_lock import locked_folder
+from limner.storage.output_folder import make_output_folder, numbered_places, refuse_unwritable
+from limner.storage.whole_files import is_leftover, remove_file, remove_leftovers, written_aside
 
 IMAGES, MASKS = "images", "masks"
 
@@ -60,17 +64,33 @@ class Corrections:
         """
         if not any(model.is_correctable for model in models):
             raise ConfigError("--keep is for corrected label maps of images; no model has them. Omit --keep.")
-        if self.folder.is_dir() and any(self.folder.iterdir()) and not (self.folder / FILE_NAME).is_file():
+        present = list(self.folder.iterdir()) if self.folder.is_dir() else []
+        others = sorted(path.name for path in present if not is_of_a_kill(path))
+        if others and not (self.folder / FILE_NAME).is_file():
             raise DataError(
                 describe(
                     "The folder for corrections has other files",
                     where=self.folder,
-                    found=", ".join(sorted(path.name for path in self.folder.iterdir())[:5]),
+                    found=", ".join(others[:5]),
                     expected="a new folder, or one with earlier corrections",
                     fix="Choose another folder.",
                 )
             )
         refuse_unwritable(self.folder / FILE_NAME)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder, so that no other server writes to it, and remove temporary files of a killed one.
+
+        Raises:
+            ConfigError: Another server keeps corrections there.
+            DataError: The folder cannot be created.
+            WriteError: The disk is full, read-only or failing.
+        """
+        make_output_folder(self.folder)
+        with locked_folder(self.folder, what="limner serve --keep"):
+            remove_leftovers(self.folder)
+            yield
 
     def save(self, model: ServedModel, image: Upload, labels: Upload, *, replace: bool) -> dict[str, Any]:
         """Keep an image and its corrected labels.
@@ -101,24 +121,24 @@ class Corrections:
         with self._lock:
             self._refuse_other_classes(table)
             stem = safe_stem(image_stem(image.name))
-            replaced = self._files(stem)
-            if replaced and not replace:
-                raise self._taken(stem, replaced)
-            settings = {"format": PairedFolders.name, **table.to_dict()}
-            if not (self.folder / FILE_NAME).is_file():
-                write_dataset_file(self.folder, settings)
             kept = self.folder / IMAGES / f"{stem}{SUFFIX_OF[header.container]}"
             mask = self.folder / MASKS / f"{stem}.png"
-            for other in set(replaced) - {kept, mask}:
-                remove_file(other)
-            with written_aside(kept, durable=True) as aside:
-                shutil.copyfile(image.path, aside)
-            write_values(mask, table.decode(corrected), table.encoding)
+            present = self._files(stem)
+            is_same = kept in present and filecmp.cmp(kept, image.path, shallow=False)
+            is_replaced = bool(present) and not (is_same and present == [kept])  # alone after a kill
+            if is_replaced and not replace:
+                raise self._taken(stem, present)
+            if not (self.folder / FILE_NAME).is_file():
+                write_dataset_file(self.folder, {"format": PairedFolders.name, **table.to_dict()})
+            with written_aside(mask, durable=True) as aside:
+                aside.write_bytes(encode_values(table.decode(corrected), table.encoding, where=mask))
+                if not is_same:
+                    _replace_image(kept, image.path, present)
             return {
                 "image": f"{IMAGES}/{kept.name}",
                 "mask": f"{MASKS}/{mask.name}",
-                "is_replaced": bool(replaced),
-                "num_images": sum(1 for _ in (self.folder / IMAGES).iterdir()),
+                "is_replaced": is_replaced,
+                "num_images": sum(not is_leftover(path) for path in (self.folder / IMAGES).iterdir()),
             }
 
     def _files(self, stem: str) -> list[Path]:
@@ -158,6 +178,21 @@ class Corrections:
                 expected=", ".join(table.names),
                 fix="Start the server with another folder: --keep FOLDER",
             )
+
+
+def _replace_image(kept: Path, image: Path, present: Iterable[Path]) -> None:
+    """Write an image after removing the earlier labels, so that a kill never leaves it with those of another.
+
+    Args:
+        kept: The image to write.
+        image: The file to copy.
+        present: The earlier image and its labels, as far as they exist.
+    """
+    with written_aside(kept, durable=True) as aside:
+        shutil.copyfile(image, aside)
+        for path in sorted(present, key=lambda path: path.parent.name != MASKS):
+            if path != kept:
+                remove_file(path)
 
 
 def _meaning(table: LabelTable) -> Any:  # noqa: ANN401 - compared only

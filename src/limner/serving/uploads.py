@@ -6,6 +6,7 @@ has a folder of its own, so that the header of a volume cannot name another file
 
 import asyncio
 import math
+import os
 import re
 import shutil
 import tempfile
@@ -24,11 +25,14 @@ from limner.images.file_names import IMAGE_SUFFIXES, image_suffix
 from limner.images.read_image import image_header, read_image
 from limner.serving.limits import Limits
 from limner.serving.refusal import Refusal
+from limner.storage.folder_lock import process_start
 
 MULTIPART = "multipart/form-data"
 MAX_FILES = 64
 """Maximum number of files in a request."""
 MAX_FIELDS = 16
+TEMPORARY = "limner-serve-"
+"""Beginning of the names of temporary folders; the process follows."""
 LONGEST_NAME = 200
 """Characters of a file's name that are kept for answers."""
 
@@ -99,10 +103,18 @@ async def received(request: Request, limits: Limits, *fields: str) -> AsyncItera
                     expected=f"a file in each of the fields: {', '.join(fields)}",
                     fix=f"Send {HOW_TO_SEND}",
                 )
-        with tempfile.TemporaryDirectory(prefix="limner-") as folder:
+        with tempfile.TemporaryDirectory(prefix=f"{TEMPORARY}{os.getpid()}-") as folder:
             yield await asyncio.to_thread(_store_all, files, Path(folder))
     finally:
         await form.close()
+
+
+def remove_abandoned() -> None:
+    """Remove the temporary folders of servers that were killed, with the images in them."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
+        process = re.match(rf"{TEMPORARY}(\d+)-", folder.name)
+        if process is not None and process_start(int(process[1])) is None:
+            shutil.rmtree(folder, ignore_errors=True)  # those of other users stay
 
 
 async def _form(request: Request, limits: Limits) -> FormData:

@@ -1,11 +1,15 @@
 """Setup of accelerate for the device and precision of a run."""
 
+import atexit
+import gc
 import os
+from importlib import import_module
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
+from torch import distributed
 
 from limner.core.errors import ConfigError
 from limner.devices.device import choose_device
@@ -41,6 +45,11 @@ def build_accelerator(device: str, *, precision: str) -> Accelerator:
         AcceleratorState._reset_state(reset_partial_state=True)
         if chosen.index:
             torch.get_device_module(chosen).set_device(chosen.index)
+    elif distributed.is_available() and not distributed.is_initialized():
+        # Imported here, since wrapping a model would import it later, when the process group is the default
+        # of its functions' arguments: so the group would survive its end.
+        import_module("torch.distributed.nn")
+        atexit.register(_leave_group)
     accelerator = Accelerator(cpu=chosen.type == "cpu", mixed_precision=ACCELERATE_NAMES[precision])
     if accelerator.distributed_type in {getattr(DistributedType, name, None) for name in SPLIT_MODELS}:
         raise ConfigError(
@@ -49,3 +58,10 @@ def build_accelerator(device: str, *, precision: str) -> Accelerator:
             "accelerate config."
         )
     return accelerator
+
+
+def _leave_group() -> None:
+    """End the threads of the process group, which now and then abort a process that ends while they run."""
+    gc.collect()  # wrapped models hold the group
+    if distributed.is_initialized():
+        distributed.destroy_process_group()

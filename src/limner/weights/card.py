@@ -153,6 +153,23 @@ def _not_a_model(folder: Path, missing: list[str]) -> str:
     )
 
 
+def _several_models(run: RunFolder) -> str:
+    folds = sorted((path for path in run.root.glob("fold-*") if path.is_dir()), key=_by_number)
+    names = f"{folds[0]} to {folds[-1].name}" if len(folds) > 1 else str(run.fold(0).root)
+    return describe(
+        "This is a cross-validation of several models, where one is needed",
+        where=run.root,
+        found=f"{len(folds)} runs, one for each fold",
+        expected="one model",
+        fix=f"Name one of the runs: {names}. The cross-validation itself is for `limner predict`, `evaluate` "
+        "and `serve`, and for `limner.load`, which average its models.",
+    )
+
+
+def _by_number(fold: Path) -> tuple[int, str]:
+    return len(fold.name), fold.name
+
+
 def is_model(path: Path | str) -> bool:
     """Return whether a path is a model folder, or a run or cross-validation with one."""
     run = RunFolder(user_path(path))
@@ -169,13 +186,7 @@ def model_folder(path: Path | str) -> Path:
     run = RunFolder(path)
     inside = run.model
     if run.folds.is_file():
-        raise ModelError(
-            describe(
-                "This is a cross-validation of several models, where one is needed",
-                where=path,
-                fix=f"Name the run of one of its folds, such as {run.fold(0).root}.",
-            )
-        )
+        raise ModelError(_several_models(run))
     if run.splits.is_file() and not inside.exists():
         raise ModelError(
             describe(
