@@ -40,6 +40,19 @@ class ServiceLimits:
     ] = 60.0
 
 
+@dataclass(frozen=True)
+class LabelStudioOptions:
+    """Which Label Studio the service helps."""
+
+    label_studio: Annotated[
+        str | None,
+        typer.Option(help="Address of Label Studio, which this server then helps at /label-studio."),
+    ] = None
+    label_studio_token_file: Annotated[
+        Path | None, typer.Option(help="File whose first line is an access token of Label Studio.")
+    ] = None
+
+
 @with_option_groups
 def serve(
     models: Annotated[list[Path], typer.Argument(help="Model folders or runs; the first is the default.")],
@@ -48,7 +61,11 @@ def serve(
     keep: Annotated[
         Path | None, typer.Option(help="Folder in which corrected predictions are kept as a dataset.")
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Dataset or run whose images the page shows, the worst first.")
+    ] = None,
     limits: ServiceLimits,
+    label_studio: LabelStudioOptions,
     allow_origin: Annotated[
         list[str] | None,
         typer.Option(help="Another origin whose web pages may use the service; repeatable."),
@@ -56,6 +73,9 @@ def serve(
     value_range: Range = None,
     device: Device = "auto",
     precision: Precision = "",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Number of processes, each with the models in its own memory.")
+    ] = 1,
 ) -> None:
     """Serve models over HTTP, with a web page that predicts images and corrects predictions.
 
@@ -80,6 +100,9 @@ def serve(
             token=address.token,
             token_file=address.token_file,
             keep=keep,
+            label_studio=label_studio.label_studio,
+            label_studio_token_file=label_studio.label_studio_token_file,
+            data=data,
             max_megabytes=limits.max_mb,
             max_pixels=limits.max_pixels,
             queue=limits.queue,
@@ -88,6 +111,7 @@ def serve(
             value_range=value_range,
             device=device,
             precision=precision or None,
+            workers=workers,
             ready=ready,
         )
     except PortTakenError as error:  # the command itself is right

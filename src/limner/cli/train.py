@@ -62,6 +62,7 @@ def train(
             network=wanted.network,
             weights=wanted.weights,
             teacher=wanted.teacher,
+            unlabelled=wanted.unlabelled,
             minutes=wanted.minutes,
             spatial=wanted.spatial,
             settings=wanted.nested_settings(),
