@@ -26,6 +26,7 @@ from limner.evaluation.predicted_words import PredictedWords, word_files
 from limner.evaluation.scorer import Extent, Scores
 from limner.evaluation.write_scores import (
     CLASS_CURVES,
+    PER_CASE,
     PER_IMAGE,
     PICTURES,
     SCORES_FILE,
@@ -198,7 +199,16 @@ def _protected(out: Path, run: RunFolder | None, measurement: Measurement) -> Ab
     if run is not None and out.resolve().is_relative_to((run.root / "evaluation").resolve()):
         return _evaluation_folder(out)
     refuse_inside(out, measurement.source.root)
-    names = (SCORES_FILE, PER_IMAGE, THRESHOLDS, CLASS_CURVES, SPEED, f"{MATRIX}.png", f"{MATRIX}.pdf")
+    names = (
+        SCORES_FILE,
+        PER_IMAGE,
+        PER_CASE,
+        THRESHOLDS,
+        CLASS_CURVES,
+        SPEED,
+        f"{MATRIX}.png",
+        f"{MATRIX}.pdf",
+    )
     earlier = [*earlier_pictures(out / PICTURES), *(earlier_maps(out) if measurement.extent.maps else [])]
     return filled_folder(out, by="evaluate", files=[*(out / name for name in names), *earlier])
 
@@ -388,7 +398,7 @@ def _foreign_name(root: Path, split: str | None) -> str:
 def _foreign_records(source: Source, split: str | None) -> Sequence[Record]:
     if split is None:
         return [record for record in source.records if record.labels]
-    splits = assign_splits(source.records, source.settings)
+    splits = assign_splits(source.records, source.settings, cases=source.case_of)
     _refuse_unknown_split(split, splits)
     return splits[split]
 

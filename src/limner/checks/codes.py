@@ -103,6 +103,12 @@ FAMILIES: dict[str, dict[str, Code]] = {
             _W, "By their names, augmented copies of one original are in several splits."
         ),
         "augmented-copies": Code(_N, "By their names, some images are augmented copies of others."),
+        "slices-of-cases": Code(
+            _N, "By their names, images are slices of volumes, each of which is drawn and scored as one case."
+        ),
+        "images-may-be-slices": Code(
+            _W, "Numbered images follow each other like slices of volumes; limner asks whether they are."
+        ),
         "group-in-two-splits": Code(
             _W, "By their names, images of one patient, video or slide are in several splits."
         ),

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from limner.checks.codes import make
 from limner.checks.facts import DatasetFacts, ImageFacts
-from limner.checks.name_groups import OWNER, expression_for, owner_in, sequence_in, stem_of
 from limner.core.finding import Finding
+from limner.formats.name_groups import OWNER, expression_for, owner_in, sequence_in, stem_of
 
 _WORDS = (
     r"aug(?:mented|mentation)?|h?flip(?:ped)?|vflip(?:ped)?|flip(?:lr|ud)|mirror(?:ed)?|rot(?:ate|ated|ation)?"

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from limner.checks.codes import make
 from limner.checks.facts import DatasetFacts, ImageFacts
-from limner.checks.name_groups import series_in
 from limner.core.finding import Finding
+from limner.formats.name_groups import series_in
 
 MAX_HAMMING = 6
 """Maximum number of the 64 bits in which the hashes of near duplicates differ."""

@@ -1,7 +1,7 @@
 """Interface of scorers, which validation and evaluation share."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import inf, nan
 from typing import Any, Protocol
 
@@ -121,6 +121,7 @@ class Extent:
         maps: Maps of right and wrong pixels of label maps, as files.
         cases: Scores of each case in millimetres, or in pixels where the spacing is unknown.
         tolerance: Distance within which surfaces count as equal; None is the largest spacing of each case.
+        case_of: Case of each image that is a slice of a volume, by its name; of label maps.
 
     Raises:
         ConfigError: The tolerance is below 0 or not finite.
@@ -132,6 +133,7 @@ class Extent:
     maps: bool = False
     cases: bool = False
     tolerance: float | None = None
+    case_of: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.tolerance is not None and not 0 <= self.tolerance < inf:

@@ -68,7 +68,7 @@ class Measurement:
     remarks: tuple[str, ...] = ()
 
     def run(self, predict: Predict, *, split: str, out: Path, track: Track) -> ScoredSplit:
-        """Score every image, and write scores.json, per_image.csv, pictures/ and maps/.
+        """Score every image, and write scores.json, per_image.csv, per_case.csv, pictures/ and maps/.
 
         Args:
             predict: Prediction of a sample.
@@ -82,7 +82,8 @@ class Measurement:
         """
         dataset = Dataset(self.source, self.records, self.labels, targets=self.task.targets, cache=None)
         example, samples = peek_readable(read_ahead(range(len(dataset)), dataset.__getitem__), DataError)
-        scorer = self.task.scorer(self.labels, self._full_extent(example))
+        extent = replace(self._full_extent(example), case_of=self.source.case_of)
+        scorer = self.task.scorer(self.labels, extent)
         del example
         make_output_folder(out)
         draw, title = self.task.draw, scorer.rank_title
@@ -127,6 +128,8 @@ class Measurement:
         """
         if example is None or self.extent.cases or not self.task.has_label_maps:
             return self.extent
+        if self.source.case_of and example.image.ndim == 3:
+            return self.extent  # distances in slices are not those of a case
         has_lengths = example.image.ndim == 4 or example.spacing_mm is not None
         if self.extent.tolerance is not None and not has_lengths:
             raise ConfigError(

@@ -28,6 +28,7 @@ from limner.inference.fitted_images import fit_images
 from limner.inference.image_runs import ImageRuns, too_large
 from limner.inference.predicted_slices import SliceRuns
 from limner.inference.seen_image import SeenImage, fitted_image, seen_image
+from limner.layers.fast_prediction import for_prediction
 from limner.tasks import find_task
 from limner.tasks.task import Task
 from limner.transforms.fit_values import ValueRange
@@ -67,6 +68,28 @@ class Predictor:
             raise ConfigError(f"A window needs {dims} sizes, one per axis; found {self.settings.window}.")
         self.model = model.to(self.device)
         self._threads: ThreadCount | None = None
+        self._is_sped_up = False
+        self._faster: tuple[object, Model] | None = None
+
+    def speed_up(self) -> None:
+        """From now on predict in float32 with a copy of the network that is faster, see `for_prediction`.
+
+        Scores stay the same up to rounding. `model` itself is not changed; if its weights are, the next
+        prediction makes the copy again.
+        """
+        self._is_sped_up = True
+
+    @property
+    def running_model(self) -> Model:
+        """The model that is run: `model`, or its copy for prediction."""
+        if not self._is_sped_up or self.precision != "float32":
+            return self.model
+        tensors = (*self.model.parameters(), *self.model.buffers())
+        state = [(id(t), t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors]
+        if self._faster is None or self._faster[0] != state:
+            with torch.inference_mode(False):
+                self._faster = state, for_prediction(self.model)
+        return self._faster[1]
 
     def share_cores(self) -> None:
         """From now on compute with as many threads as other programs leave cores free; only on a CPU.
@@ -175,7 +198,7 @@ class Predictor:
     def _runs_on(self, seen: Image, where: str) -> ImageRuns:
         """Return the runs of the network on images (B, *spatial, C) of its dimensions."""
         images, size = self._resized(seen)
-        return ImageRuns(self.model, images, size, self.settings, where, self.kind)
+        return ImageRuns(self.running_model, images, size, self.settings, where, self.kind)
 
     def inputs(self, image: Image, *, where: str) -> tuple[torch.Tensor, tuple[int, ...]]:
         """Return the input (1, C, *S) of the model on its device, and the size of the image.

@@ -75,7 +75,7 @@ def fitted_image(image: Image, plan: Plan, *, value_range: ValueRange | None, wh
     """
     fitted = fit_channels(image, input_of_images(plan.input), where=where)
     if plan.input.normalize_each:
-        return normalize_each(fitted)
+        return normalize_each(fitted, plan.input.normalize_over)
     return clip_values(fit_values(fitted, plan, where=where, value_range=value_range), plan.input.clip)
 
 

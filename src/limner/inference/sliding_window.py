@@ -51,11 +51,16 @@ def sliding_window(
     blending = Blending[torch.Tensor](grid, torch.Tensor.new_empty)
     boxes = (grid.box(place) for place in grid.places())
     all_scores = _scores_of_windows(forward, images, boxes, windows_at_once)
-    for place, scores in zip(grid.places(), all_scores, strict=True):
+    for place in grid.places():
+        scores = next(all_scores)
         scores.mul_(outer([torch.from_numpy(each).to(scores.device) for each in grid.weights(place)]))
         box, finished = blending.add(place, scores)
+        # A window with many classes takes as much memory as a network: it is released before the next one.
+        part = finished.clone() if finished.numel() < scores.numel() else finished
+        del scores, finished
         shown, local = grid.without_padding(box)
-        yield shown, view_of_box(finished, local)
+        yield shown, view_of_box(part, local)
+        del part
 
 
 def each_window(
@@ -142,10 +147,10 @@ def _scores_of_windows(
         parts = [view_of_box(images, box) for box in some]
         values = [_only_values(part) for part in parts]
         shown = [part for part, value in zip(parts, values, strict=True) if value is None]
-        scores = iter(forward(torch.cat(shown)).float().chunk(len(shown)) if shown else ())
+        scores = [*forward(torch.cat(shown)).float().chunk(len(shown))] if shown else []
         for part, value in zip(parts, values, strict=True):
             if value is None:
-                yield next(scores)
+                yield scores.pop(0)
                 continue
             if value not in blank:
                 blank = {value: forward(torch.cat([part])).float()}

@@ -36,7 +36,7 @@ class ViewRules:
     @property
     def fill(self) -> Sequence[float] | None:
         """Value of padding in each channel, or None for reflection."""
-        return self.plan.input.mean if self.settings.padding == "mean" else None
+        return self.plan.fill_for(self.settings)
 
     @property
     def flip_axes(self) -> tuple[int, ...]:

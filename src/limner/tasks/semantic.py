@@ -104,6 +104,7 @@ class SemanticTask(Task):
             uncertainty=extent.uncertainty,
             cases=extent.cases,
             tolerance=extent.tolerance,
+            case_of=extent.case_of,
         )
 
     def predict(

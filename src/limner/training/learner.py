@@ -13,6 +13,7 @@ from limner.core.plan import Plan
 from limner.core.randomness import torch_seed
 from limner.devices.convolution_layout import choose_memory_format, prefers_winograd
 from limner.devices.memory import is_out_of_memory, more_parts, release_memory
+from limner.layers.onednn_convolution import use_onednn
 from limner.layers.single_pixels import pad_single_pixels
 from limner.layers.training_progress import notify_progress
 from limner.layers.winograd import use_winograd
@@ -69,6 +70,8 @@ class Learner:
         self.model.freeze()
         if prefers_winograd(accelerator.device) and not plan.train.compile:
             use_winograd(self.model)
+        if accelerator.device.type == "cpu" and not plan.train.compile:
+            use_onednn(self.model)  # for validation
         if accelerator.device.type == "cpu" and plan.train.precision == "bfloat16":
             pad_single_pixels(self.model)
         decay = plan.train.ema_decay

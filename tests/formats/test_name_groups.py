@@ -4,7 +4,7 @@ import pytest
 
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.checks.name_findings import name_findings
-from limner.checks.name_groups import expression_for, group_in, series_in
+from limner.formats.name_groups import expression_for, group_in, series_in
 
 
 def test_the_group_of_an_image() -> None:
