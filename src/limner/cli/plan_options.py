@@ -22,7 +22,7 @@ class PlanOptions:
     teacher: Annotated[
         Path | None, typer.Option(help="Also learn the outputs of this model: a model, a run, a checkpoint.")
     ] = None
-    minutes: Annotated[float | None, typer.Option(min=0.05, help="Time budget for training.")] = None
+    minutes: Annotated[float | None, typer.Option(help="Time budget for training.")] = None
     spatial: Annotated[
         str | None,
         typer.Option(help="Volumes: 2d (slices), 2.5d (slices with their neighbours), 3d or auto (default)."),
