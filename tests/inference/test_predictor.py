@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from limner.core.errors import ConfigError, DataError
 from limner.core.plan import InferencePlan, LossPlan, LossTerm, ResizePlan
 from limner.devices.threads import ThreadCount
-from limner.inference import image_runs as module
+from limner.inference import view_rules
 from limner.inference.predictor import Predictor
 from limner.weights.model import Model
 
@@ -130,7 +130,7 @@ def test_the_models_mode_is_left_as_it_was(tiny_model):
 
 
 def test_a_huge_image_slides_by_itself(tiny_model, monkeypatch):
-    monkeypatch.setattr(module, "WHOLE_IMAGE_PIXELS", 64 * 64)
+    monkeypatch.setattr(view_rules, "WHOLE_IMAGE_PIXELS", 64 * 64)
     sizes = []
     model = tiny_model()
     model.network.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape[2:]))

@@ -12,6 +12,7 @@ from limner.serving.corrections import Corrections
 from limner.serving.limits import Limits
 from limner.serving.served_models import load_served_models
 from limner.serving.service import Service
+from limner.serving.shown_data import open_shown_data
 from limner.weights.bundle import save_model
 
 HOST = "http://127.0.0.1:8000"
@@ -33,10 +34,11 @@ def model_folder(tiny_model, photo, tmp_path):
 def make_service(model_folder):
     """Makes the service of the model, or of other folders."""
 
-    def make(*folders, limits=None, token=None, keep=None, origins=()):
+    def make(*folders, limits=None, token=None, keep=None, origins=(), data=None):
         models = load_served_models(folders or [model_folder], device="cpu", precision="float32")
         corrections = None if keep is None else Corrections(keep)
-        return Service(models, Limits(**(limits or {})), token, corrections, origins)
+        shown = None if data is None else open_shown_data(data)
+        return Service(models, Limits(**(limits or {})), token, corrections, origins, shown)
 
     return make
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -107,3 +108,40 @@ def test_a_wrong_host_model_or_limit_is_said(tmp_path):
         limner.serve(tmp_path, timeout=0)
     with pytest.raises(ConfigError, match="no model was named"):
         limner.serve([], port=0)
+
+
+def test_several_workers_share_one_port(start, photo, png):
+    process, url = start("--workers", "2")
+    answers = []
+
+    def ask():
+        with httpx.Client(timeout=60) as client:
+            answers.append(client.post(f"{url}/predict", files={"images": png(photo)}).json()["images"][0])
+
+    asking = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    assert len({str(answer["classes"]) for answer in answers}) == 1 and len(answers) == 8
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/health")
+
+
+def test_a_worker_that_ends_stops_the_server(start):
+    process, _ = start("--workers", "2")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = [pid for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+    assert len(workers) == 2
+    os.kill(int(workers[0]), signal.SIGKILL)
+    assert process.wait(30) == 2
+    assert "A worker of the server ended, with exit code -9" in process.stderr.read()
+
+
+def test_workers_are_refused_with_the_reason(model_folder, tmp_path):
+    code, said = refused("--workers", "2", "--port", "0")
+    assert code == 2 and "There is no such model" in said
+    code, said = refused("--workers", "2", "--keep", str(tmp_path / "kept"), model=str(model_folder))
+    assert code == 2 and "--keep without --workers" in said

@@ -1,6 +1,9 @@
 """Two processes on the CPU, exchanging gradients through gloo."""
 
 import csv
+import re
+import shlex
+from pathlib import Path
 
 import pytest
 import torch
@@ -43,3 +46,14 @@ def scores(folder):
     assert len(found) == len(rows)
     assert "12 val/mean_iou" in found
     return found
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch was built without it")
+def test_the_command_in_the_docs_reaches_limner_as_a_whole():
+    from torch.distributed.run import parse_args
+
+    page = Path(__file__).parents[2] / "docs" / "train.md"
+    command = re.search(r"`torchrun (.*?)`", page.read_text(encoding="utf-8"))[1]
+    parsed = parse_args(shlex.split(command))
+    assert parsed.module and parsed.training_script == "limner"
+    assert parsed.training_script_args == ["train", "DATA", "--run", "NAME"]

@@ -101,3 +101,33 @@ def test_other_classifiers_of_that_kind_have_to_be_named(classifier):
     torch.save({name: t for name, t in state.items() if not name.startswith("layer3.1.")}, path)
     with pytest.raises(ModelError, match="none of the ResNet[\\s\\S]*network.options.backbone=NAME"):
         import_checkpoint(path)
+
+
+def test_an_efficientnet_of_timm_has_to_say_its_name(tmp_path):
+    """The same shapes have several members, which differ in padding and eps."""
+    timm = pytest.importorskip("timm")
+    state = timm.create_model("mobilenetv2_050", num_classes=3).state_dict()
+    torch.save(state, tmp_path / "best.pth")
+    with pytest.raises(ModelError, match="Name it as timm does"):
+        import_checkpoint(tmp_path / "best.pth")
+    settings = {"network": {"options": {"backbone": "mobilenetv2_050"}}}
+    named = import_checkpoint(tmp_path / "best.pth", settings=settings)
+    assert torch.equal(named.model.network.head.weight, state["classifier.weight"])
+    torch.save(state, tmp_path / "mobilenetv2_050.pth")
+    assert import_checkpoint(tmp_path / "mobilenetv2_050.pth").model.labels.num_classes == 3
+
+
+def test_an_encoder_of_mmpretrain_without_a_head_is_for_training(classifier, tmp_path):
+    _, state = classifier
+    encoder = {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
+    content = {"state_dict": {f"backbone.{name}": tensor for name, tensor in encoder.items()}, "meta": {}}
+    path = tmp_path / "simsiam.pth"
+    torch.save(content, path)
+    plan = read_starting_plan(path, task="semantic", network={"name": "linknet"})
+    assert plan.network.options["backbone"] == "resnet18"
+    model = Model.from_plan(plan)
+    start_from(path, model)
+    found = model.network.backbone.state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in encoder.items())
+    with pytest.raises(ModelError, match="2 missing: head.bias, head.weight"):
+        import_checkpoint(path)

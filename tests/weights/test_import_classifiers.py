@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from limner.weights import import_checkpoint
+from limner.weights.model import Model
 from limner.weights.starting import read_starting_plan, start_from
+from limner.weights.verification import verify_import
 
 pytestmark = pytest.mark.peer
 
@@ -59,6 +61,8 @@ def test_torchvision(tmp_path, name):
     imported = import_checkpoint(tmp_path / "model.pth")
     plan = imported.model.plan
     assert plan.task == "classification" and plan.network.options == {"backbone": TORCHVISION[name]}
+    if name in ("mobilenet_v3_small", "swin_t"):
+        assert verify_import(imported).library.startswith("torchvision")
     _assert_same(imported, theirs, _sizes(name))
 
 
@@ -107,8 +111,6 @@ def test_the_encoder_of_a_swin_starts_another_network(tmp_path):
     torch.save(theirs.state_dict(), path)
     plan = read_starting_plan(path, task="semantic", network={"name": "upernet"})
     assert plan.network.options == {"backbone": "swin_tiny_patch4_window7_224"}
-    from limner.weights.model import Model
-
     model = Model.from_plan(plan)
     done, _ = start_from(path, model)
     found = model.network.backbone.state_dict()

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from limner.core.errors import ConfigError
 from limner.weights import import_checkpoint
+from limner.weights.verification import verify_import
 
 pytestmark = pytest.mark.peer
 
@@ -147,3 +148,4 @@ def test_transformers_eomt(tmp_path):
     torch.testing.assert_close(found.class_logits, expected.class_queries_logits, **CLOSE)
     scale = expected.masks_queries_logits.abs().max()
     assert (found.mask_logits - expected.masks_queries_logits).abs().max() < 1e-5 * scale
+    assert verify_import(imported).sizes == ((64, 64),)  # --verify takes the size that its positions are for

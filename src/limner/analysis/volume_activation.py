@@ -13,7 +13,8 @@ import torch
 from limner.analysis.class_activation import Heat
 from limner.core.outputs import resize_logits
 from limner.core.prediction import middle_of
-from limner.inference.predictor import Predictor, SeenImage
+from limner.inference.predictor import Predictor
+from limner.inference.seen_image import SeenImage
 from limner.inference.sliding_window import pad_images
 
 Mask = npt.NDArray[np.bool_]

@@ -37,8 +37,9 @@ from limner.evaluation.write_scores import (
 from limner.formats import open_source
 from limner.formats.coco.coco_results import read_results
 from limner.formats.source import BOX_TASK, TEXT_TASK, Source
-from limner.inference.ensemble import AnyPredictor, Settings, joined_predictor, open_members
+from limner.inference.ensemble import Ensemble, joined_predictor, open_members
 from limner.inference.measurement import Measurement, Predict
+from limner.inference.open_predictor import Settings
 from limner.inference.predictor import Predictor
 from limner.inference.truth import labels_for
 from limner.loading.splits import Splits, assign_splits
@@ -254,13 +255,13 @@ def _images_to_score(predictor: Predictor, run: RunFolder | None, wanted: _Wante
 
 
 def _score_model(
-    predictor: AnyPredictor,
+    predictor: Predictor | Ensemble,
     measurement: Measurement,
     *,
     split: str,
     out: Path,
     track: Track,
-    predictor_of: Mapping[str, AnyPredictor] | None = None,
+    predictor_of: Mapping[str, Predictor] | None = None,
 ) -> EvaluateResult:
     """Score a model, or for each image the one in `predictor_of`."""
     seconds: deque[float] = deque(maxlen=TIMED_IMAGES)
@@ -340,7 +341,7 @@ def _settled_labels(data: str, track: Track) -> LabelTable:
 
 
 def _predict(
-    predictor: AnyPredictor, sample: Sample, *, probabilities: bool, seconds: deque[float]
+    predictor: Predictor | Ensemble, sample: Sample, *, probabilities: bool, seconds: deque[float]
 ) -> Prediction:
     """Predict, and record the time."""
     started = time.perf_counter()

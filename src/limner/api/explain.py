@@ -20,7 +20,7 @@ from limner.api.explanation import (
 from limner.core.errors import ConfigError, UnknownNameError
 from limner.drawing.display import RGBImage, display_image
 from limner.images.read_image import read_image
-from limner.inference.ensemble import AnyPredictor, Ensemble
+from limner.inference.ensemble import Ensemble
 from limner.inference.fitted_images import fit_images
 from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
@@ -33,7 +33,7 @@ NAME_THE_CLASS = "Name the class to explain with --class, or list the layers wit
 
 
 def explain(
-    model: Path | str | AnyPredictor,
+    model: Path | str | Predictor | Ensemble,
     image: Path | str,
     *,
     class_name: str,
@@ -73,7 +73,7 @@ def explain(
 
 
 def explain_classes(
-    model: Path | str | AnyPredictor,
+    model: Path | str | Predictor | Ensemble,
     image: Path | str,
     *,
     class_names: Sequence[str] = (),
@@ -154,7 +154,7 @@ def _first_classes(predictor: Predictor, image: Path) -> list[str]:
 
 
 def explain_layers(
-    model: Path | str | AnyPredictor,
+    model: Path | str | Predictor | Ensemble,
     image: Path | str,
     *,
     value_range: ValueRange | None = None,
@@ -168,7 +168,9 @@ def explain_layers(
     return explainable_layers(network, inputs) | attention_layers(network, inputs)
 
 
-def _loaded(model: Path | str | AnyPredictor, device: str, value_range: ValueRange | None) -> Predictor:
+def _loaded(
+    model: Path | str | Predictor | Ensemble, device: str, value_range: ValueRange | None
+) -> Predictor:
     if isinstance(model, Predictor):
         return model
     if isinstance(model, Ensemble):

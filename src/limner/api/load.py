@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limner.core.plan import InferencePlan
-from limner.inference.ensemble import AnyPredictor, joined_predictor, open_members
+from limner.inference.ensemble import Ensemble, joined_predictor, open_members
+from limner.inference.predictor import Predictor
 from limner.transforms.fit_values import ValueRange
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def load(
     settings: InferencePlan | None = None,
     value_range: ValueRange | None = None,
     network: "nn.Module | None" = None,
-) -> AnyPredictor:
+) -> Predictor | Ensemble:
     """Load a trained model, or those of a cross-validation.
 
     Args:

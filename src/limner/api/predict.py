@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from limner.core.config import parse_config
 from limner.core.errors import ConfigError, DataError, did_you_mean
@@ -31,10 +31,9 @@ from limner.core.progress import Track, silent
 from limner.core.sample import Sample
 from limner.drawing.animation import animation_frames, encode_gif
 from limner.images.read_image import read_image
-from limner.inference.ensemble import AnyPredictor, Settings, open_predictor
 from limner.inference.image_paths import ImagePath, list_images, searched_folder
+from limner.inference.open_predictor import AnyPredictor, Settings, open_predictor
 from limner.inference.reading_ahead import read_ahead
-from limner.inference.truth import Truth
 from limner.storage.file_states import state_of
 from limner.storage.filled_folder import FilledFolder, Request, filled_folder
 from limner.storage.json_files import write_json
@@ -45,6 +44,9 @@ from limner.tasks.prediction_folder import ANIMATIONS, COMPARISONS, PredictionFo
 from limner.transforms.fit_values import ValueRange, trained_values
 from limner.transforms.orthogonal_views import RADIOLOGICAL
 from limner.transforms.turn import turn_to
+
+if TYPE_CHECKING:
+    from limner.inference.truth import Truth
 
 RANGE_FILE = "value_range.json"
 """Name of the file with the stated range of the images' values, which exists only if one was stated."""
@@ -104,8 +106,9 @@ def predict(
     The module describes the files. An image that cannot be predicted is reported, and the others go on.
 
     Args:
-        model: A model folder, a run folder, or a loaded predictor; a cross-validation or several models,
-            whose probabilities are averaged, for label maps and classes of whole images.
+        model: A model folder, a run folder, an export, or a loaded predictor; a cross-validation or several
+            models, whose probabilities are averaged, for label maps and classes of whole images. Exports of
+            these tasks need no PyTorch.
         paths: Images, folders, globs and ``.txt`` lists.
         out: The output folder, outside those in `paths`; only files of earlier predictions are replaced.
         overlay: Whether to write overlays.
@@ -138,7 +141,7 @@ def predict(
     folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats), sort, sizes)
     _refuse_unsuitable(predictor, folder)
     _refuse_for_images(predictor, {"--animation": animation, "--sizes": sizes})
-    truth = None if compare is None else Truth(compare, predictor)
+    truth = None if compare is None else _truth(compare, predictor)
     writer = _ImageWriter(predictor, folder, truth, animation)
     request = Request(_asked(writer, images, compare), resume=resume)
     return _predict_images(images, writer, request, track)
@@ -159,6 +162,13 @@ def _predict_images(
     return PredictResult(root, masks, failures, json, csv, len(done))
 
 
+def _truth(data: Path | str, predictor: AnyPredictor) -> "Truth":
+    """Return the labels of the images; reading a dataset imports PyTorch, which predicting may not need."""
+    from limner.inference.truth import Truth
+
+    return Truth(data, predictor)
+
+
 def _refuse_for_images(predictor: AnyPredictor, asked: Mapping[str, bool]) -> None:
     """Refuse options that are for label maps of volumes, if the model predicts something else."""
     plan = predictor.plan.input
@@ -177,7 +187,7 @@ class _ImageWriter:
 
     predictor: AnyPredictor
     folder: PredictionFolder
-    truth: Truth | None
+    truth: "Truth | None"
     animation: bool
 
     @cached_property

@@ -48,6 +48,9 @@ def serve(
     keep: Annotated[
         Path | None, typer.Option(help="Folder in which corrected predictions are kept as a dataset.")
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Dataset or run whose images the page shows, the worst first.")
+    ] = None,
     limits: ServiceLimits,
     allow_origin: Annotated[
         list[str] | None,
@@ -56,6 +59,9 @@ def serve(
     value_range: Range = None,
     device: Device = "auto",
     precision: Precision = "",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Number of processes, each with the models in its own memory.")
+    ] = 1,
 ) -> None:
     """Serve models over HTTP, with a web page that predicts images and corrects predictions.
 
@@ -80,6 +86,7 @@ def serve(
             token=address.token,
             token_file=address.token_file,
             keep=keep,
+            data=data,
             max_megabytes=limits.max_mb,
             max_pixels=limits.max_pixels,
             queue=limits.queue,
@@ -88,6 +95,7 @@ def serve(
             value_range=value_range,
             device=device,
             precision=precision or None,
+            workers=workers,
             ready=ready,
         )
     except PortTakenError as error:  # the command itself is right

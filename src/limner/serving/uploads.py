@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
@@ -140,6 +141,10 @@ async def _form(request: Request, limits: Limits) -> FormData:
             found=f"no end of it after {limits.timeout:g} s",
             expected=f"at most {limits.timeout:g} s",
             fix="Send it over a faster connection, or start the server with a larger --timeout.",
+        ) from None
+    except FormParserError as error:  # not caught by older versions of Starlette
+        raise Refusal(
+            400, "The form cannot be read", found=str(error), expected=MULTIPART, fix=f"Send {HOW_TO_SEND}"
         ) from None
 
 

@@ -19,6 +19,7 @@ from limner.tasks.prediction_json import probabilities_json
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
+    from limner.decoding.network_arrays import ArrayRuns
     from limner.decoding.network_runs import NetworkRuns
     from limner.tasks.objective import Objective
 
@@ -60,6 +61,14 @@ class ClassificationTask(ImageTask):
         from limner.decoding.class_probabilities import predict_image_classes
 
         return ClassPrediction(name, predict_image_classes(runs, exclusive=True))
+
+    def predict_arrays(
+        self, runs: "ArrayRuns", *, name: str, labels: LabelTable, probabilities: bool
+    ) -> ClassPrediction:
+        """Return the same as `predict`, computed with NumPy."""
+        from limner.decoding.label_arrays import predict_class_array
+
+        return ClassPrediction(name, predict_class_array(runs, exclusive=True))
 
     def explained_first(self, prediction: ClassPrediction) -> tuple[int, ...]:
         """Return the most probable classes."""

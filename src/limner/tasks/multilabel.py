@@ -21,6 +21,7 @@ from limner.tasks.prediction_json import probabilities_json
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
+    from limner.decoding.network_arrays import ArrayRuns
     from limner.decoding.network_runs import NetworkRuns
     from limner.tasks.objective import Objective
 
@@ -63,6 +64,14 @@ class MultilabelTask(ImageTask):
         from limner.decoding.class_probabilities import predict_image_classes
 
         return TagPrediction(name, predict_image_classes(runs, exclusive=False))
+
+    def predict_arrays(
+        self, runs: "ArrayRuns", *, name: str, labels: LabelTable, probabilities: bool
+    ) -> TagPrediction:
+        """Return the same as `predict`, computed with NumPy."""
+        from limner.decoding.label_arrays import predict_class_array
+
+        return TagPrediction(name, predict_class_array(runs, exclusive=False))
 
     def explained_first(self, prediction: TagPrediction) -> tuple[int, ...]:
         """Return the most probable classes."""

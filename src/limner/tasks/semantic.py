@@ -13,6 +13,7 @@ from limner.core.picture import PLAIN, Image, Picture
 from limner.core.plan import Decision, InferencePlan
 from limner.core.prediction import SemanticPrediction
 from limner.core.sample import Sample
+from limner.decoding.largest_component import without_small_parts
 from limner.drawing.colors import overlay
 from limner.drawing.display import RGBImage, display_image
 from limner.drawing.truth_and_prediction import comparison, slice_with_most_foreground
@@ -33,6 +34,7 @@ from limner.transforms.turn import Turn
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
+    from limner.decoding.network_arrays import ArrayRuns
     from limner.decoding.network_runs import NetworkRuns
     from limner.decoding.probability_maps import Probabilities
     from limner.tasks.objective import Objective
@@ -46,6 +48,7 @@ class SemanticTask(Task):
     labels_of = "semantic"
     targets = (LabelMap,)
     has_label_maps = True
+    array_kind = "DenseLogits"
     averages = True
     shown_scores = ("foreground_dice", "mean_dice", "mean_iou", "pixel_accuracy")
 
@@ -105,7 +108,16 @@ class SemanticTask(Task):
         from limner.decoding.label_maps import predict_label_map
 
         found, mean = predict_label_map(runs, num_classes=labels.num_classes, probabilities=probabilities)
-        return SemanticPrediction(name, _without_small_parts(found, runs.settings, labels), mean)
+        return SemanticPrediction(name, without_small_parts(found, runs.settings, labels), mean)
+
+    def predict_arrays(
+        self, runs: "ArrayRuns", *, name: str, labels: LabelTable, probabilities: bool
+    ) -> SemanticPrediction:
+        """Return the same as `predict`, computed with NumPy from logits of each pixel."""
+        from limner.decoding.label_arrays import predict_label_array
+
+        found, mean = predict_label_array(runs, num_classes=labels.num_classes, probabilities=probabilities)
+        return SemanticPrediction(name, without_small_parts(found, runs.settings, labels), mean)
 
     def averaged(
         self,
@@ -127,7 +139,7 @@ class SemanticTask(Task):
                 yield one.probabilities
 
         found, mean = averaged_label_map(maps())
-        found = _without_small_parts(found, settings, labels)
+        found = without_small_parts(found, settings, labels)
         return SemanticPrediction(names[0], found, mean if probabilities else None)
 
     def turned_back(self, prediction: SemanticPrediction, turn: Turn) -> SemanticPrediction:
@@ -176,17 +188,6 @@ class SemanticTask(Task):
             geometry = PLAIN if truth is None else truth.geometry
             return draw_volume(image, prediction.semantic, labels, table, geometry, title=title)
         return comparison(image, prediction.semantic, table, truth=labels, title=title)
-
-
-def _without_small_parts(found: LabelArray, settings: InferencePlan, labels: LabelTable) -> LabelArray:
-    """Keep the largest part alone of the classes for which the settings say so."""
-    from limner.decoding.largest_component import component_classes, keep_largest
-
-    cleaned = component_classes(settings.largest_component or (), labels)
-    if not cleaned:
-        return found
-    assert labels.background_index is not None, "such settings are refused"
-    return keep_largest(found, cleaned, background=labels.background_index)
 
 
 def _flat(image: Image, predicted: LabelArray, table: LabelTable) -> tuple[Image, LabelArray]:

@@ -24,6 +24,7 @@ from limner.transforms.turn import Turn
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
+    from limner.decoding.network_arrays import ArrayRuns
     from limner.decoding.network_runs import NetworkRuns
     from limner.tasks.objective import Criterion, Objective
 
@@ -56,6 +57,8 @@ class Task(ABC):
     """Whether it is trained with zooms of 0.1 to 2 on accelerators, as is usual for objects."""
     picture_groups: ClassVar[tuple[PictureGroup, ...]] = WORST_AND_BEST
     """Which images of an evaluated split are drawn."""
+    array_kind: ClassVar[str | None] = None
+    """Name of the output kind that `predict_arrays` decodes without PyTorch; None if there is none."""
     averages: ClassVar[bool] = False
     """Whether predictions of several models can be averaged."""
     has_outlines: ClassVar[bool] = False
@@ -127,6 +130,24 @@ class Task(ABC):
         Raises:
             DataError: The image is too large for the network.
         """
+
+    def predict_arrays(
+        self,
+        runs: "ArrayRuns",
+        *,
+        name: str,
+        labels: LabelTable,
+        probabilities: bool,
+    ) -> Prediction:
+        """Return the same as `predict` for an exported network, without PyTorch; only of `array_kind`.
+
+        Args:
+            runs: Runs of the network on the image.
+            name: Name of the image.
+            labels: The trained classes.
+            probabilities: Whether to return class probabilities too; only if `allowed`.
+        """
+        raise NotImplementedError(f"the task {self.name!r} does not predict without PyTorch")
 
     def turned_back(self, prediction: Any, turn: Turn) -> Prediction:  # noqa: ANN401 - of this task
         """Return the prediction of a volume in the volume's own orientation, given it after a turn.

@@ -19,6 +19,9 @@ PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".pth.tar", ".jobl
 IMPORTED_FROM = "imported_from"
 """Key of `ModelCard.origin` for the checkpoint of an imported model."""
 COPY_AGAIN = "Copy the model folder again, or save it again from its run."
+EXPORTED_ALONE = (
+    "limner predicts with a file of `limner export` if export.json, plan.yaml and labels.yaml are beside it."
+)
 
 
 class ModelCard(Config):
@@ -142,7 +145,10 @@ def _not_a_model(folder: Path, missing: list[str]) -> str:
             fix = f"Saving was interrupted; the previous model is intact: rename {old}."
         return describe("There is no such model", where=folder, expected=expected, fix=fix)
     if folder.is_file():
-        return describe("This is not a model folder", where=folder, found="a file", expected=expected)
+        fix = EXPORTED_ALONE if folder.suffix in (".onnx", ".pt2", ".xml") else ""
+        return describe(
+            "This is not a model folder", where=folder, found="a file", expected=expected, fix=fix
+        )
     inside = folder / "model"
     hint = f"Did you mean {inside}?" if (inside / CARD).is_file() else ""
     if (folder / "config.json").is_file():

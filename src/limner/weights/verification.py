@@ -98,10 +98,7 @@ def _compare(imported: Imported, theirs: Network, library: str) -> Verification:
     channels = imported.model.plan.input.channels
     draws = torch.Generator().manual_seed(0)
     done, difference, largest = [], 0.0, 0.0
-    plan = imported.model.plan
-    square = plan.inference.resize.size if plan.inference.resize else None
-    is_square = plan.task == CLASSIFICATION and square is not None
-    sizes = (square,) if is_square and square else SIZES[plan.input.spatial_dims]
+    sizes = _sizes(imported)
     for size in sizes:
         images = torch.randn(1, channels, *size, generator=draws)
         with torch.no_grad():
@@ -119,6 +116,17 @@ def _compare(imported: Imported, theirs: Network, library: str) -> Verification:
             f"{library} refuses images of {_size_words(sizes)}, so its scores cannot be compared."
         )
     return Verification(library, difference, largest, tuple(done))
+
+
+def _sizes(imported: Imported) -> tuple[tuple[int, ...], ...]:
+    plan = imported.model.plan
+    side = plan.network.options.get("image_size")
+    if imported.source == TRANSFORMERS and isinstance(side, int):
+        return ((side, side),)
+    resize = plan.inference.resize
+    if plan.task == CLASSIFICATION and resize is not None and resize.size is not None:
+        return (resize.size,)
+    return SIZES[plan.input.spatial_dims]
 
 
 def _size_words(sizes: Iterable[Sequence[int]]) -> str:

@@ -204,7 +204,10 @@ def _read_anyhow(content: bytes, path: Path) -> tuple[dict[str, Any], Annotation
     lengths = np.array([len(text) for text in texts], np.int64)
     stops = np.cumsum(lengths)
     starts = stops - lengths
-    heads = [msgspec.json.decode(text, type=Head) for text in texts]
+    try:
+        heads = [msgspec.json.decode(text, type=Head) for text in texts]
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from None
     return whole, AnnotationList(path, starts, stops, None, b"".join(texts), heads)
 
 
@@ -212,7 +215,7 @@ def _decoded(text: bytes) -> dict[str, Any]:
     """Return an annotation, or an empty one if a part that indexing passed over is no JSON."""
     try:
         row: dict[str, Any] = msgspec.json.decode(text)
-    except (ValueError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # of old versions no ValueError
         return {}
     return row
 

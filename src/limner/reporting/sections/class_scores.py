@@ -12,7 +12,7 @@ FEW_CLASSES = 8
 MOST_ABSENT = 10
 """Up to this number of classes without a score, label maps have a row for each."""
 
-MANY_COLUMNS = 8
+MANY_COLUMNS = 10
 """From this number of columns, headings are wrapped, and the table may be wider than the text."""
 
 MANY_CLASSES = 30

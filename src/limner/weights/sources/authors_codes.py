@@ -79,7 +79,7 @@ def _fixed(
     mean: tuple[float, ...], std: tuple[float, ...], resize: ResizePlan, why: str = "constant in that code"
 ) -> Callable[[int], tuple[Inferred[Normalization], Inferred[ResizePlan]]]:
     """Return facts that do not depend on the classes; mean and deviation are for values from 0 to 1."""
-    values = Normalization(tuple(255 * v for v in mean), tuple(255 * v for v in std))
+    values = Normalization(*(tuple(round(255 * v, 4) for v in numbers) for numbers in (mean, std)))
     return lambda _: (Inferred(values, why), Inferred(resize, why))
 
 
@@ -126,7 +126,7 @@ def _espnet_facts(classes: int) -> tuple[Inferred[Normalization], Inferred[Resiz
     else:
         mean, std = (73.15840149, 82.90893555, 72.3923111), (44.91483307, 46.15289307, 45.3192215)
         data, resize = "Cityscapes", Inferred(ResizePlan(size=(512, 1024)), "that code's VisualizeResults.py")
-    values = Normalization(mean, tuple(255 * value for value in std))
+    values = Normalization(mean, tuple(round(255 * value, 4) for value in std))
     return Inferred(values, f"that of {data}, since there are {classes} classes; that code's scripts"), resize
 
 

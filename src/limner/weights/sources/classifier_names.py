@@ -303,6 +303,13 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         TIMM,
+        "EfficientNet, MobileNet",
+        ("conv_stem.weight", "blocks.0.0.conv_dw.weight", "classifier.weight"),
+        (),  # several members of the same shapes differ in padding and eps, so the file has to name one
+        (),
+    ),
+    Family(
+        TIMM,
         "ViT",
         ("cls_token", "blocks.0.attn.qkv.weight", "norm.weight", "head.weight"),
         VITS,

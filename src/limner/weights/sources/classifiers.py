@@ -13,7 +13,7 @@ import torch
 from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.labels import LabelTable
 from limner.core.plan import ResizePlan
-from limner.networks.backbones.image_encoder import imagenet_names, input_statistics
+from limner.networks.backbones.image_encoder import imagenet_names, input_statistics, is_encoder
 from limner.weights.checkpoint_files import PREPROCESSOR, Checkpoint
 from limner.weights.checkpoint_source import (
     Asked,
@@ -58,7 +58,10 @@ _LAST = "classifier."
 
 def _source(family: Family) -> CheckpointSource:
     def recognises(checkpoint: Checkpoint) -> bool:
-        return all(name in checkpoint.tensors for name in family.signs)
+        signs = family.signs
+        if family.project == MMPRETRAIN and _is_headless(checkpoint):
+            signs = tuple(name for name in signs if not name.startswith("head."))
+        return all(name in checkpoint.tensors for name in signs)
 
     def read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
         return _read(family, checkpoint, asked)
@@ -66,6 +69,11 @@ def _source(family: Family) -> CheckpointSource:
     return CheckpointSource(
         family.project, family.architecture, " and ".join(family.signs[:2]), recognises, read, RECIPE
     )
+
+
+def _is_headless(checkpoint: Checkpoint) -> bool:
+    """Return whether a file of mmpretrain has an encoder only, as after training without labels."""
+    return all(name.startswith("backbone.") for name in checkpoint.tensors)
 
 
 def _read(family: Family, checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
@@ -130,11 +138,13 @@ def _by_name(
 ) -> tuple[NetworkShape, Renamed]:
     """Return the member of the family whose tensors have these names and shapes, and complete the names."""
     sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
-    classes = sizes.get(f"{_LAST}weight", (0,))[0]
+    classes = sizes.get(f"{_LAST}weight", (1,))[0]
     channels = next((size[1] for name, size in sizes.items() if _FIRST.match(name)), 3)
     for backbone in _candidates(family, sizes, checkpoint, asked):
         shape = _shape(backbone, classes, channels, family)
         wanted = _learned(shapes_of(shape))
+        if _is_headless(checkpoint):
+            wanted = _without_head(wanted)
         inside = (
             "backbone.model." if any(name.startswith("backbone.model.") for name in wanted) else "backbone."
         )
@@ -157,7 +167,16 @@ def _candidates(
             yield recognize_backbone(whole, str(checkpoint.path))
         except ModelError:
             pass  # a ResNeXt or wide ResNet, which timm has
+    yield from _stated_names(family, checkpoint)
     yield from family.candidates
+
+
+def _stated_names(family: Family, checkpoint: Checkpoint) -> Iterator[str]:
+    """Yield the name of timm's that `config.json` or the name of a file of timm states."""
+    if family.project == TIMM:
+        for name in (str(checkpoint.config.get("architecture", "")), checkpoint.path.stem):
+            if is_encoder(name):
+                yield name
 
 
 def _full_name(name: str, inside: str) -> str:
@@ -183,12 +202,14 @@ def _by_order(family: Family, checkpoint: Checkpoint, asked: Asked) -> tuple[Net
     """Return the member of the family whose tensors have these shapes, in their order."""
     given = {name: tensor for name, tensor in checkpoint.tensors.items() if not name.endswith(COUNTER)}
     *_, (_, last) = given.items()
-    classes = len(last)
+    classes = 1 if _is_headless(checkpoint) else len(last)
     channels = next((t.shape[1] for t in given.values() if t.ndim == 4), 3)
     named = (str(asked.options["backbone"]),) if "backbone" in asked.options else family.candidates
     for backbone in named:
         shape = _shape(backbone, classes, int(channels), family)
         wanted = _learned(shapes_of(shape))
+        if _is_headless(checkpoint):
+            wanted = _without_head(wanted)
         if [_sides(size) for size in wanted.values()] == [_sides(t.shape) for t in given.values()]:
             renamed = Renamed(unused={})
             for (ours, size), (theirs, tensor) in zip(wanted.items(), given.items(), strict=True):
@@ -212,13 +233,17 @@ def _learned(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]
     return {name: shape for name, shape in shapes.items() if not name.endswith(COUNTER)}
 
 
+def _without_head(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    return {name: shape for name, shape in shapes.items() if not name.startswith("head.")}
+
+
 def _unknown(family: Family, checkpoint: Checkpoint) -> ModelError:
     return ModelError(
         describe(
             f"The classifier is none of the {family.architecture}s that limner recognises",
             where=checkpoint.path,
             found=f"{len(checkpoint.tensors)} tensors of {family.project}",
-            expected=", ".join(family.candidates) or "one of limner's ResNets",
+            expected=", ".join(family.candidates) or "a file with timm's name, or one of limner's ResNets",
             fix="Name it as timm does: --set network.options.backbone=NAME.",
         )
     )

@@ -7,6 +7,7 @@ from typing import Any
 from limner.core.errors import ModelError, describe
 from limner.core.labels import LabelTable
 from limner.core.plan import ResizePlan
+from limner.tasks import find_task
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import (
     Asked,
@@ -126,7 +127,7 @@ def _labels(
         return infer_labels(checkpoint, num_classes, task, wanted)
     found = labels_of_names(names.value, names.why, checkpoint, num_classes, task)
     things = _things(checkpoint)
-    if task != "panoptic" or things is None:
+    if things is None or not find_task(task).has_stuff:
         return found
     classes = tuple(replace(one, is_thing=one.name in things) for one in found.value.classes)
     return Inferred(replace(found.value, classes=classes), found.why.partition("; all are assumed")[0])
