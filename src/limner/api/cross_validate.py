@@ -63,6 +63,7 @@ def cross_validate(
     network: str | None = None,
     weights: str | Path | None = None,
     teacher: str | Path | None = None,
+    unlabelled: str | Path | None = None,
     minutes: float | None = None,
     spatial: str | None = None,
     settings: dict[str, Any] | None = None,
@@ -88,6 +89,7 @@ def cross_validate(
         network: A name in `limner networks`.
         weights: Initial weights of every fold.
         teacher: A model whose outputs the networks learn besides the labels.
+        unlabelled: Images without labels, as in `train`.
         minutes: Time budget for each fold.
         spatial: ``2d``, ``2.5d``, ``3d`` or ``auto``, for volumes.
         settings: Values of the plans to set, nested as in plan.yaml.
@@ -111,6 +113,7 @@ def cross_validate(
         network=network,
         weights=weights,
         teacher=teacher,
+        unlabelled=unlabelled,
         minutes=minutes,
         spatial=spatial,
     )

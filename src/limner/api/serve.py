@@ -13,6 +13,7 @@ from limner.storage.text_files import read_lines
 from limner.storage.user_paths import user_path
 
 if TYPE_CHECKING:
+    from limner.serving.image_fetching import ImageFetcher
     from limner.serving.limits import Limits
 
 LIBRARIES = {"starlette": "starlette", "uvicorn": "uvicorn", "python-multipart": "python_multipart"}
@@ -31,6 +32,8 @@ def serve(
     token_file: Path | str | None = None,
     keep: Path | str | None = None,
     data: Path | str | None = None,
+    label_studio: str | None = None,
+    label_studio_token_file: Path | str | None = None,
     max_megabytes: float = 64.0,
     max_pixels: int = 100_000_000,
     queue: int = 128,
@@ -53,6 +56,9 @@ def serve(
         keep: Folder for corrected predictions; by default, none are kept.
         data: A dataset, whose images the page shows with their labels; or a run, whose validation images it
             shows, those with the worst scores first.
+        label_studio: Address of Label Studio, whose tasks the first model then predicts below
+            ``/label-studio``; images are fetched from this address alone.
+        label_studio_token_file: A file whose first line is an access token of Label Studio.
         max_megabytes: Maximum size of a request in 10^6 bytes.
         max_pixels: Maximum number of pixels of an image.
         queue: Maximum number of requests at the same time; further ones are answered with 429.
@@ -91,6 +97,7 @@ def serve(
         token=token,
         keep=None if keep is None else user_path(keep).absolute(),
         data=data,
+        fetcher=_fetcher(label_studio, label_studio_token_file, limits),
         origins=tuple(allow_origins),
         value_range=value_range,
         device=device,
@@ -117,6 +124,7 @@ def _answer(
     token: str | None,
     keep: Path | None,
     data: Path | str | None,
+    fetcher: "ImageFetcher | None",
     origins: tuple[str, ...],
     value_range: tuple[float, float] | None,
     device: str,
@@ -136,7 +144,7 @@ def _answer(
     if corrections is not None:
         corrections.refuse_unsuitable(loaded)
     shown = None if data is None else open_shown_data(data)
-    service = Service(loaded, limits, token, corrections, origins, shown)
+    service = Service(loaded, limits, token, corrections, origins, shown, fetcher)
     with nullcontext() if corrections is None else corrections.held():
         run_server(service, listening, ready=ready)
 
@@ -145,6 +153,27 @@ def _refuse_missing_libraries() -> None:
     for library, module in LIBRARIES.items():
         if find_spec(module) is None:
             raise MissingPartError(library, "Serving models", "pip install 'limner[serve]'")
+
+
+def _fetcher(address: str | None, token_file: Path | str | None, limits: "Limits") -> "ImageFetcher | None":
+    """Return what fetches images from Label Studio; None without its address.
+
+    Raises:
+        ConfigError: The address cannot be used, or there is a token without an address.
+        DataError: The file of the token cannot be read.
+    """
+    from limner.serving.image_fetching import ImageFetcher
+
+    if address is None:
+        if token_file is not None:
+            raise ConfigError("--label-studio-token-file needs --label-studio, the address of Label Studio.")
+        return None
+    token = None if token_file is None else _first_line(token_file, what="The token of Label Studio")
+    return ImageFetcher(address, token or None, limits)
+
+
+def _first_line(path: Path | str, *, what: str) -> str:
+    return next(iter(read_lines(user_path(path), what=what)), "").strip()
 
 
 def _token(token: str | None, token_file: Path | str | None) -> str | None:
@@ -157,7 +186,7 @@ def _token(token: str | None, token_file: Path | str | None) -> str | None:
     if token is not None and token_file is not None:
         raise ConfigError("Give the token itself or its file, not both.")
     if token_file is not None:
-        token = next(iter(read_lines(user_path(token_file), what="The token")), "").strip()
+        token = _first_line(token_file, what="The token")
     if token is not None and len(token) < SHORTEST_TOKEN:
         raise ConfigError(
             f"The token is too short: {len(token)} characters; it needs at least {SHORTEST_TOKEN}. Make one "

@@ -30,6 +30,7 @@ def train(
     network: "str | nn.Module | None" = None,
     weights: str | Path | None = None,
     teacher: str | Path | None = None,
+    unlabelled: str | Path | None = None,
     minutes: float | None = None,
     spatial: str | None = None,
     settings: dict[str, Any] | None = None,
@@ -51,6 +52,8 @@ def train(
             `limner import`. Weights of classes with the same name are loaded, the others are initialised.
         teacher: A model folder, a run or a checkpoint of the same task and classes, whose outputs the network
             learns besides the labels.
+        unlabelled: Images without labels, with `weights`: the run also learns what the weights predict there
+            with confidence; for the task semantic.
         minutes: Time budget for training, including validation.
         spatial: For volumes, ``2d`` trains on slices, ``2.5d`` on slices with their neighbours as channels,
             and ``3d`` on volumes; ``auto``, the default, chooses.
@@ -73,7 +76,14 @@ def train(
     """
     name, module = _name_and_module(network, weights)
     wanted = with_shorthands(
-        settings, task=task, network=name, weights=weights, teacher=teacher, minutes=minutes, spatial=spatial
+        settings,
+        task=task,
+        network=name,
+        weights=weights,
+        teacher=teacher,
+        unlabelled=unlabelled,
+        minutes=minutes,
+        spatial=spatial,
     )
     execution = Execution(device, track, watchers)
     prepared = _prepared(data, wanted, run, execution, accept=accept, network=module)

@@ -46,6 +46,7 @@ def plan(
         network=wanted.network,
         weights=wanted.weights,
         teacher=wanted.teacher,
+        unlabelled=wanted.unlabelled,
         minutes=wanted.minutes,
         spatial=wanted.spatial,
     )

@@ -22,6 +22,10 @@ class PlanOptions:
     teacher: Annotated[
         Path | None, typer.Option(help="Also learn the outputs of this model: a model, a run, a checkpoint.")
     ] = None
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(help="With --weights: also learn what they predict with confidence in these images."),
+    ] = None
     minutes: Annotated[float | None, typer.Option(help="Time budget for training.")] = None
     spatial: Annotated[
         str | None,
@@ -49,6 +53,7 @@ class PlanOptions:
             "--network": self.network,
             "--weights": self.weights,
             "--teacher": self.teacher,
+            "--unlabelled": self.unlabelled,
             "--minutes": None if self.minutes is None else f"{self.minutes:g}",
             "--spatial": self.spatial,
         }

@@ -11,6 +11,7 @@ from limner.cli.option_groups import with_option_groups
 
 if TYPE_CHECKING:
     from limner.api.predict import PredictResult
+    from limner.inference.tool_drafts import OutlineFidelity
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,28 @@ class FilesToWrite:
     ] = False
 
 
+@dataclass(frozen=True)
+class DraftOptions:
+    """Drafts for a labelling tool, which are written instead of the usual results."""
+
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="Write a dataset for a labelling tool, to be corrected there: labelme, coco, yolo, cvat, "
+            "label-studio or voc."
+        ),
+    ] = None
+    tolerance: Annotated[
+        float, typer.Option(help="With --to: pixels by which outlines may be off; 0 keeps every pixel.")
+    ] = 1.0
+    min_score: Annotated[
+        float | None, typer.Option(help="With --to: leave out objects with a lower score.")
+    ] = None
+    min_pixels: Annotated[
+        int, typer.Option(help="With --to: leave out objects with fewer pixels, such as specks of noise.")
+    ] = 0
+
+
 @with_option_groups
 def predict(
     model: Annotated[
@@ -55,6 +78,14 @@ def predict(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     *,
+    drafts: DraftOptions,
+    uncertain: Annotated[
+        int | None,
+        typer.Option(
+            help="Also choose this number of images to label next: those that the model is least sure of, "
+            "and that differ from each other."
+        ),
+    ] = None,
     files: FilesToWrite,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted prediction.")] = False,
     inference: InferenceOptions,
@@ -76,6 +107,11 @@ def predict(
             device=inference.device,
             precision=inference.precision or None,
             out=out,
+            to=drafts.to,
+            tolerance=drafts.tolerance,
+            min_score=drafts.min_score,
+            min_pixels=drafts.min_pixels,
+            uncertain=uncertain,
             overlay=files.overlay,
             probabilities=files.probabilities,
             sort=files.sort,
@@ -113,5 +149,22 @@ def _show(result: "PredictResult") -> None:
     total = result.num_predicted + len(result.failures)
     where = result.csv or result.out
     console().print(f"{result.num_predicted} of {total} images predicted; the results are in {where}")
+    if result.fidelity is not None:
+        console().print(_outlines(result.fidelity))
+    if result.label_next is not None:
+        console().print(f"{result.label_next.words}.")
+        console().print(f"The {result.label_next.num_chosen} images to label next: {result.label_next.page}")
     if result.failures:
         raise typer.Exit(1)
+
+
+def _outlines(fidelity: "OutlineFidelity") -> str:
+    """Return how many objects were written, and how well outlines keep their masks."""
+    small = f", {fidelity.num_small} smaller ones left out" if fidelity.num_small else ""
+    if fidelity.mean_iou is None:
+        return f"{fidelity.num_objects} objects{small}"
+    return (
+        f"{fidelity.num_objects} objects{small}; outlines within {fidelity.tolerance:g} pixels, "
+        f"IoU with the masks: mean {fidelity.mean_iou:.3f}, lowest {fidelity.least_iou:.3f} "
+        f"({fidelity.least_image})"
+    )

@@ -1,6 +1,7 @@
 """`limner serve MODEL...`: an HTTP service of trained models, with a web page."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,19 @@ class ServiceLimits:
     ] = 60.0
 
 
+@dataclass(frozen=True)
+class LabelStudioOptions:
+    """Which Label Studio the service helps."""
+
+    label_studio: Annotated[
+        str | None,
+        typer.Option(help="Address of Label Studio, which this server then helps at /label-studio."),
+    ] = None
+    label_studio_token_file: Annotated[
+        Path | None, typer.Option(help="File whose first line is an access token of Label Studio.")
+    ] = None
+
+
 @with_option_groups
 def serve(
     models: Annotated[list[Path], typer.Argument(help="Model folders or runs; the first is the default.")],
@@ -52,6 +66,7 @@ def serve(
         Path | None, typer.Option(help="Dataset or run whose images the page shows, the worst first.")
     ] = None,
     limits: ServiceLimits,
+    label_studio: LabelStudioOptions,
     allow_origin: Annotated[
         list[str] | None,
         typer.Option(help="Another origin whose web pages may use the service; repeatable."),
@@ -69,14 +84,9 @@ def serve(
     curl -F images=@photo.jpg http://127.0.0.1:8000/predict. Ctrl-C stops it.
     """
     from limner.api.serve import serve as serve_models
-    from limner.cli.console import console, messages
+    from limner.cli.console import messages
     from limner.core.printable import printable
     from limner.serving.address import PortTakenError
-
-    def ready(url: str) -> None:
-        console().print(f"Serving {', '.join(map(str, models))} at {url}", style="good")
-        console().print("Ctrl-C stops it.", style="muted")
-        console().file.flush()
 
     try:
         serve_models(
@@ -86,6 +96,8 @@ def serve(
             token=address.token,
             token_file=address.token_file,
             keep=keep,
+            label_studio=label_studio.label_studio,
+            label_studio_token_file=label_studio.label_studio_token_file,
             data=data,
             max_megabytes=limits.max_mb,
             max_pixels=limits.max_pixels,
@@ -96,8 +108,17 @@ def serve(
             device=device,
             precision=precision or None,
             workers=workers,
-            ready=ready,
+            ready=partial(_announce, models),
         )
     except PortTakenError as error:  # the command itself is right
         messages().print(f"limner: {printable(str(error))}", style="error")
         raise typer.Exit(1) from None
+
+
+def _announce(models: list[Path], url: str) -> None:
+    """Say that the service answers, and where."""
+    from limner.cli.console import console
+
+    console().print(f"Serving {', '.join(map(str, models))} at {url}", style="good")
+    console().print("Ctrl-C stops it.", style="muted")
+    console().file.flush()

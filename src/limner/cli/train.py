@@ -55,16 +55,16 @@ def train(
             resume, data_changed=data_changed, device=device, track=tracker(), watchers=watchers
         )
     else:
-        _refuse_unsuitable(data, wanted, data_changed=data_changed, folds=folds, group=group)
-        assert data is not None, "it was refused"
+        place = _data_of_new_run(data, wanted, data_changed=data_changed, folds=folds, group=group)
         begin = partial(cross_validate, folds=folds, group=group) if folds else train_run
         folder = begin(
-            data,
+            place,
             run=run,
             task=wanted.task,
             network=wanted.network,
             weights=wanted.weights,
             teacher=wanted.teacher,
+            unlabelled=wanted.unlabelled,
             minutes=wanted.minutes,
             spatial=wanted.spatial,
             settings=wanted.nested_settings(),
@@ -85,10 +85,10 @@ def _refuse_options_of_new_runs(data: Path | None, wanted: PlanOptions, *others:
         raise ConfigError("--resume uses the plan of the run: specify the run and nothing else.")
 
 
-def _refuse_unsuitable(
+def _data_of_new_run(
     data: Path | None, wanted: PlanOptions, *, data_changed: bool, folds: int, group: str | None
-) -> None:
-    """Refuse a new run without data or time, or with options that are not for it."""
+) -> Path:
+    """Return the data; refuse a new run without data or time, or with options that are not for it."""
     from limner.core.errors import ConfigError
 
     if data is None:
@@ -103,3 +103,4 @@ def _refuse_unsuitable(
         raise ConfigError(
             f"--minutes should be greater than or equal to {SHORTEST_MINUTES}; found {wanted.minutes:g}."
         )
+    return data

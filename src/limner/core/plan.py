@@ -364,6 +364,12 @@ class TrainPlan(Config):
     """Random seed of the run."""
     balanced: bool = False
     """Draw images of each class equally often, however many there are; for classes of whole images."""
+    unlabelled: str | None = None
+    """Folder, list or glob of images without labels: the run also learns what its initial weights predict
+    there with confidence; null uses none."""
+    unlabelled_share: Part = 0.5
+    """Of the pixels that are predicted as each class there, the fraction that is learned: the most
+    confident."""
     workers: Annotated[int, Field(ge=0)] = 2
     """Number of threads that prepare samples; affects the speed, not the result."""
     compile: bool = False

@@ -17,6 +17,9 @@ MAX_VALUES = 1_000_000
 MAX_UNQUOTED = 10_000
 """Characters of one unquoted value; converting a longer number takes seconds to minutes."""
 
+MAX_DEPTH = 1000
+"""Lists and mappings inside each other; the limit of libyaml, which its older versions do not have."""
+
 Loader: TypeAlias = type[yaml.SafeLoader] | type[yaml.BaseLoader]
 
 SAFE_LOADER: Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -74,10 +77,23 @@ def _compose(text: str, loader: Loader) -> yaml.Node | None:
     try:
         return yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
-        if "maximum nesting depth" in f"{error.context} {error.problem}":
+        if "maximum nesting depth" in f"{error.context} {error.problem}" or _is_deep(text, loader):
             raise RecursionError from None
         # PyYAML's own errors say better what is wrong, and where.
         return yaml.compose(text, Loader=yaml.SafeLoader)
+
+
+def _is_deep(text: str, loader: Loader) -> bool:
+    """Tell whether damaged text is nested too deeply, on which PyYAML itself would spend a second."""
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                return True
+    except yaml.YAMLError:
+        pass  # it is shallow up to the damage
+    return False
 
 
 def dump_yaml(value: object, *, flow: bool | None = False, width: int = 80) -> str:

@@ -144,6 +144,13 @@ ANNOTATIONS: dict[str, Code] = {
         f"Left out, so its pixels count as background. {_EXPORT} Or leave it out for good: "
         "`limner convert` writes a copy without it.",
     ),
+    "labels-are-predictions": Code(
+        _W,
+        "Label Studio: a file has predictions of a model and no annotation; they are read as labels.",
+        "annotations that a person drew or accepted",
+        "Read as labels. Correct and submit them in Label Studio and export again, so that nothing is "
+        "learned from a model's errors.",
+    ),
     "flags-unclear": Code(
         _W,
         "labelme: an image has no flag set, or several; it is left out.",

@@ -20,7 +20,14 @@ from limner.planning.rules import RULES
 from limner.planning.rules.volumes import AS_IN_START
 from limner.planning.settings import SIZES, Flat, nest, read_settings, settable_fields
 from limner.planning.slicing import Slicing, choose_slicing
-from limner.planning.task_choice import check_labels, check_mixing, check_pairing, check_start, default_task
+from limner.planning.task_choice import (
+    check_labels,
+    check_mixing,
+    check_pairing,
+    check_start,
+    check_unlabelled,
+    default_task,
+)
 from limner.tasks import find_task
 from limner.tasks.task import Task
 
@@ -69,6 +76,7 @@ def make_plan(
     slicing = _slicing(facts, user, start, task, is_cpu=machine.is_cpu)
     fingerprint = take_fingerprint(facts, labels, names, slicing=slicing)
     _stretch_sizes(user, fingerprint)
+    check_unlabelled(user, start, task.name, fingerprint.spatial_dims)
     _check_network(user, start, task=task.name, spatial_dims=fingerprint.spatial_dims)
     case = Case(
         fingerprint=fingerprint,

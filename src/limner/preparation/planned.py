@@ -190,10 +190,11 @@ def with_shorthands(
     network: str | None = None,
     weights: Path | str | None = None,
     teacher: Path | str | None = None,
+    unlabelled: Path | str | None = None,
     minutes: float | None = None,
     spatial: str | None = None,
 ) -> dict[str, Any]:
-    """Merge ``--task``, ``--network``, ``--weights``, ``--teacher``, ``--minutes`` and ``--spatial``.
+    """Merge the options that stand for settings: ``--task``, ``--network``, ``--weights`` and so on.
 
     Raises:
         UnknownNameError: There is no such network or variant.
@@ -209,6 +210,9 @@ def with_shorthands(
         wanted = merge(wanted, {"network": {"weights": str(weights)}})
     if teacher is not None:
         wanted = merge(wanted, {"loss": {"teacher": str(teacher)}})
+    if unlabelled is not None:
+        place = user_path(unlabelled).absolute()  # a resumed run may be started elsewhere
+        wanted = merge(wanted, {"train": {"unlabelled": str(place)}})
     if minutes is not None:
         wanted = merge(wanted, {"train": {"minutes": minutes}})
     if spatial is not None:

@@ -37,14 +37,23 @@ class ImageResult:
     seconds: float
 
 
-def predict_picture(model: ServedModel, picture: Picture, name: str) -> ImageResult:
+def predict_picture(model: ServedModel, picture: Picture, name: str, *, scored: bool = False) -> ImageResult:
     """Predict an image.
+
+    Args:
+        model: The model.
+        picture: The image.
+        name: Its name in answers.
+        scored: Whether to keep the probabilities of pixels, where the task has them.
 
     Raises:
         DataError: It does not suit the model.
     """
     started = time.perf_counter()
-    prediction = model.predictor.predict(picture.array, name=name, geometry=picture.geometry)
+    predictor = model.predictor
+    keeps = scored and predictor.task.allowed_with(predictor.plan.loss).probabilities
+    kept = {"probabilities": True} if keeps else {}
+    prediction = predictor.predict(picture.array, name=name, geometry=picture.geometry, **kept)
     return ImageResult(name, picture, prediction, time.perf_counter() - started)
 
 

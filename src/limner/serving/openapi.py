@@ -62,6 +62,25 @@ def _paths() -> Schema:
             "get": _public(_get("A file of the web page", "", "404", media_type="*/*"))
             | {"parameters": [_parameter("name", {"type": "string"}, "Name of the file.", where="path")]}
         },
+        **_labelling(),
+    }
+
+
+def _labelling() -> Schema:
+    """Return the addresses for Label Studio, whose documents describe the requests."""
+    posted = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
+    errors = ("400", "401", "403", "408", "413", "422", "429", "502", "503", "504")
+
+    def post(summary: str, schema: str) -> Schema:
+        content = {"application/json": {"schema": _ref(schema)}}
+        answer = {"200": {"description": summary, "content": content}}
+        return {"post": {"summary": summary, "requestBody": posted, "responses": answer | _errors(*errors)}}
+
+    return {
+        "/label-studio/health": {"get": _public(_get("Whether the ML backend answers", "LabellingHealth"))},
+        "/label-studio/setup": post("Connect a project of Label Studio", "LabellingSetup"),
+        "/label-studio/predict": post("Predict tasks of Label Studio", "LabellingResults"),
+        "/label-studio/webhook": post("Acknowledge an event of Label Studio", "LabellingEvent"),
     }
 
 
@@ -174,6 +193,7 @@ def _errors(*statuses: str) -> Schema:
         "422": "The file cannot be read, or does not suit the model",
         "429": "Too many requests; Retry-After has seconds",
         "500": "The server failed",
+        "502": "Label Studio does not give an image",
         "503": "The model changed on disk",
         "504": "The prediction took too long",
     }
@@ -197,6 +217,23 @@ def _object(required: Schema, optional: Schema | None = None) -> Schema:
 
 def _list(items: Schema) -> Schema:
     return {"type": "array", "items": items}
+
+
+def _schemas_of_labelling() -> Schema:
+    text: Schema = {"type": "string"}
+    return {
+        "LabellingHealth": _object({"status": {"type": "string", "enum": ["UP"]}, "model_class": text}),
+        "LabellingSetup": _object({"model_version": text, "classes_without_label": _list(text)}),
+        "LabellingResults": _object(
+            {
+                "results": _list(
+                    {"type": "object", "properties": {}, "required": []} | {"additionalProperties": True}
+                ),
+                "model_version": text,
+            }
+        ),
+        "LabellingEvent": _object({"status": text, "action": text}),
+    }
 
 
 def _schemas() -> Schema:
@@ -256,5 +293,6 @@ def _schemas() -> Schema:
             | {"classes": _list(_ref("Class"))}
         ),
         "Class": _object(named | {"value": whole, "color": _list(whole), "is_background": flag}),
+        **_schemas_of_labelling(),
         "Kept": _object({"image": text, "mask": text, "is_replaced": flag, "num_images": whole}),
     }

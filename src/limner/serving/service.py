@@ -22,7 +22,9 @@ from limner.core.picture import Picture
 from limner.serving.answer_kinds import AnswerKind, refuse_unknown_query, wanted_answer
 from limner.serving.corrections import Corrections
 from limner.serving.guards import AddHeaders, LimitBody, RefuseStrangers
+from limner.serving.image_fetching import ImageFetcher
 from limner.serving.image_results import ImageResult, display_png, file_of, json_of, predict_picture
+from limner.serving.labelling_backend import PREFIX, LabellingBackend
 from limner.serving.limits import Limits
 from limner.serving.openapi import openapi
 from limner.serving.prediction_queue import PredictionQueue
@@ -63,6 +65,7 @@ class Service:
         corrections: Where corrected predictions are kept; None keeps none.
         origins: Other origins whose pages may use the service.
         data: Images that the page shows; None shows none.
+        fetcher: Where the images of Label Studio's tasks come from; None serves no Label Studio.
     """
 
     models: ServedModels
@@ -71,12 +74,19 @@ class Service:
     corrections: Corrections | None = None
     origins: tuple[str, ...] = ()
     data: ShownData | None = None
+    fetcher: ImageFetcher | None = None
     counts: RequestCounts = field(default_factory=RequestCounts)
 
     @cached_property
     def queue(self) -> PredictionQueue:
         """The queue of predictions."""
         return PredictionQueue(self.limits)
+
+    @cached_property
+    def labelling(self) -> LabellingBackend:
+        """The addresses for Label Studio, of the first model."""
+        model = self.models.find(None)
+        return LabellingBackend(model, self.fetcher, self.limits, self.queue, self.counts)
 
     def app(self) -> Starlette:
         """Return the ASGI application."""
@@ -92,10 +102,11 @@ class Service:
             Route("/openapi.json", self.describe),
             Route("/", self.page),
             Route(f"{PAGE}{{name}}", self.page_file),
+            *self.labelling.routes(),
         ]
         paths = {route.path for route in routes}
         page = [f"{PAGE}{name}" for name in _page_files()]
-        public = ("/", "/health", "/openapi.json", *page)
+        public = ("/", "/health", "/openapi.json", f"{PREFIX}/health", *page)
 
         def known(path: str) -> str:
             if path.startswith("/data/"):

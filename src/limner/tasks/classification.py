@@ -14,6 +14,7 @@ from limner.evaluation.class_scorer import ClassScorer
 from limner.evaluation.scorer import USUAL, Extent
 from limner.tasks.class_writer import ClassWriter
 from limner.tasks.image_task import MOST_EXPLAINED, ImageTask
+from limner.tasks.image_uncertainty import ENTROPY_OF_IMAGE, mean_entropy
 from limner.tasks.prediction_folder import PredictionFolder
 from limner.tasks.prediction_json import probabilities_json
 
@@ -31,6 +32,7 @@ class ClassificationTask(ImageTask):
     title = "classification"
     labels_of = "classification"
     targets = (ImageClass,)
+    uncertainty_words = ENTROPY_OF_IMAGE
     shown_scores = ("accuracy", "top5_accuracy", "balanced_accuracy", "macro_f1_score")
 
     @property
@@ -84,6 +86,10 @@ class ClassificationTask(ImageTask):
         """Return the probability of each class."""
         chances = prediction.probabilities
         return {"probabilities": probabilities_json(chances, labels, [prediction.label])}
+
+    def uncertainty(self, prediction: ClassPrediction, mirrored: None = None) -> float:
+        """Return the entropy of the classes."""
+        return mean_entropy(prediction.probabilities)
 
     def draw(
         self,

@@ -16,6 +16,7 @@ from limner.evaluation.scorer import USUAL, WORST_AND_BEST, Extent
 from limner.evaluation.tag_scorer import TagScorer
 from limner.tasks.class_writer import TagWriter
 from limner.tasks.image_task import MOST_EXPLAINED, ImageTask
+from limner.tasks.image_uncertainty import ENTROPY_OF_IMAGE, mean_binary_entropy
 from limner.tasks.prediction_folder import PredictionFolder
 from limner.tasks.prediction_json import probabilities_json
 
@@ -34,6 +35,7 @@ class MultilabelTask(ImageTask):
     labels_of = "multilabel"
     targets = (ClassShares,)
     picture_groups = WORST_AND_BEST
+    uncertainty_words = ENTROPY_OF_IMAGE
     shown_scores = ("macro_average_precision", "macro_f1_score", "micro_f1_score", "subset_accuracy")
 
     @property
@@ -87,6 +89,10 @@ class MultilabelTask(ImageTask):
         """Return the probability of each class."""
         chances = prediction.probabilities
         return {"probabilities": probabilities_json(chances, labels, prediction.labels)}
+
+    def uncertainty(self, prediction: TagPrediction, mirrored: None = None) -> float:
+        """Return the entropy of the classes."""
+        return mean_binary_entropy(prediction.probabilities)
 
     def draw(
         self,

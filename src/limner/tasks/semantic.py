@@ -20,8 +20,11 @@ from limner.drawing.truth_and_prediction import comparison, slice_with_most_fore
 from limner.evaluation.error_maps import error_map
 from limner.evaluation.scorer import USUAL, Extent
 from limner.evaluation.semantic_scorer import SemanticScorer
+from limner.formats.pre_annotations import Candidate
 from limner.images.masks import mask_suffix, write_values
 from limner.storage.whole_files import open_whole, write_whole
+from limner.tasks.candidates import class_candidates
+from limner.tasks.image_uncertainty import ENTROPY_OF_PIXELS, mean_entropy
 from limner.tasks.object_networks import default_query_options
 from limner.tasks.prediction_folder import MASKS, OVERLAYS, PROBABILITIES, PredictionFolder
 from limner.tasks.prediction_json import classes_json
@@ -48,6 +51,8 @@ class SemanticTask(Task):
     labels_of = "semantic"
     targets = (LabelMap,)
     has_label_maps = True
+    has_candidates = True
+    uncertainty_words = ENTROPY_OF_PIXELS
     array_kind = "DenseLogits"
     averages = True
     shown_scores = ("foreground_dice", "mean_dice", "mean_iou", "pixel_accuracy")
@@ -168,6 +173,19 @@ class SemanticTask(Task):
     ) -> dict[str, Any]:
         """Return the number of pixels and the mask of each class."""
         return {"classes": classes_json(prediction.semantic, labels)}
+
+    def candidates(
+        self, prediction: SemanticPrediction, labels: LabelTable, *, least_score: float | None = None
+    ) -> Iterator[Candidate]:
+        """Yield the connected parts of each class but the background; all of them by default."""
+        for one in class_candidates(prediction, labels):
+            if least_score is None or one.score is None or one.score >= least_score:
+                yield one
+
+    def uncertainty(self, prediction: SemanticPrediction, mirrored: None = None) -> float:
+        """Return the mean entropy of the pixels' classes."""
+        assert prediction.probabilities is not None, "probabilities are asked for"
+        return mean_entropy(prediction.probabilities)
 
     def draw(
         self,
