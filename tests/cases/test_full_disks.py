@@ -69,6 +69,13 @@ def test_results_on_a_full_disk_are_the_old_ones_or_none(disk, model, cells, lef
     assert len(done.masks) == 6
 
 
+def test_an_export_to_a_full_disk_is_a_write_error_and_leaves_nothing(disk, model):
+    disk.fill(8192)
+    with pytest.raises(WriteError, match="no space left on the disk"):
+        limner.export(model, to="torch", out=disk.folder / "export", size=(32, 32))
+    assert [path.name for path in disk.folder.iterdir()] == ["filler"]
+
+
 def test_a_full_disk_at_the_end_of_a_growing_file_is_the_error(disk):
     disk.fill(4096)
     with pytest.raises(WriteError, match="no space left"), GrowingFile(disk.folder / "table.csv") as file:

@@ -54,7 +54,11 @@ def trace(module: nn.Module, example: Tensor, *, is_free: bool) -> ExportedProgr
 def write_program(
     program: ExportedProgram, path: Path, names: Sequence[str], file_format: FileFormat = DEFAULT_FORMAT
 ) -> None:
-    """Write a program that `torch.export.load` reads, without limner; its outputs have no names."""
+    """Write a program that `torch.export.load` reads, without limner; its outputs have no names.
+
+    Raises:
+        WriteError: The disk is full, read-only or failing.
+    """
     assert file_format.precision == "float32", "`export_model` refuses others"
     del names
     packed = BytesIO()  # PyTorch's own writing ends with a crash of its writer where the disk is full

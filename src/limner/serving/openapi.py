@@ -219,20 +219,29 @@ def _list(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
-def _schemas_of_labelling() -> Schema:
-    text: Schema = {"type": "string"}
+def _shown_schemas() -> Schema:
+    """Return the schemas of what the page shows besides predictions."""
+    text, whole, number, flag = ({"type": kind} for kind in ("string", "integer", "number", "boolean"))
+    numbers = _list(number)
     return {
-        "LabellingHealth": _object({"status": {"type": "string", "enum": ["UP"]}, "model_class": text}),
-        "LabellingSetup": _object({"model_version": text, "classes_without_label": _list(text)}),
-        "LabellingResults": _object(
-            {
-                "results": _list(
-                    {"type": "object", "properties": {}, "required": []} | {"additionalProperties": True}
-                ),
-                "model_version": text,
-            }
+        "Volume": _object(
+            {"size": _list(whole), "full_size": _list(whole), "spacing": numbers, "planes": _list(text)}
+            | {"start": _list(whole), "channels": whole, "image": text, "labels": text}
+        )
+        | {
+            "description": "Turned as in radiology if the orientation is known, and with voxels left out if "
+            "it is large. `image` is uint8 (slices, rows, columns, channels), `labels` little-endian uint16 "
+            "(slices, rows, columns): number of the class + 1, and 0 for none; both packed with gzip and "
+            "base64."
+        },
+        "Data": _object(
+            {"title": text, "score": {"anyOf": [text, {"type": "null"}]}, "total": whole}
+            | {"images": _list(_ref("ShownImage"))}
         ),
-        "LabellingEvent": _object({"status": text, "action": text}),
+        "ShownImage": _object(
+            {"number": whole, "name": text, "file": text, "is_single": flag}
+            | {"score": {"anyOf": [number, {"type": "null"}]}}
+        ),
     }
 
 
@@ -257,34 +266,16 @@ def _schemas() -> Schema:
     image = {"file": text, "size": _list(whole), "channels": whole, "dtype": text, "seconds": number}
     found["volume"] = _ref("Volume")
     image |= {"spacing_mm": {"anyOf": [numbers, {"type": "null"}]}}
-    return {
+    return _shown_schemas() | {
         "Error": _object(error),
         "Health": _object({"status": {"type": "string", "enum": ["ok"]}, "limner": text}),
         "Runs": _object({"counts": text, "size": _list(whole)})
         | {"description": "COCO's compressed run lengths, column by column."},
         "Image": _object(image, found),
-        "Volume": _object(
-            {"size": _list(whole), "full_size": _list(whole), "spacing": numbers, "planes": _list(text)}
-            | {"start": _list(whole), "channels": whole, "image": text, "labels": text}
-        )
-        | {
-            "description": "Turned as in radiology if the orientation is known, and with voxels left out if "
-            "it is large. `image` is uint8 (slices, rows, columns, channels), `labels` little-endian uint16 "
-            "(slices, rows, columns): number of the class + 1, and 0 for none; both packed with gzip and "
-            "base64."
-        },
         "Failure": _object({"file": text} | error),
         "Predictions": _object({"model": text, "images": _list({"anyOf": [_ref("Image"), _ref("Failure")]})}),
         "Models": _object(
             {"models": _list(_ref("Model")), "limits": _ref("Limits"), "keeps": flag, "shows": flag}
-        ),
-        "Data": _object(
-            {"title": text, "score": {"anyOf": [text, {"type": "null"}]}, "total": whole}
-            | {"images": _list(_ref("ShownImage"))}
-        ),
-        "ShownImage": _object(
-            {"number": whole, "name": text, "file": text, "is_single": flag}
-            | {"score": {"anyOf": [number, {"type": "null"}]}}
         ),
         "Limits": _object({"max_megabytes": number, "max_pixels": whole, "queue": whole, "timeout": number}),
         "Model": _object(
@@ -293,6 +284,16 @@ def _schemas() -> Schema:
             | {"classes": _list(_ref("Class"))}
         ),
         "Class": _object(named | {"value": whole, "color": _list(whole), "is_background": flag}),
-        **_schemas_of_labelling(),
+        "LabellingHealth": _object({"status": {"type": "string", "enum": ["UP"]}, "model_class": text}),
+        "LabellingSetup": _object({"model_version": text, "classes_without_label": _list(text)}),
+        "LabellingResults": _object(
+            {
+                "results": _list(
+                    {"type": "object", "properties": {}, "required": []} | {"additionalProperties": True}
+                ),
+                "model_version": text,
+            }
+        ),
+        "LabellingEvent": _object({"status": text, "action": text}),
         "Kept": _object({"image": text, "mask": text, "is_replaced": flag, "num_images": whole}),
     }
