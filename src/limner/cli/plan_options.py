@@ -26,7 +26,7 @@ class PlanOptions:
         Path | None,
         typer.Option(help="With --weights: also learn what they predict with confidence in these images."),
     ] = None
-    minutes: Annotated[float | None, typer.Option(min=0.05, help="Time budget for training.")] = None
+    minutes: Annotated[float | None, typer.Option(help="Time budget for training.")] = None
     spatial: Annotated[
         str | None,
         typer.Option(help="Volumes: 2d (slices), 2.5d (slices with their neighbours), 3d or auto (default)."),

@@ -1,6 +1,7 @@
 """`limner serve MODEL...`: an HTTP service of trained models, with a web page."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -83,14 +84,9 @@ def serve(
     curl -F images=@photo.jpg http://127.0.0.1:8000/predict. Ctrl-C stops it.
     """
     from limner.api.serve import serve as serve_models
-    from limner.cli.console import console, messages
+    from limner.cli.console import messages
     from limner.core.printable import printable
     from limner.serving.address import PortTakenError
-
-    def ready(url: str) -> None:
-        console().print(f"Serving {', '.join(map(str, models))} at {url}", style="good")
-        console().print("Ctrl-C stops it.", style="muted")
-        console().file.flush()
 
     try:
         serve_models(
@@ -112,8 +108,17 @@ def serve(
             device=device,
             precision=precision or None,
             workers=workers,
-            ready=ready,
+            ready=partial(_announce, models),
         )
     except PortTakenError as error:  # the command itself is right
         messages().print(f"limner: {printable(str(error))}", style="error")
         raise typer.Exit(1) from None
+
+
+def _announce(models: list[Path], url: str) -> None:
+    """Say that the service answers, and where."""
+    from limner.cli.console import console
+
+    console().print(f"Serving {', '.join(map(str, models))} at {url}", style="good")
+    console().print("Ctrl-C stops it.", style="muted")
+    console().file.flush()

@@ -10,6 +10,9 @@ from limner.cli.option_groups import with_option_groups
 from limner.cli.plan_options import PlanOptions
 from limner.cli.shared_options import Accept, Device
 
+SHORTEST_MINUTES = 0.05
+"""Smallest time budget of a training."""
+
 
 @with_option_groups
 def train(
@@ -52,11 +55,10 @@ def train(
             resume, data_changed=data_changed, device=device, track=tracker(), watchers=watchers
         )
     else:
-        _refuse_options_of_resuming(data, data_changed=data_changed, folds=folds, group=group)
-        assert data is not None, "it was refused"
+        place = _data_of_new_run(data, wanted, data_changed=data_changed, folds=folds, group=group)
         begin = partial(cross_validate, folds=folds, group=group) if folds else train_run
         folder = begin(
-            data,
+            place,
             run=run,
             task=wanted.task,
             network=wanted.network,
@@ -83,10 +85,10 @@ def _refuse_options_of_new_runs(data: Path | None, wanted: PlanOptions, *others:
         raise ConfigError("--resume uses the plan of the run: specify the run and nothing else.")
 
 
-def _refuse_options_of_resuming(
-    data: Path | None, *, data_changed: bool, folds: int, group: str | None
-) -> None:
-    """Refuse a new run without data, or with options that are not for it."""
+def _data_of_new_run(
+    data: Path | None, wanted: PlanOptions, *, data_changed: bool, folds: int, group: str | None
+) -> Path:
+    """Return the data; refuse a new run without data or time, or with options that are not for it."""
     from limner.core.errors import ConfigError
 
     if data is None:
@@ -97,3 +99,8 @@ def _refuse_options_of_resuming(
         raise ConfigError("--data-changed is for a run that is continued: limner train --resume RUN")
     if group is not None and not folds:
         raise ConfigError("--group is for the folds of a cross-validation: add --folds.")
+    if wanted.minutes is not None and not wanted.minutes >= SHORTEST_MINUTES:
+        raise ConfigError(
+            f"--minutes should be greater than or equal to {SHORTEST_MINUTES}; found {wanted.minutes:g}."
+        )
+    return data

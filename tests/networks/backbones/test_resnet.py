@@ -7,6 +7,7 @@ import torch
 from limner.core.errors import ConfigError, UnknownNameError
 from limner.networks.backbones import build_backbone
 from limner.networks.backbones.resnet import RESNETS
+from limner.networks.weightless import weightless
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet18d", "resnet34", "resnet50c", "resnet50s", "resnet50d"])
@@ -37,9 +38,9 @@ def test_contracted_dilation_is_timms_too(output_stride, randomize):
 @pytest.mark.parametrize("name", RESNETS)
 @pytest.mark.parametrize("output_stride", [8, 16, 32])
 def test_channels_and_strides_are_true(name, output_stride):
-    with torch.device("meta"), torch.no_grad():
+    with weightless(), torch.no_grad():
         backbone = build_backbone(name, in_channels=2, output_stride=output_stride).eval()
-        features = backbone(torch.zeros(1, 2, 64, 96))
+        features = backbone(torch.zeros(1, 2, 64, 96, device="meta"))
     assert tuple(f.shape[1] for f in features) == backbone.channels
     assert tuple(96 // f.shape[3] for f in features) == backbone.strides
 
