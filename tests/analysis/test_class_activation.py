@@ -6,6 +6,7 @@ from torch import nn
 from limner.analysis.class_activation import activation_maps, default_layer, explainable_layers
 from limner.core.errors import ConfigError, UnknownNameError
 from limner.core.outputs import DenseLogits, PointBoxes, QueryBoxes
+from limner.networks import build_network
 
 
 class Linear(nn.Module):
@@ -65,6 +66,13 @@ def test_layers_are_listed_with_their_maps_and_the_deepest_is_taken(tiny_model):
     heats = activation_maps(network, images, layer=chosen, class_index=0, target=np.ones((64, 48), bool))
     assert all(heat.shape == (64, 48) for heat in heats.values())
     assert all(p.grad is None for p in network.parameters())
+
+
+@pytest.mark.parametrize("name", ["pspnet", "deeplabv3"])
+def test_neither_pooled_maps_nor_scores_are_taken_by_default(name):
+    network = build_network(name, num_classes=2, backbone="resnet18c", channels=8).eval()
+    layers = explainable_layers(network, torch.zeros(1, 3, 64, 64))
+    assert default_layer(layers) == "context" and layers["context"] == (8, 8, 8)
 
 
 class Queries(nn.Module):

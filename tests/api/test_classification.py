@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 import limner
 from limner.api.browse_augmented import browse_augmented
 from limner.api.explain import explain_classes
+from limner.api.train import resume
 from limner.cli.app import app
 from limner.core.errors import ConfigError
 from limner.core.plan_text import plan_from_yaml
+from limner.core.watchers import Watcher
 from limner.networks.backbones.image_encoder import build_encoder
 
 COLORS = {"blue": (200, 60, 30), "green": (40, 190, 60), "red": (50, 40, 210)}
@@ -142,12 +144,23 @@ def test_augmentation_is_drawn(folder):
 def test_it_trains_with_everything_at_once_and_resumes_as_it_was(folder, tmp_path):
     settings = {
         **QUICK,
+        "network": {"pretrained": "no", "options": {"backbone": "mobilenetv3_small_050"}},
         "train": {**QUICK["train"], "steps": 4, "balanced": True, "save_every": 2, "validate_every": 2},
         "augment": {"mixup": 0.4, "cutmix": 1.0, "random_changes": 1, "erasing": 0.5},
         "loss": {"terms": [{"name": "focal"}, {"name": "one_hot_l1", "weight": 0.5}]},
     }
     whole = limner.train(folder, run=tmp_path / "whole", settings=settings, device="cpu")
-    assert (whole.model / "model.json").is_file()
+
+    class PowerCut(Watcher):
+        def step(self, moment):
+            if moment.step == 3:
+                raise RuntimeError("power cut")
+
+    half = tmp_path / "half"
+    with pytest.raises(RuntimeError, match="power cut"):
+        limner.train(folder, run=half, settings=settings, device="cpu", watchers=[PowerCut()])
+    weights = [run.model / "weights.safetensors" for run in (whole, resume(half, device="cpu"))]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
 def test_epochs_are_another_unit_of_steps(folder):

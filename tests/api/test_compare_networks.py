@@ -6,8 +6,8 @@ import pytest
 
 from limner.api import train as train_module
 from limner.api.compare_networks import compare_networks
-from limner.api.networks import network_settings
 from limner.core.errors import ConfigError, UnknownNameError
+from limner.networks import network_settings
 
 SMALL = {
     "train": {"steps": 2, "batch_size": 2, "trackers": []},

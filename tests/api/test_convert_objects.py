@@ -14,7 +14,7 @@ from limner.formats import open_source
 from limner.formats.drawn import runs_of_mask
 
 HEIGHT, WIDTH = 60, 80
-OF_MASKS = ("coco-instances", "coco-panoptic", "labelme", "yolo")
+OF_MASKS = ("coco-instances", "coco-panoptic", "labelme", "yolo", "cvat", "label-studio")
 
 Object = tuple[str, bool, bytes]
 
@@ -112,6 +112,16 @@ def test_hard_objects_come_back_the_same_where_nothing_is_said_to_be_lost(hard, 
     assert objects_of(tmp_path / "back") == objects_of(tmp_path / "there") == objects_of(hard)
 
 
+@pytest.mark.parametrize("to", ["cvat", "label-studio"])
+def test_hard_objects_come_back_the_same_but_for_the_mark_of_crowds(hard, tmp_path, to: str) -> None:
+    (loss,) = limner.convert(hard, tmp_path / "there", to=to, lossy=True).losses
+    assert loss.trait == "crowd"
+    without = {
+        image: [(name, False, mask) for name, _, mask in rows] for image, rows in objects_of(hard).items()
+    }
+    assert objects_of(tmp_path / "there") == without
+
+
 LOST = {
     "coco-panoptic": {"overlaps": 1},
     "yolo": {"holes": 1, "several-parts": 2, "crowd": 1},
@@ -190,7 +200,7 @@ def test_label_maps_give_an_object_a_class(tmp_path) -> None:
         values = np.kron(np.random.default_rng(n).integers(0, 3, (6, 8)), np.ones((10, 10))).astype(np.uint8)
         Image.fromarray(values).save(root / "masks" / f"{name}.png")
     (root / "dataset.yaml").write_text("classes: [background, cat, dog]")
-    for to in ("coco-instances", "coco-panoptic", "labelme"):
+    for to in ("coco-instances", "coco-panoptic", "labelme", "cvat", "label-studio"):
         limner.convert(root, tmp_path / to, to=to)
         limner.convert(tmp_path / to, tmp_path / f"{to}-back", to="paired-folders", lossy=True)
         for name in "ab":
@@ -199,7 +209,7 @@ def test_label_maps_give_an_object_a_class(tmp_path) -> None:
             np.testing.assert_array_equal(np.asarray(Image.open(after)), before)
 
 
-BOX_FORMATS = ("voc-boxes", "yolo", "coco-instances", "labelme")
+BOX_FORMATS = ("voc-boxes", "yolo", "coco-instances", "labelme", "cvat", "label-studio")
 
 
 @pytest.fixture
@@ -235,10 +245,12 @@ def areas_and_overlap(root: Path, other: Path) -> list[tuple[int, float]]:
     found = []
     for record in here.records:
         masks = [m for m, v in _masks(here, record) if v]
-        others = [m for m, v in _masks(there, by_name[record.image.stem]) if v]
+        others = [(m, m.sum()) for m, v in _masks(there, by_name[record.image.stem]) if v]
         for mask in masks:
-            best = max(((mask & o).sum() / (mask | o).sum() for o in others), default=0.0)
-            found.append((int(mask.sum()), float(best)))
+            area, box = mask.sum(), tuple(slice(side.min(), side.max() + 1) for side in mask.nonzero())
+            common = [((mask[box] & other[box]).sum(), size) for other, size in others]
+            best = max((both / (area + size - both) for both, size in common), default=0.0)
+            found.append((int(area), float(best)))
     return found
 
 

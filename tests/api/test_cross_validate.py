@@ -98,11 +98,30 @@ def test_another_request_is_refused(trained, module_cells, changes, named):
         limner.cross_validate(module_cells, **asked)
 
 
-def test_where_one_model_is_needed_a_fold_has_to_be_named(trained, tmp_path):
-    with pytest.raises(ModelError, match="fold-1"):
-        limner.load(trained.root)
-    with pytest.raises(ModelError, match="fold-1"):
+def test_loaded_it_predicts_the_mean_of_its_models(trained, module_cells):
+    image = module_cells / "images" / "cell_5.png"
+    loaded = limner.load(trained.root, device="cpu")
+    each = [limner.load(trained.fold(i).root, device="cpu") for i in range(2)]
+    expected = np.mean([one.predict(image, probabilities=True).probabilities for one in each], axis=0)
+    found = loaded.predict(image, probabilities=True)
+    np.testing.assert_allclose(found.probabilities, expected, atol=1e-3)
+    assert (found.semantic == found.probabilities.argmax(0)).all()
+    with pytest.raises(ConfigError, match="for one model; found 2"):
+        limner.load(trained.root, network=each[0].model.network)
+    with pytest.raises(ConfigError, match=r"predictor\.members\[0\]"):
+        limner.explain(loaded, image, class_name="cell")
+
+
+def test_where_one_model_is_needed_a_fold_has_to_be_named(trained, module_cells, tmp_path):
+    named = r"(?s)2 runs.*Name one of the runs: .*fold-1 to fold-2"
+    with pytest.raises(ModelError, match=named):
         limner.export(trained.root, out=tmp_path / "model.onnx")
+    with pytest.raises(ModelError, match=named):
+        limner.measure(trained.root, size=(64, 64))
+    with pytest.raises(ModelError, match=named):
+        limner.explain(trained.root, module_cells / "images" / "cell_5.png", class_name="cell")
+    with pytest.raises(ModelError, match=named):
+        limner.train(module_cells, run=tmp_path / "run", weights=trained.root, settings=QUICK)
 
 
 def test_an_unfinished_one_does_not_predict(trained, module_cells, tmp_path):

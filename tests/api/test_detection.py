@@ -149,3 +149,13 @@ def test_data_without_any_box_is_refused(shapes, tmp_path):
     (tmp_path / "data" / "annotations.json").write_text(json.dumps(content))
     with pytest.raises((ConfigError, DataError)):
         limner.train(tmp_path / "data", run=tmp_path / "run", task="detection", settings=SETTINGS)
+
+
+def test_boxes_for_a_tool_and_the_images_to_label_next(run, shapes, tmp_path):
+    drafts = limner.predict(run.root, shapes / "images", out=tmp_path / "drafts", to="voc", device="cpu")
+    source = open_source(drafts.out)
+    assert source.tasks == ("detection",)
+    counts = [len(source.read_boxes(record)) for record in source.records]
+    assert sum(counts) == drafts.fidelity.num_objects > 0
+    found = limner.predict(run.root, shapes / "images", out=tmp_path / "out", uncertain=3, device="cpu")
+    assert found.label_next.num_chosen == 3

@@ -9,6 +9,7 @@ import pytest
 import limner
 from limner.core.errors import ConfigError
 from limner.core.picture import Geometry
+from limner.formats import open_source
 from limner.images.volumes.volume_writing import write_volume
 
 SHAPE = (8, 20, 22)
@@ -71,6 +72,19 @@ def test_the_tolerance_is_one_voxel_unless_it_is_stated(volumes):
     assert file["surface_tolerance"] == 0 and file["mean_surface_dice"] < 0.6
     with pytest.raises(ConfigError, match="0 or more"):
         scored(volumes, tolerance=-1.0)
+
+
+def test_each_volume_is_read_once(volumes, monkeypatch):
+    source, reads = type(open_source(volumes / "data")), []
+    read_image = source.read_image
+
+    def counted(self, record):
+        reads.append(record.name)
+        return read_image(self, record)
+
+    monkeypatch.setattr(source, "read_image", counted)
+    scored(volumes)
+    assert sorted(reads) == ["c0", "c1", "c2"]
 
 
 def test_a_volume_on_another_grid_is_skipped_with_the_difference(volumes):

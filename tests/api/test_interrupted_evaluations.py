@@ -50,6 +50,8 @@ def test_a_report_without_the_data_names_what_is_missing(run, cells):
 
 
 def test_a_report_computes_nothing_that_is_there(run, monkeypatch):
-    limner.evaluate(run.root, device="cpu")
-    monkeypatch.setattr("limner.api.evaluate.evaluate", None)
-    limner.report(run.root)
+    scores = limner.evaluate(run.root, device="cpu").out / "scores.json"
+    before, computed = scores.stat(), []
+    monkeypatch.setattr("limner.api.evaluate.evaluate", lambda *_, **options: computed.append(options))
+    assert limner.report(run.root).is_file()
+    assert computed == [] and scores.stat() == before

@@ -117,7 +117,12 @@ def many_categories(tmp_path_factory):
 
 QUERIES = {"channels": 8, "num_queries": 6, "heads": 2, "points": 1, "pixel_layers": 1, "decoder_layers": 1}
 OF_OBJECTS = {
-    "mask2former": {"backbone": "resnet18", **QUERIES, "pixel_feedforward": 8, "decoder_feedforward": 8},
+    "mask2former": {
+        "backbone": "resnet18_width16",
+        **QUERIES,
+        "pixel_feedforward": 8,
+        "decoder_feedforward": 8,
+    },
     "unet-centres": {"widths": [4, 8]},
 }
 

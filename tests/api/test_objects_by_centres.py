@@ -101,3 +101,15 @@ def test_windows_that_cover_the_image_change_nothing(trained, discs):
         np.testing.assert_allclose(whole.scores, again.scores, rtol=1e-5)
     else:
         assert np.array_equal(whole.segment_ids, again.segment_ids)
+
+
+@pytest.mark.slow
+def test_drafts_for_a_tool_and_the_images_to_label_next(trained, discs, tmp_path):
+    drafts = limner.predict(
+        trained.root, discs / "images", out=tmp_path / "drafts", to="cvat", min_score=0.0, device="cpu"
+    )
+    assert drafts.num_predicted == COUNT
+    assert "disc" in limner.check(drafts.out).labels.names
+    found = limner.predict(trained.root, discs / "images", out=tmp_path / "out", uncertain=2, device="cpu")
+    assert found.label_next.num_chosen == 2
+    assert "mirror image" in found.label_next.words

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from limner.api.train import resume, train
 from limner.core.config import merge
 from limner.core.errors import ConfigError, ModelError
+from limner.core.watchers import Watcher
 from limner.planning.plan_files import read_plan
 
 QUICK = {
@@ -91,3 +92,52 @@ def test_equal_probabilities_need_no_step(teacher, cells, tmp_path):
     rows = [row.split(",") for row in run.metrics.read_text("utf-8").splitlines()]
     losses = [float(row[3]) for row in rows if row[2] == "train/loss/distill_soft"]
     assert losses and max(losses) < 0.05  # batch statistics differ from running ones
+
+
+def features(student, teacher):
+    term = {"name": "distill_features", "weight": 2.0, "options": {"student": student, "teacher": teacher}}
+    return merge(QUICK, {"loss": {"terms": [{"name": "cross_entropy"}, term]}})
+
+
+def test_a_layer_learns_from_a_layer_and_nothing_of_it_is_saved(teacher, cells, tmp_path):
+    names = sorted(
+        name.removesuffix(".weight").removeprefix("network.")
+        for name, tensor in load_file(teacher.model / "weights.safetensors").items()
+        if tensor.ndim == 4
+    )
+    settings = features(names[0], names[-1])
+    run = train(
+        cells, run=tmp_path / "runs" / "student", teacher=teacher.root, settings=settings, device="cpu"
+    )
+    assert "loss/distill_features" in run.metrics.read_text("utf-8")
+    saved = load_file(run.model / "weights.safetensors")
+    assert set(saved) == set(load_file(teacher.model / "weights.safetensors"))
+    checkpoint = load_file(next(run.checkpoints.rglob("*.safetensors")))
+    adapters = [name for name in checkpoint if name.startswith("criterion/")]
+    assert len(adapters) == 2 and any("criterion.distillation" in n for n in checkpoint if "optimizer/" in n)
+    with pytest.raises(ConfigError, match="There is no layer of the teacher named 'nowhere'"):
+        train(
+            cells,
+            run=tmp_path / "runs" / "other",
+            teacher=teacher.root,
+            settings=features(names[0], "nowhere"),
+            device="cpu",
+        )
+
+
+def test_a_run_with_features_that_is_stopped_continues_bit_for_bit(teacher, cells, tmp_path):
+    settings = merge(features("encoder.1", "encoder.1"), {"train": {"steps": 4, "save_every": 2}})
+    settings = merge(settings, {"train": {"validate_every": 4}})
+
+    class StopAt(Watcher):
+        def step(self, moment):
+            if moment.step == 3:
+                raise InterruptedError
+
+    options = {"teacher": teacher.root, "settings": settings, "device": "cpu"}
+    whole = train(cells, run=tmp_path / "runs" / "whole", **options)
+    with pytest.raises(InterruptedError):
+        train(cells, run=tmp_path / "runs" / "cut", watchers=[StopAt()], **options)
+    again = resume(tmp_path / "runs" / "cut", device="cpu")
+    files = [run.model / "weights.safetensors" for run in (whole, again)]
+    assert files[0].read_bytes() == files[1].read_bytes()

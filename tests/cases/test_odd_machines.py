@@ -96,7 +96,8 @@ def test_an_unprivileged_user_with_a_read_only_installation(cells, tmp_path):
         done = subprocess.run(
             [python, "-c", AS_NOBODY, str(data), str(work), repr(SMALL)],
             user=NOBODY, group=NOBODY, cwd=work, capture_output=True, text=True, check=False,
-            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": path},
+            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": path,
+                 "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert (work / "run" / "report.html").is_file() and len([*(work / "out/masks").iterdir()]) == 6

@@ -94,6 +94,12 @@ def test_it_is_an_error_that_names_the_annotation_and_the_rest_is_read(tree, kin
     assert all(len(image.value_counts) == 2 for image in checked.facts.images)  # background and cell
 
 
+def test_cvats_numbers_are_shown(tree):
+    checked = limner.check(tree(WRONG["CVAT, a huge ellipse"]))
+    (finding,) = (one for one in checked.findings if one.code == "annotation-malformed")
+    assert '<ellipse cx="9" cy="9" rx="1e20" ry="5">' in finding.found and "too large" in finding.found
+
+
 def test_a_converted_copy_has_no_error(tree, tmp_path):
     root = tree(WRONG["CVAT, a huge ellipse"])
     limner.convert(root, tmp_path / "copy", to="coco-instances")

@@ -271,6 +271,6 @@ def test_every_proposal_makes_a_valid_dataset_yaml(judge):
     cases = [blobs(0, 255), blobs(0, 1, 255), [*blobs(0, 1), *blobs(0, 255)]]
     for masks in cases:
         _, findings = judge(masks)
-        for finding in findings.values():
-            if finding.proposal:
-                DatasetFile.model_validate(merge({}, finding.proposal))
+        proposals = [finding.proposal for finding in findings.values() if finding.proposal]
+        files = [DatasetFile.model_validate(merge({}, proposal)) for proposal in proposals]
+        assert files and all(file.model_fields_set for file in files)

@@ -71,6 +71,19 @@ def test_an_altered_copy_in_another_split_is_found(findings_of, scene, change, n
     assert set(findings["near-duplicate-in-two-splits"].files) == {"train/images/a.png", "val/images/b.png"}
 
 
+def test_neighbouring_slices_of_one_volume_are_no_copies(findings_of, scene):
+    slices = {}
+    for case in ("case01", "case02"):
+        picture, black = scene(), np.zeros((96, 96, 3), np.uint8)
+        slices |= {f"train/{case}_{i:03}": brightened(picture) if i else picture for i in range(2)}
+        slices |= {f"train/{case}_{i:03}": black for i in (7, 8)}
+    assert findings_of({**slices, "val/other": scene()}) == {}
+    across = findings_of({**slices, "val/case03_000": smaller(slices["train/case01_000"])})
+    assert set(across) == {"near-duplicate-in-two-splits"}
+    twice = findings_of({**slices, "train/copy": slices["train/case01_000"], "val/other": scene()})
+    assert "same-image-twice" in twice and "near-duplicate" not in twice
+
+
 def test_flat_and_dark_pictures_are_not_taken_for_copies(findings_of, rng):
     dark = {
         f"{'train' if i % 2 else 'val'}/{i}": rng.integers(0, 6, (96, 96, 3), dtype=np.uint8)

@@ -33,9 +33,11 @@ from limner.loading.dataset import Dataset
 from limner.loading.target_readers import READERS
 from limner.training.finite import save_batch
 from limner.transforms.area_crop import AreaCrop
+from limner.transforms.elastic import Bend, Elastic
 from limner.transforms.erasing import Erasing, ErasingParams
 from limner.transforms.fit_channels import FitChannels
 from limner.transforms.flip import Flip, FlipParams
+from limner.transforms.keep_zeros import KeepZeros
 from limner.transforms.photometric import Photometric, PhotometricParams
 from limner.transforms.quarter_turn import QuarterTurn, QuarterTurnParams
 from limner.transforms.random_changes import ChangesParams, RandomChanges
@@ -160,6 +162,7 @@ TRANSFORMS = [
         None,
     ),
     (Photometric(brightness=0.2), PhotometricParams(shift=9.0)),
+    (KeepZeros(Photometric(brightness=0.2)), PhotometricParams(shift=9.0)),
     (AreaCrop((24, 32)), CropParams((3, 2), (30, 41))),
     (RandomChanges(2, 0.5), ChangesParams((("shift x", 0.2), ("brightness", 0.5)))),
     (Erasing(0.5), ErasingParams((slice(3, 9), slice(2, 20)))),
@@ -167,6 +170,8 @@ TRANSFORMS = [
     (Rotate(30), RotateParams(-23.0)),
     (VolumePatch((12, 20, 16)), VolumePatchParams((3, -2, 9))),
     (VolumePatch((12, 20, 16)), VolumePatchParams((3, 4, 5), (11.0, -23.0, 5.0), 1.2)),
+    (VolumePatch((12, 20, 16)), VolumePatchParams((3, 4, 5), bend=Bend(1, 4.0, 12))),
+    (Elastic(4.0, 12), Bend(1, 4.0, 12)),
     (VolumeChanges(noise=0.1), VolumeChangesParams(variance=0.1, brightness=1.2)),
 ]
 """Transforms, with drawn parameters."""
@@ -182,18 +187,21 @@ def dims_of(transform, params) -> tuple[int, ...]:
         return (transform.plan.spatial_dims,)
     if isinstance(transform, VolumePatch | VolumeChanges):
         return (3,)
-    if isinstance(transform, Rotate):
+    if isinstance(transform, Rotate | Elastic):
         return (2,)
     return (3,) if isinstance(params, FlipParams) and 2 in params.axes else (2, 3)
 
+
+NOT_DRAWN_ALIKE = {Boxes: (Rotate, Elastic), Words: (Elastic,)}
+"""A box that is rotated is none, and sides that are deformed are not straight."""
 
 CASES = [
     pytest.param(kind, dims, transform, params, id=f"{kind.key} {dims}D {type(transform).__name__} {params}")
     for kind in READERS
     for transform, params in TRANSFORMS
     for dims in dims_of(transform, params)
-    if dims in EXAMPLES[kind].dims and not (kind is Boxes and isinstance(transform, Rotate))
-]  # a box that is rotated is none
+    if dims in EXAMPLES[kind].dims and not isinstance(transform, NOT_DRAWN_ALIKE.get(kind, ()))
+]
 
 
 def rectangles_of(seed: int, shape: tuple[int, ...]) -> list[Rectangle]:

@@ -18,7 +18,9 @@ ELSEWHERE = {
     "weights/bundle.py": "files of a folder that is written aside",
     "weights/torch_files.py": "advises how to save tensors, and writes nothing",
     "serving/uploads.py": "an uploaded file in a temporary folder of its own, which goes with the request",
+    "serving/corrections.py": "a mask that is written aside, and put in place after its image",
     "exporting/export_model.py": "files of a folder that is written aside",
+    "devices/memory.py": "a switch of the Linux kernel, which is no file on disk",
 }
 
 

@@ -11,7 +11,7 @@ from limner.decoding import found_boxes
 from limner.decoding.box_decoding import find_boxes
 from limner.decoding.found_boxes import suppress
 from limner.decoding.network_runs import Tile
-from limner.inference.sliding_window import window_starts
+from limner.inference.window_grid import window_starts
 
 NUM_CLASSES = 3
 

@@ -9,7 +9,7 @@ import torch
 from limner.core.outputs import QueryMasks
 from limner.decoding.network_runs import Tile
 from limner.decoding.objects_in_windows import find_objects_in_windows
-from limner.inference.sliding_window import window_starts
+from limner.inference.window_grid import window_starts
 
 NUM_CLASSES = 3
 

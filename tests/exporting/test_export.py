@@ -1,6 +1,8 @@
 """Exports to PyTorch's own runtime, and what is common to all; the contract of networks has ONNX."""
 
+import errno
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -85,7 +87,7 @@ def test_what_is_compared_counts(run):
         (logits,) = module(image)
     other = logits.clone()
     other[:, :, 0] = -other[:, :, 0]  # the first row has the other class
-    found = measure_agreement(module, lambda _: (other,), [image], ["logits"], images="one")
+    found = measure_agreement(module, lambda _: (other.numpy(),), [image], ["logits"], images="one")
     assert found.labels_differ == pytest.approx(1 / logits.shape[2])
     assert found.largest["logits"] == pytest.approx(2 * logits[:, :, 0].abs().max().item(), rel=1e-5)
     spread = (logits.max() - logits.min()).item()
@@ -95,7 +97,9 @@ def test_what_is_compared_counts(run):
 def test_an_export_that_differs_is_not_kept(run, tmp_path, monkeypatch):
     from limner.weights.exported import RUNTIMES, Runtime
 
-    wrong = Runtime("a wrong runtime", "model.pt2", lambda path: lambda images: (torch.randn(1, 2, 45, 50),))
+    wrong = Runtime(
+        "a wrong runtime", "model.pt2", lambda path: lambda images: (torch.randn(1, 2, 45, 50).numpy(),)
+    )
     monkeypatch.setitem(RUNTIMES, "torch", wrong)
     monkeypatch.setattr("limner.exporting.agreement._classes", lambda names, outputs: None)
     with pytest.raises(ModelError, match=r"a wrong runtime computes something else[\s\S]*logits differs by"):
@@ -141,3 +145,54 @@ def test_given_images_are_compared(run, tmp_path):
     cv2.imwrite(str(tmp_path / "own" / "a.png"), an_image())
     card = limner.export(run.root, to="torch", out=tmp_path / "out", images=tmp_path / "own")
     assert card.agreement["images"] == f"1 images of {tmp_path / 'own'}"
+
+
+@pytest.mark.parametrize("runtime", ["torch", "onnx", "openvino"])
+def test_nothing_is_left_of_an_export_that_fills_the_disk(run, tmp_path, monkeypatch, runtime):
+    """The file is half written when the disk is full; the earlier export stays as it was."""
+    from limner.core.errors import WriteError
+    from limner.exporting.writing import WRITERS
+
+    def fill(program, path, names, file_format):
+        path.write_bytes(b"half of")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setitem(WRITERS, runtime, fill)
+    earlier = tmp_path / "out"
+    earlier.mkdir()
+    (earlier / "export.json").write_text("{}")
+    with pytest.raises(WriteError, match="no space left on the disk"):
+        limner.export(run.root, to=runtime, out=earlier, size=(45, 50))
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "export.json"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_said_by_the_writer_of_programs(run, tmp_path, monkeypatch):
+    """PyTorch's own writer ends with an error of C++ that names no disk."""
+    from limner.core.errors import WriteError
+
+    def write(path, content):
+        with Path("/dev/full").open("wb") as file:
+            file.write(content)
+
+    monkeypatch.setattr("limner.exporting.writing.write_whole", write)
+    with pytest.raises(WriteError, match="no space left on the disk"):
+        limner.export(run.root, to="torch", out=tmp_path / "out", size=(45, 50))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_size_that_the_network_cannot_take_is_refused(run, tmp_path, monkeypatch):
+    from limner.networks.unet import UNet
+
+    forward = UNet.forward
+
+    def only_large(self, images):
+        if images.shape[-1] < 64:
+            raise ValueError("needs 64 columns or more")
+        return forward(self, images)
+
+    monkeypatch.setattr(UNet, "forward", only_large)
+    monkeypatch.setattr("limner.exporting.export_model._names", lambda model, image: ["logits"])
+    with pytest.raises(ModelError, match=r"for images of 45 x 50[\s\S]*64 columns[\s\S]*another size"):
+        limner.export(run.root, to="torch", out=tmp_path / "out", size=(45, 50))
+    assert not (tmp_path / "out").exists()

@@ -12,7 +12,7 @@ from limner.core.plan import InferencePlan
 from limner.decoding import probability_maps, resizing
 from limner.inference import predicted_slices
 from limner.inference.predictor import Predictor
-from limner.inference.sliding_window import window_starts
+from limner.inference.window_grid import window_starts
 from limner.transforms.resample_volume import resample_image
 from limner.weights.model import Model
 

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from limner.core.errors import ConfigError, DataError
 from limner.core.plan import InferencePlan, LossPlan, LossTerm, ResizePlan
 from limner.devices.threads import ThreadCount
-from limner.inference import image_runs as module
+from limner.inference import view_rules
 from limner.inference.predictor import Predictor
 from limner.weights.model import Model
 
@@ -130,7 +130,7 @@ def test_the_models_mode_is_left_as_it_was(tiny_model):
 
 
 def test_a_huge_image_slides_by_itself(tiny_model, monkeypatch):
-    monkeypatch.setattr(module, "WHOLE_IMAGE_PIXELS", 64 * 64)
+    monkeypatch.setattr(view_rules, "WHOLE_IMAGE_PIXELS", 64 * 64)
     sizes = []
     model = tiny_model()
     model.network.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape[2:]))
@@ -263,3 +263,23 @@ def test_objects_of_queries_are_found_in_windows(tiny_plan):
     np.testing.assert_array_equal(one.scores, expected.scores)
     several = predictor(model, window=(64, 64)).predict(picture)
     assert several.masks.shape[1:] == (96, 128) and (np.diff(several.scores) <= 0).all()
+
+
+def test_a_faster_copy_follows_the_weights(tiny_model):
+    model, picture = tiny_model(), image(40, 50)
+    plain, faster = predictor(model), predictor(model)
+    faster.speed_up()
+
+    def chances(of):
+        return of.predict(picture, probabilities=True).probabilities
+
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.running_mean.normal_()
+    np.testing.assert_allclose(chances(faster), chances(plain), atol=1e-5)
+    before = chances(plain)
+    with torch.no_grad():
+        next(model.network.parameters()).mul_(3)
+    assert abs(chances(plain) - before).max() > 1e-3
+    np.testing.assert_allclose(chances(faster), chances(plain), atol=1e-5)
+    assert faster.weights_hash == plain.weights_hash

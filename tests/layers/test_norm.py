@@ -74,7 +74,9 @@ def test_small_images_pass_narrow_networks(side):
     ):
         network = build_network(name, num_classes=2, pretrained="no", **options)
         for mode in (False, True):
-            network.train(mode)(images)
+            outputs = network.train(mode)(images)
+            scores = outputs.logits if name == "unet" else outputs.class_logits
+            assert scores.numel() and scores.isfinite().all()
 
 
 def test_names():

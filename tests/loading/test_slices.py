@@ -13,7 +13,6 @@ from limner.formats import open_source
 from limner.images.volumes.volume_writing import write_volume
 from limner.loading.image_cache import MemoryCache
 from limner.loading.training_dataset import PreparedDataset, training_dataset
-from limner.transforms.normalize_each import normalize_each
 from limner.transforms.slices import slice_of
 
 TABLE = LabelTable((LabelClass("background", (0,), (0, 0, 0)), LabelClass("organ", (3,), (9, 9, 9))))
@@ -69,14 +68,6 @@ def test_neighbours_are_channels_and_ends_are_repeated() -> None:
     np.testing.assert_array_equal(slice_of(volume, 0, 0, 1)[0, 0], [0, 0, 6])
     np.testing.assert_array_equal(slice_of(volume, 2, 1, 1)[0, 0], [0, 1, 2])
     assert slice_of(volume, 1, 1, 2).shape == (4, 3, 5)
-
-
-def test_each_image_is_normalised_by_itself() -> None:
-    image = np.random.default_rng(0).normal([1e4, 5], [300, 0], (6, 7, 8, 2)).astype(np.float32)
-    found = normalize_each(image)
-    np.testing.assert_allclose(found.mean((0, 1, 2)), [0, 0], atol=1e-5)
-    np.testing.assert_allclose(found.std((0, 1, 2)), [1, 0], atol=1e-5)
-    np.testing.assert_allclose(normalize_each(image[..., :1] * 1e3), found[..., :1], atol=1e-3)
 
 
 def test_what_does_not_fit_in_memory_is_kept_on_disk(source, monkeypatch, tmp_path_factory) -> None:

@@ -122,3 +122,12 @@ def test_no_mean_improves_when_a_structure_that_is_there_is_no_longer_found(draw
         assert getattr(after, name)[index] >= getattr(before, name)[index]
         assert after.overall()[f"mean_{name}"] >= before.overall()[f"mean_{name}"]
     assert after.cases[index] == before.cases[index]
+
+
+@pytest.mark.parametrize("background", [0, None])
+def test_empty_space_around_changes_only_what_is_not_there(background):
+    truth, found = volume(ONE), volume(SHIFTED)
+    ruler = Ruler(SPACING, background=background)
+    wide = [np.pad(labels, [(3, 2), (4, 9), (1, 0)]) for labels in (truth, found)]
+    plain = count_case(truth, found, 2, ruler)[:, 1]
+    np.testing.assert_array_equal(count_case(*wide, 2, ruler)[:, 1], plain)

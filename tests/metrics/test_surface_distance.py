@@ -83,3 +83,15 @@ def test_distances_equal_those_of_monai(seed):
     assert found.hd95 == pytest.approx(hd95, abs=1e-3)
     assert found.average == pytest.approx(average, abs=1e-3)
     assert found.dice(1.3) == pytest.approx(dice, abs=1e-6)
+
+
+@pytest.mark.parametrize("steps", [2, 5, 9])
+def test_surfaces_far_apart_are_measured_as_well(steps):
+    noise = gaussian_filter(np.random.default_rng(0).normal(size=(10, 14, 12)), 2)
+    truth = np.pad(noise > np.quantile(noise, 0.5), [(0, 10)] * 3)
+    predicted = np.roll(truth, (steps, steps, steps), (0, 1, 2))
+    found = surface_distances(truth, predicted, (1.5, 0.8, 0.8))
+    ends = [np.argwhere(surface_of(mask)) * (1.5, 0.8, 0.8) for mask in (truth, predicted)]
+    apart = cdist(*ends)
+    np.testing.assert_allclose(found.from_truth, apart.min(1), atol=1e-9)
+    np.testing.assert_allclose(found.from_predicted, apart.min(0), atol=1e-9)

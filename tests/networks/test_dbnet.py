@@ -50,3 +50,13 @@ def test_each_level_has_one_weight_for_each_place():
 def test_what_cannot_be_built_is_named(options, said):
     with pytest.raises(ConfigError, match=said):
         build_network("dbnet", num_classes=1, **options)
+
+
+def test_the_attention_of_mmocr_is_wider():
+    """It keeps all channels, where the authors keep a quarter."""
+    authors, mmocr = (
+        build_network("dbnetplusplus", num_classes=1, channels=32, **options).fusion
+        for options in ({}, {"attention_channels": 32})
+    )
+    assert authors.conv.weight.shape == (8, 32, 3, 3) and mmocr.conv.weight.shape == (32, 32, 3, 3)
+    assert mmocr.channel_attention[1].weight.shape[:2] == (8, 32)

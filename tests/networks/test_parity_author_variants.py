@@ -186,3 +186,20 @@ def test_the_linear_head_of_segmenter(randomize, size):
     expected = scores + w["head.conv.bias"].view(1, -1, 1, 1)
     assert_same(found, expected[:, :, : -(-size[0] // 16), : -(-size[1] // 16)])
     assert {name.split(".")[0] for name in network.state_dict()} == {"backbone", "head"}
+
+
+@pytest.mark.parametrize("name", ["danet", "ccnet", "emanet"])
+def test_scores_with_aligned_corners(randomize, name):
+    """The authors interpolate the scores in the network: the corners of the map are those of the image."""
+    options = {"backbone": "resnet18", "channels": 16}
+    plain = randomize(build_network(name, num_classes=5, **options)).eval()
+    aligned = build_network(name, num_classes=5, upsampling="aligned", **options).eval()
+    aligned.load_state_dict(plain.state_dict())
+    images = torch.randn(1, 3, 41, 57, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        coarse, fine = plain(images).logits, aligned(images).logits
+    assert fine.shape[2:] == images.shape[2:]
+    for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        torch.testing.assert_close(fine[:, :, row, column], coarse[:, :, row, column])
+    halves = (coarse[:, :, 0, :-1] + coarse[:, :, 0, 1:]) / 2  # 57 pixels for 8: a step of 8, 4 is half of it
+    torch.testing.assert_close(fine[:, :, 0, 4::8], halves)

@@ -4,7 +4,7 @@ from math import prod
 
 import pytest
 
-from limner.planning.patch_size import batch_of_patches, plan_patch, reference_elements
+from limner.planning.patch_size import batch_of_patches, coarser_spacing, plan_patch, reference_elements
 from limner.planning.rules.volumes import target_spacing
 from limner.planning.volume_fingerprint import VolumeFingerprint
 
@@ -55,6 +55,21 @@ def test_plans_that_nnunet_publishes(spacing, median, cases, patch, batch) -> No
     topology = plan_patch(spacing, median, lambda one: elements(one) <= most)
     assert topology.patch == patch
     assert batch_of_patches(elements(topology), most, patch, prod(median) * cases) == batch
+
+
+def test_the_coarser_spacing_of_a_cascade() -> None:
+    # Liver of the Decathlon: 128 x 128 x 128 of 482 x 512 x 512 voxels. A quarter is reached at
+    # 4 * 128^3 = 8.39 million voxels, 15.06 times fewer: 2.47 along each axis, after 31 steps of 3 %.
+    most = reference_elements(8 * GIB)
+    spacing, median = (1, 0.767578125, 0.767578125), (482, 512, 512)
+    found = coarser_spacing(spacing, median, lambda one: one.map_elements(num_classes=3) <= most)
+    assert found == pytest.approx([step * 1.03**31 for step in spacing])
+    # Axes of less than half the largest spacing alone, until they are half of it.
+    thick = coarser_spacing((4, 1, 1), (60, 1024, 1024), lambda one: prod(one.patch) <= 2**20)
+    assert thick[0] > 4 and 4 / thick[1] < 2.0 * 1.03
+    # Hardly smaller, or seen whole.
+    assert coarser_spacing((1, 1, 1), (90, 90, 90), lambda one: prod(one.patch) <= 64**3 // 2) is None
+    assert coarser_spacing((1, 1, 1), (64, 64, 64), lambda one: True) is None
 
 
 def test_patches_have_the_proportions_of_the_data_and_fit() -> None:

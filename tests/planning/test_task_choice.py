@@ -17,6 +17,7 @@ from limner.core.outputs import (
 from limner.networks import NETWORKS
 from limner.planning import task_choice as pairing
 from limner.planning.task_choice import check_options, check_pairing, check_start
+from limner.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,17 @@ TASKS_OF = {
 }
 
 
-def test_every_network_goes_with_its_tasks():
-    for name in NETWORKS:
-        for task in TASKS_OF[NETWORKS[name].output]:
-            check_pairing(name, task)
+def test_every_network_goes_with_its_tasks_and_no_others():
+    found = {name: tuple(task for task in TASKS if goes_with(name, task)) for name in NETWORKS}
+    assert found == {name: TASKS_OF[entry.output] for name, entry in NETWORKS.items()}
+
+
+def goes_with(network, task):
+    try:
+        check_pairing(network, task)
+    except ConfigError:
+        return False
+    return True
 
 
 def test_an_output_that_the_task_does_not_take_is_refused(monkeypatch):

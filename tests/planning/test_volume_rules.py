@@ -15,7 +15,7 @@ from limner.planning.decisions import decide
 from limner.planning.rules import RULES
 from limner.planning.rules.augmentation import choose_geometry
 from limner.planning.rules.input import choose_normalization
-from limner.planning.rules.volumes import choose_spacing, choose_volumes
+from limner.planning.rules.volumes import choose_normalized_voxels, choose_spacing, choose_volumes
 from limner.planning.slicing import choose_slicing
 
 
@@ -84,6 +84,26 @@ def test_ct_is_normalised_by_what_is_labelled(make_case) -> None:
         (0,),
         None,
     )
+
+
+@pytest.mark.parametrize(
+    ("shares", "over"),
+    [((0.9, 0.7, 0.5), "nonzero"), ((0.9, 0.75, 0.5), None)],
+)
+def test_mostly_empty_volumes_are_normalised_by_what_is_not_zero(make_case, shares, over) -> None:
+    # nnU-Net's rule: the median part that is left after cropping to what is not 0 is below 3/4.
+    facts = make_volumes(*[((10, 20, 30), (1, 1, 1))] * 3)
+    images = tuple(
+        replace(image, volume=replace(image.volume, nonzero_share=share))
+        for image, share in zip(facts.images, shares, strict=True)
+    )
+    case = make_case(DatasetFacts(images))
+    settled, reasons = settle(case, choose_volumes, choose_normalized_voxels)
+    assert settled["input.normalize_over"] == over
+    assert f"{100 * shares[1]:.0f} % of the median volume" in reasons["input.normalize_over"]
+    ct, reasons = settle(case, choose_volumes, choose_normalized_voxels, input__normalize_each=False)
+    assert ct["input.normalize_over"] is None
+    assert "input.normalize_over" not in reasons
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,17 @@ def randomize(network):
     return network.eval()
 
 
+def settle(network, images):
+    """Set the statistics of batch norms to those of images, so that the signal survives a deep network."""
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+        norm.train()
+    with torch.no_grad():
+        network(images)
+    return network.eval()
+
+
 def assert_same_gradients(found, expected, name=""):
     """Compare in multiples of the largest value, since gradients are sums over many voxels."""
     scale = expected.abs().max().item() or 1.0
@@ -32,13 +43,61 @@ def assert_same_gradients(found, expected, name=""):
 
 def mmseg_models():
     """Import mmsegmentation's modules, with a stand-in for compiled operators that no network here uses."""
-    mmcv = pytest.importorskip("mmcv", reason="mmsegmentation is not installed")
+    _stand_in_for_operators()
+    return pytest.importorskip("mmseg.models", reason="mmsegmentation is not installed")
+
+
+def openmmlab(package):
+    """Return what builds the networks of mmdet, mmpretrain or mmocr from their settings."""
+    _stand_in_for_operators()
+    if package == "mmocr":  # refuses versions of mmdet that differ in nothing used here
+        pytest.importorskip("mmdet", reason="mmdet is not installed").__version__ = "3.1.0"
+    pytest.importorskip(f"{package}.models", reason=f"{package} is not installed")
+    with importlib.import_module("mmengine.registry").DefaultScope.overwrite_default_scope(package):
+        importlib.import_module(f"{package}.utils").register_all_modules(init_default_scope=False)
+    registry = importlib.import_module(f"{package}.registry").MODELS
+
+    def build(settings):
+        scope = importlib.import_module("mmengine.registry").DefaultScope
+        with scope.overwrite_default_scope(package):
+            return registry.build(importlib.import_module("mmengine").ConfigDict(settings))
+
+    return build
+
+
+def _stand_in_for_operators():
+    mmcv = pytest.importorskip("mmcv", reason="mmcv is not installed")
     mmcv.__version__ = "2.1.0"  # mmseg 1.2.2 refuses 2.2.0, which differs in nothing used here
     if "mmcv._ext" not in sys.modules:
         operators = _CompiledOperators("mmcv._ext")
         operators.__spec__ = importlib.machinery.ModuleSpec("mmcv._ext", None)
         sys.modules["mmcv._ext"] = operators
-    return pytest.importorskip("mmseg.models", reason="mmsegmentation is not installed")
+    # mmpretrain's language models need another version of transformers, augmentations and datasets of mmdet
+    # and mmocr need packages that do not know numpy 2; nothing here uses them.
+    sys.modules.setdefault("mmpretrain.models.multimodal", types.ModuleType("multimodal"))
+    parts = ("augmenters", "augmentables", "augmentables.lines", "augmentables.segmaps")
+    for name in ("lmdb", "imgaug", *(f"imgaug.{part}" for part in parts)):
+        sys.modules.setdefault(name, _Absent(name))
+
+
+class _Named(type):
+    def __getattr__(cls, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return cls
+
+
+class _Anything(metaclass=_Named):
+    pass
+
+
+class _Absent(types.ModuleType):
+    __path__ = ()
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Anything
 
 
 class _CompiledOperators(types.ModuleType):

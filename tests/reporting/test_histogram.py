@@ -1,6 +1,6 @@
 import re
 
-from limner.reporting.histogram import histogram
+from limner.reporting.histogram import histogram, legible_bars
 
 
 def tallies(*numbers: int) -> list[str]:
@@ -25,3 +25,10 @@ def test_of_tallies_that_would_overlap_the_highest_is_legible() -> None:
 
 def test_tallies_at_different_heights_do_not_overlap() -> None:
     assert all(tallies(*[100, 700, 400] * 7))
+
+
+def test_shares_of_twenty_classes_do_not_overlap_on_a_phone() -> None:
+    # 20 bars, 2.2 characters apart; "1.0" needs four characters, so every second is shown beside the first.
+    found = legible_bars(["87", *["1.0"] * 19], [1.0, *[0.3] * 19])
+    assert 0 in found and 1 in found
+    assert sorted(found - {0}) == [1, 3, 5, 7, 9, 11, 13, 15, 17, 19]

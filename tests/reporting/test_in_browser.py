@@ -1,5 +1,6 @@
 """The page in a real browser: its script runs, and nothing is said on the console."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -53,15 +54,37 @@ def test_an_error_would_be_seen(tmp_path):
     assert browse(page, tmp_path, "--dump-dom")[1]
 
 
-@pytest.mark.parametrize(("width", "height"), [(1100, 900), (500, 900)])
-def test_nothing_is_wider_than_the_window(street_run, tmp_path, width, height):
-    page = write_report(street_run)
+def measured(page, folder, script, *, width):
+    """Return the number that a script finds in a page in a window of a width."""
     text = page.read_text("utf-8")
-    probe = "<script>document.title = document.documentElement.scrollWidth</script>"
     policy = text.index("<meta http-equiv"), text.index("/>", text.index("<meta http-equiv")) + 2
+    probe = f"<script>document.title = {script}</script>"
     page.write_text(text[: policy[0]] + text[policy[1] :].replace("</body>", f"{probe}</body>"), "utf-8")
-    document, _ = browse(page, tmp_path, "--dump-dom", f"--window-size={width},{height}")
-    assert int(re.search(r"<title>(\d+)</title>", document).group(1)) <= width
+    document, _ = browse(page, folder, "--dump-dom", f"--window-size={width},900")
+    return int(re.search(r"<title>(-?\d+)</title>", document).group(1))
+
+
+@pytest.mark.parametrize("width", [1100, 500])
+def test_nothing_is_wider_than_the_window(street_run, tmp_path, width):
+    page = write_report(street_run)
+    assert measured(page, tmp_path, "document.documentElement.scrollWidth", width=width) <= width
+
+
+@pytest.mark.parametrize("width", [1200, 1600])
+def test_the_classes_of_volumes_are_seen_without_scrolling(street_run, tmp_path, width):
+    """With distances, volumes and cases their table has fifteen columns."""
+    path = street_run.evaluation("val") / "scores.json"
+    scores = json.loads(path.read_text("utf-8"))
+    for row in scores["classes"]:
+        row |= {"case_dice": 0.5, "surface_dice": 0.5, "hd95": 96.4, "surface_distance": 17.6}
+        row |= {"volume_difference": 28179.0, "cases": 4, "missed_cases": 1, "false_cases": 0}
+    path.write_text(json.dumps(scores | {"spatial_dims": 3, "length_unit": "mm"}), "utf-8")
+    page = write_report(street_run)
+    assert page.read_text("utf-8").count('<th scope="col" class="num">') > 14
+    table = "document.querySelector('#classes .scroll')"
+    hidden = measured(page, tmp_path, f"{table}.scrollWidth - {table}.clientWidth", width=width)
+    beyond = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert hidden <= 0 and measured(write_report(street_run), tmp_path, beyond, width=width) <= 0
 
 
 def test_a_screenshot_shows_ink_on_paper(run, tmp_path):

@@ -9,9 +9,11 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from limner.serving.corrections import Corrections
+from limner.serving.image_fetching import ImageFetcher
 from limner.serving.limits import Limits
 from limner.serving.served_models import load_served_models
 from limner.serving.service import Service
+from limner.serving.shown_data import open_shown_data
 from limner.weights.bundle import save_model
 
 HOST = "http://127.0.0.1:8000"
@@ -33,10 +35,22 @@ def model_folder(tiny_model, photo, tmp_path):
 def make_service(model_folder):
     """Makes the service of the model, or of other folders."""
 
-    def make(*folders, limits=None, token=None, keep=None, origins=()):
+    def make(
+        *folders,
+        limits=None,
+        token=None,
+        keep=None,
+        origins=(),
+        data=None,
+        label_studio=None,
+        studio_token=None,
+    ):
         models = load_served_models(folders or [model_folder], device="cpu", precision="float32")
         corrections = None if keep is None else Corrections(keep)
-        return Service(models, Limits(**(limits or {})), token, corrections, origins)
+        shown = None if data is None else open_shown_data(data)
+        limits = Limits(**(limits or {}))
+        fetcher = None if label_studio is None else ImageFetcher(label_studio, studio_token, limits)
+        return Service(models, limits, token, corrections, origins, shown, fetcher)
 
     return make
 

@@ -84,6 +84,29 @@ def test_answers_fit_their_schemas(make_client, path):
     assert not list(problems(value, schema))
 
 
+def test_refusals_of_unknown_names_are_described(make_client, photo_file, cells):
+    client = make_client(data=cells)
+    answers = {
+        ("/page/{name}", "get"): client.get("/page/none.js"),
+        ("/data/{number}", "get"): client.get("/data/77"),
+        ("/data/{number}/file", "get"): client.get("/data/x/file"),
+        ("/predict", "post"): client.post("/predict?model=none", files=[photo_file]),
+        ("/corrections", "post"): client.post("/corrections?model=none"),
+        ("/data", "get"): make_client().get("/data"),
+    }
+    for (path, method), answer in answers.items():
+        assert answer.status_code == 404, path
+        assert not list(problems(answer.json(), described(answer, path, method))), path
+
+
+def test_shown_images_fit_their_schemas(make_client, cells):
+    client = make_client(data=cells)
+    for path, address in (("/data", "/data?count=2"), ("/data/{number}", "/data/1")):
+        answer = client.get(address)
+        schema = described(answer, path)
+        assert schema.get("type") == "string" or not list(problems(answer.json(), schema))
+
+
 def test_predictions_fit_their_schema(make_client, photo_file):
     client = make_client()
     broken = ("images", ("words.png", b"words", "image/png"))

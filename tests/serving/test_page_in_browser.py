@@ -12,7 +12,10 @@ import uvicorn
 from chromium import Chromium, find_chromium
 
 import limner
+from limner.core.affine import reversed_axes
+from limner.core.picture import Geometry
 from limner.core.prediction import SegmentPrediction
+from limner.images.volumes.volume_writing import write_volume
 from limner.serving.address import listen, url_of
 from limner.tasks import TASKS
 from limner.weights.bundle import save_model
@@ -234,6 +237,104 @@ def test_models_are_compared(make_service, tiny_model, model_folder, browser, im
         captions = browser.evaluate("[...document.querySelectorAll('.caption')].map((p) => p.textContent)")
         assert captions == ["Original", "cells", "other"]
     assert browser.complaints == []
+
+
+@pytest.fixture
+def volume(tmp_path):
+    """A volume of 34 x 36 x 40 voxels, three times as far apart along the slices."""
+    affine = np.diag([-1.0, -1.0, 3.0, 1.0])  # columns to the left, rows to the back, slices to the head
+    values = np.random.default_rng(0).normal(100, 50, (34, 36, 40, 1)).astype(np.float32)
+    write_volume(tmp_path / "scan.nii.gz", values, Geometry((3.0, 1.0, 1.0), reversed_axes(affine)))
+    return tmp_path / "scan.nii.gz"
+
+
+PLANES = """[...document.querySelectorAll('.plane')].map((plane) => {
+  const canvas = plane.querySelectorAll('canvas')[1];
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  return [plane.querySelector('output').textContent, Number(plane.querySelector('input').value),
+    data.filter((value, i) => i % 4 === 3 && value > 0).length, canvas.width, canvas.height];
+})"""
+
+
+def test_the_planes_of_a_volume_are_linked(make_service, tiny_model, browser, volume, tmp_path):
+    save_model(tmp_path / "volumes", tiny_model(channels=1, spatial_dims=3), origin={})
+    found = limner.load(tmp_path / "volumes", device="cpu").predict(volume).semantic
+    with running(make_service(tmp_path / "volumes")) as url:
+        predict(browser, url, volume)
+        browser.wait("document.querySelectorAll('.plane').length === 3")
+        cells = found == 1
+        fullest = [int(cells.sum(axes).argmax()) for axes in ((1, 2), (0, 2), (0, 1))]
+
+        def expected(places):
+            slices = [cells.take(place, axis).sum() for axis, place in enumerate(places)]
+            titles = zip(("axial", "coronal", "sagittal"), places, cells.shape, strict=True)
+            sizes = [(40, 36), (40, 34), (36, 34)]
+            return [
+                [f"{name} {1 + place} / {side}", place, int(painted), *size]
+                for (name, place, side), painted, size in zip(titles, slices, sizes, strict=True)
+            ]
+
+        assert browser.evaluate(PLANES) == expected(fullest)
+        # True proportions: the sagittal plane has 36 columns of 1 mm and 34 rows of 3 mm.
+        shape = browser.evaluate(
+            "(() => { const box = document.querySelectorAll('.frame')[2].getBoundingClientRect(); "
+            "return box.height / box.width; })()"
+        )
+        assert shape == pytest.approx(3 * 34 / 36, rel=0.01)
+        left, top, width, height = browser.evaluate(
+            "(() => { const box = document.querySelectorAll('.frame')[1].getBoundingClientRect(); "
+            "return [box.left, box.top, box.width, box.height]; })()"
+        )
+        # Column 10 and row 4 of the coronal plane, whose first row is the last slice: the head is up.
+        place = (left + width * 10.5 / 40, top + height * 4.5 / 34)
+        browser.drag(place, place)
+        assert browser.evaluate(PLANES) == expected([33 - 4, fullest[1], 10])
+        browser.evaluate(
+            "(() => { const i = document.querySelectorAll('.plane input')[1]; i.value = 20; "
+            "i.dispatchEvent(new Event('input')); })()"
+        )
+        assert browser.evaluate(PLANES) == expected([29, 20, 10])
+        browser.evaluate("document.querySelectorAll('.classes input')[1].click()")
+        assert [row[2] for row in browser.evaluate(PLANES)] == [0, 0, 0]
+    assert browser.complaints == []
+
+
+def test_the_images_of_the_data_are_shown_enlarged_and_predicted(make_service, cells, browser):
+    with running(make_service(data=cells)) as url:
+        browser.open(url)
+        browser.wait("document.querySelectorAll('#grid img[src]').length === 6")
+        browser.wait("[...document.querySelectorAll('#grid img')].every((i) => i.naturalWidth === 300)")
+        names = browser.evaluate("[...document.querySelectorAll('#grid .of')].map((e) => e.textContent)")
+        assert names == [f"cell_{number}" for number in range(6)]
+        browser.evaluate("document.querySelectorAll('#grid button')[2].click()")
+        browser.wait("document.querySelector('#picture img')?.naturalWidth === 1400")
+        assert browser.evaluate("document.getElementById('name').textContent") == "cell_2"
+        browser.press("ArrowRight")
+        browser.wait("document.getElementById('name').textContent === 'cell_3'")
+        click(browser, "Predict")
+        browser.wait("document.querySelector('#results .classes')")
+        assert "cell_3.png" in browser.evaluate("document.getElementById('results').innerText")
+        click(browser, "All images")
+        assert browser.evaluate("document.getElementById('grid').getBoundingClientRect().height") > 100
+    assert browser.complaints == []
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_planes_and_grid_fit_every_width(make_service, tiny_model, cells, browser, volume, tmp_path, width):
+    save_model(tmp_path / "volumes", tiny_model(channels=1, spatial_dims=3), origin={})
+    browser.resize(width, 844)
+    with running(make_service(tmp_path / "volumes", data=cells)) as url:
+        browser.open(url)
+        browser.wait("document.querySelectorAll('#grid img[src]').length === 6")
+        assert browser.evaluate("document.documentElement.scrollWidth") <= width
+        predict(browser, url, volume)
+        browser.wait("document.querySelectorAll('.plane').length === 3")
+        assert browser.evaluate("document.documentElement.scrollWidth") <= width
+        boxes = browser.evaluate(
+            "[...document.querySelectorAll('.frame')].map((f) => { const b = f.getBoundingClientRect(); "
+            "return [b.width, b.height]; })"
+        )
+        assert all(min(box) > 90 for box in boxes), boxes
 
 
 def test_a_file_that_is_no_image_is_said(server, browser, tmp_path):

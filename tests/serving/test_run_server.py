@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -53,7 +54,7 @@ def refused(*options, model="no-such-model"):
 def test_a_signal_ends_the_server_after_what_runs(start, png):
     process, url = start()
     assert httpx.get(f"{url}/health").json()["status"] == "ok"
-    large = png(np.zeros((3000, 3000, 3), np.uint8))
+    large = png(np.zeros((2000, 2000, 3), np.uint8))
     answers = []
     sending = threading.Thread(
         target=lambda: answers.append(httpx.post(f"{url}/predict", files={"images": large}, timeout=60))
@@ -64,7 +65,7 @@ def test_a_signal_ends_the_server_after_what_runs(start, png):
         assert time.monotonic() < until and not answers
     process.send_signal(signal.SIGTERM)
     sending.join(60)
-    assert answers[0].status_code == 200 and answers[0].json()["images"][0]["size"] == [3000, 3000]
+    assert answers[0].status_code == 200 and answers[0].json()["images"][0]["size"] == [2000, 2000]
     assert process.wait(20) == 0
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{url}/health")
@@ -107,3 +108,40 @@ def test_a_wrong_host_model_or_limit_is_said(tmp_path):
         limner.serve(tmp_path, timeout=0)
     with pytest.raises(ConfigError, match="no model was named"):
         limner.serve([], port=0)
+
+
+def test_several_workers_share_one_port(start, photo, png):
+    process, url = start("--workers", "2")
+    answers = []
+
+    def ask():
+        with httpx.Client(timeout=60) as client:
+            answers.append(client.post(f"{url}/predict", files={"images": png(photo)}).json()["images"][0])
+
+    asking = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    assert len({str(answer["classes"]) for answer in answers}) == 1 and len(answers) == 8
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/health")
+
+
+def test_a_worker_that_ends_stops_the_server(start):
+    process, _ = start("--workers", "2")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = [pid for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+    assert len(workers) == 2
+    os.kill(int(workers[0]), signal.SIGKILL)
+    assert process.wait(30) == 2
+    assert "A worker of the server ended, with exit code -9" in process.stderr.read()
+
+
+def test_workers_are_refused_with_the_reason(model_folder, tmp_path):
+    code, said = refused("--workers", "2", "--port", "0")
+    assert code == 2 and "There is no such model" in said
+    code, said = refused("--workers", "2", "--keep", str(tmp_path / "kept"), model=str(model_folder))
+    assert code == 2 and "--keep without --workers" in said

@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 import torch
+from exports import write_export
 from PIL import Image
 from pycocotools import mask as coco_mask
 
@@ -21,6 +22,7 @@ from limner.core.run_folder import RunFolder
 from limner.images.read_image import read_image
 from limner.images.volumes.volume_writing import write_volume
 from limner.preparation.folds import FoldsFile
+from limner.weights import exported
 from limner.weights.bundle import save_model
 
 PNG = {"Accept": "image/png"}
@@ -432,3 +434,17 @@ def test_nothing_is_loaded_from_elsewhere(make_client):
     assert answer.headers["content-type"].startswith("text/html")
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_an_export_that_changed_on_disk_is_refused(
+    make_client, tiny_model, photo_file, tmp_path, monkeypatch
+):
+    model = tiny_model()
+    folder = write_export(tmp_path / "export", model.plan, model.labels)
+    load = lambda path: lambda images: (images[:, :2],)  # noqa: E731
+    monkeypatch.setitem(exported.RUNTIMES, "onnx", exported.Runtime("a stand-in", "model.onnx", load))
+    client = make_client(folder)
+    assert client.post("/predict", files=[photo_file]).json()["model"] == "export"
+    (folder / "model.onnx").write_bytes(b"another network")
+    said = error_of(client.post("/predict", files=[photo_file]), 503)
+    assert "changed on disk" in said["error"] and "Restart" in said["fix"]

@@ -66,7 +66,9 @@ def test_damaged_lock_files_are_passed_over(tmp_path, text, monkeypatch):
     here = folder_lock._this_process("")
     told = json.loads(text) | {"host": here["host"]} if text.endswith("}") else text
     (tmp_path / LOCK).write_text(told if isinstance(told, str) else json.dumps(told))
-    hold(tmp_path)
+    with locked_folder(tmp_path, what="training"):
+        assert json.loads((tmp_path / LOCK).read_text())["process"] == os.getpid()
+    assert not (tmp_path / LOCK).exists()
 
 
 def test_another_machine_is_named_with_the_way_to_go_on(tmp_path):

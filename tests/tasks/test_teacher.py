@@ -7,7 +7,7 @@ from limner.core.errors import ConfigError
 from limner.core.image_class import ImageClass
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelClass, LabelTable, distinct_color
-from limner.core.outputs import ClassLogits, DenseLogits
+from limner.core.outputs import ClassLogits, DenseLogits, QueryMasks
 from limner.core.plan import LossPlan, LossTerm
 from limner.tasks import find_task
 from limner.tasks.teacher import Teacher, classes_of
@@ -103,3 +103,38 @@ def test_terms_of_pixels_are_refused_for_whole_images():
     terms = (LossTerm(name="cross_entropy"), LossTerm(name="distill_cwd"))
     with pytest.raises(ConfigError, match="distill_soft"):
         find_task("classification").build_criterion(LossPlan(terms=terms), labels=table("a", "b"))
+
+
+class Querying(nn.Module):
+    """Two queries with fixed outputs of three classes."""
+
+    def forward(self, images):
+        size = len(images), 2
+        logits = torch.tensor([[1.0, 5.0, 2.0, 0.0], [0.0, 1.0, 9.0, 3.0]]).expand(*size, 4)
+        features = torch.stack([images[:, 0], images[:, 1]], 1)
+        return QueryMasks(logits, torch.eye(2).expand(*size, 2), features)
+
+
+def test_queries_of_a_teacher_have_the_classes_of_the_student_and_nothing():
+    queries = Teacher(Querying(), (2, 0)).queries(torch.randn(1, 3, 8, 8))
+    assert queries.class_logits.tolist() == [[[2.0, 1.0, 0.0], [9.0, 0.0, 3.0]]]
+
+
+def test_a_set_of_segments_is_learned_from_labels_and_teacher():
+    terms = (
+        LossTerm(name="segment_set", options={"num_points": 50}),
+        LossTerm(name="distill_queries", weight=3.0),
+    )
+    task, batch = find_task("semantic"), a_batch()
+    criterion = task.build_criterion(LossPlan(terms=terms), labels=table("a", "b"))
+    assert criterion.distillation.loss.num_points == 50, "as in the loss of the labels"
+    student = QueryMasks(torch.randn(2, 4, 3), torch.randn(2, 4, 5), torch.randn(2, 5, 8, 8))
+    with pytest.raises(ConfigError, match="--teacher MODEL"):
+        criterion.loss(student, batch)
+    criterion.distillation.teacher = Teacher(Querying(), (2, 0))
+    value = criterion.loss(student, batch)
+    assert value.total.item() == pytest.approx(sum(value.parts.values()).item(), rel=1e-5)
+    assert value.parts["distill_queries"].item() > 0
+    with pytest.raises(ConfigError, match="no option|unknown|does not"):
+        bad = (terms[0], LossTerm(name="distill_queries", options={"points": 3}))
+        task.build_criterion(LossPlan(terms=bad), labels=table("a", "b"))

@@ -196,3 +196,15 @@ def test_the_first_line_says_what_is_trained():
     )
     assert describe_run(settings) == expected + "500 steps"
     assert describe_run(settings | {"train.minutes": 3.0}) == expected + "3 min"
+
+
+@pytest.mark.parametrize(
+    ("settings", "unit"),
+    [({}, "pixel"), ({"input.spatial_dims": 3}, "voxel"), ({"input.slice_axis": 0}, "voxel")],
+)
+def test_scores_of_volumes_are_of_voxels(settings, unit):
+    shown = io.StringIO()
+    display = ProgressDisplay(shown, live=False)
+    display.start(START, {"network.name": "unet", "input.crop_size": [8, 8], **settings})
+    display.log(5, 1.0, {"val/mean_iou": 0.5, "val/pixel_accuracy": 0.75})
+    assert f"{unit} accuracy 0.7500" in shown.getvalue()

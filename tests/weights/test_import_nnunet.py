@@ -204,6 +204,15 @@ def test_ct_is_clipped_and_normalised_by_the_plan(tmp_path, unets):
     assert not plan.input.normalize_each
 
 
+@pytest.mark.parametrize(("is_masked", "over"), [(True, "nonzero"), (False, "nonzero_box")])
+def test_statistics_are_of_the_voxels_that_nnunet_takes(tmp_path, unets, is_masked, over):
+    given = architecture("PlainConvUNet", 3)
+    plans, name = plans_of(given, 3, configuration={"use_mask_for_norm": [is_masked]})
+    folder = results(tmp_path, build(unets, given), plans, name)
+    plan = import_checkpoint(folder).model.plan
+    assert (plan.input.normalize_each, plan.input.normalize_over) == (True, over)
+
+
 def test_the_fold_is_chosen_and_said(tmp_path, unets):
     given = architecture("PlainConvUNet", 2)
     folder = results(tmp_path, build(unets, given), *plans_of(given, 2), folds=("fold_0", "fold_3"))
@@ -228,7 +237,6 @@ def test_a_file_of_a_fold_has_its_plans(tmp_path, unets):
 @pytest.mark.parametrize(
     ("changes", "dataset", "words"),
     [
-        ({"use_mask_for_norm": [True]}, {}, "non-zero voxels only"),
         ({"normalization_schemes": ["RescaleTo01Normalization"]}, {}, "RescaleTo01Normalization"),
         ({"previous_stage": "3d_lowres"}, {}, "cascade"),
         ({}, {"labels": {"background": 0, "whole": [1, 2], "core": 2}}, "regions that overlap"),

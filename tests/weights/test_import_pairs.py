@@ -285,3 +285,31 @@ def test_transformers_upernet(tmp_path, backbone):
     theirs = peers.randomize(transformers.UperNetForSemanticSegmentation(config))
     theirs.save_pretrained(tmp_path)
     _assert_same(import_checkpoint(tmp_path), lambda x: theirs(x).logits, (EVEN, ODD))
+
+
+@pytest.mark.parametrize("readout", ["project", "ignore"])
+def test_transformers_dpt(tmp_path, readout):
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    config = transformers.DPTConfig(
+        hidden_size=192,
+        num_hidden_layers=4,
+        num_attention_heads=3,
+        intermediate_size=768,
+        backbone_out_indices=[0, 1, 2, 3],
+        image_size=64,
+        neck_hidden_sizes=[16, 24, 32, 40],
+        fusion_hidden_size=48,
+        readout_type=readout,
+        layer_norm_eps=1e-6,  # 1e-12 by default, which matters only to tokens as small as these
+        use_batch_norm_in_fusion_residual=readout == "project",
+        num_labels=CLASSES,
+    )
+    theirs = peers.randomize(transformers.DPTForSemanticSegmentation(config))
+    theirs.save_pretrained(tmp_path)
+    imported = import_checkpoint(tmp_path)
+    images = (_images((64, 64)) / 255 - MEAN) / STD
+    with torch.no_grad():
+        expected = resize_logits(theirs(images).logits, (64, 64))
+        found = imported.model.network(images).logits
+    # Residual sums without norms are large.
+    assert (found - expected).abs().max() < 1e-5 * expected.abs().max()

@@ -7,11 +7,13 @@ accepts: multiples of the strides.
 import copy
 import json
 
+import numpy as np
 import peers
 import pytest
 import torch
 
 from limner.core.errors import ConfigError, ModelError
+from limner.transforms.normalize_each import normalize_each
 from limner.weights import import_checkpoint
 
 pytestmark = pytest.mark.peer
@@ -262,7 +264,7 @@ def test_the_version_of_a_bundle_tells_the_merging(nets, tmp_path):
 @pytest.mark.parametrize(
     ("step", "words"),
     [
-        ({"_target_": "NormalizeIntensityd", "nonzero": True}, "nonzero"),
+        ({"_target_": "NormalizeIntensityd", "nonzero": True, "subtrahend": 1, "divisor": 2}, "nonzero"),
         ({"_target_": "Resized", "spatial_size": [64, 64, 64]}, "Resized"),
         ({"_target_": "MyTransformd"}, "MyTransformd"),
     ],
@@ -271,6 +273,19 @@ def test_unknown_preprocessing_is_refused(nets, tmp_path, step, words):
     bundle(tmp_path, build(nets, "SegResNet", {}, 3), preprocessing={"transforms": [step]})
     with pytest.raises(ModelError, match=words):
         import_checkpoint(tmp_path)
+
+
+def test_a_bundle_that_normalises_what_is_not_zero(nets, tmp_path):
+    step = {"_target_": "NormalizeIntensityd", "keys": "image", "nonzero": True, "channel_wise": True}
+    bundle(tmp_path, build(nets, "SegResNet", {}, 3), preprocessing={"transforms": [step]})
+    plan = import_checkpoint(tmp_path).model.plan
+    assert (plan.input.normalize_each, plan.input.normalize_over) == (True, "nonzero_of_channel")
+    transforms = pytest.importorskip("monai.transforms")
+    image = np.random.default_rng(0).normal(100, 20, (2, 6, 7, 8)).astype(np.float32)
+    image[np.random.default_rng(1).random(image.shape) < 0.5] = 0
+    theirs = transforms.NormalizeIntensity(nonzero=True, channel_wise=True)(image)
+    ours = normalize_each(np.moveaxis(image, 0, -1), "nonzero_of_channel")
+    np.testing.assert_allclose(np.moveaxis(ours, -1, 0), theirs, atol=1e-5)
 
 
 def test_overlapping_classes_of_a_bundle_are_refused(nets, tmp_path):

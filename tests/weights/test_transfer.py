@@ -114,3 +114,9 @@ def test_every_network_has_its_classes_in_rows(tiny_plan, name):
     rows = rows_to_transfer(plan.model_copy(update={"network": network}))
     assert rows, "some tensor must depend on the classes"
     assert any(axis is None for axis in rows.values()) == (name in SPREAD)
+
+
+def test_the_report_says_that_no_class_is_carried_over(make):
+    lines = [*transfer(make(["road", "car", "sky"]), make(["background", "glomerulus"])).lines()]
+    assert "  classes  none matched by name, 2 new (background, glomerulus)" in lines
+    assert not any("classes" in line for line in transfer(make(["a", "b"]), make(["a", "b"])).lines())

@@ -103,16 +103,21 @@ def explainable_layers(network: nn.Module, images: torch.Tensor) -> dict[str, tu
 def default_layer(layers: dict[str, tuple[int, ...]], kind: OutputKind = DenseLogits) -> str:
     """Return the last layer with the coarsest map, which has the deepest features.
 
-    Of detectors that of the encoder, on which boxes of all sizes depend.
+    Maps that were pooled further than the encoder's, such as those of pyramid pooling, show no places, and
+    heads show scores instead of features. Of detectors the layer is one of the encoder, on which boxes of all
+    sizes depend.
 
     Args:
         layers: As `explainable_layers` returns them.
         kind: Kind of output of the network.
     """
-    if kind in (PointBoxes, QueryBoxes):
-        layers = {name: shape for name, shape in layers.items() if name.startswith("backbone.")} or layers
-    coarsest = min(prod(shape[1:]) for shape in layers.values() if prod(shape[1:]) > 1)
-    return [name for name, shape in layers.items() if prod(shape[1:]) == coarsest][-1]
+    sizes = {name: prod(shape[1:]) for name, shape in layers.items() if prod(shape[1:]) > 1}
+    encoder = {name: size for name, size in sizes.items() if name.startswith("backbone.")}
+    if kind in (PointBoxes, QueryBoxes) and encoder:
+        sizes = encoder
+    features = {name: size for name, size in sizes.items() if not name.partition(".")[0].endswith("head")}
+    coarsest = min((encoder or features or sizes).values())
+    return [name for name, size in (features or sizes).items() if size == coarsest][-1]
 
 
 def activation_maps(

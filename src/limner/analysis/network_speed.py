@@ -14,7 +14,7 @@ from limner.analysis.network_cost import synchronize
 from limner.core.outputs import DenseLogits
 from limner.core.plan import ResizePlan
 from limner.decoding.label_maps import semantic_labels
-from limner.devices.memory import peak_bytes
+from limner.devices.memory import peak_bytes, reset_peak
 from limner.devices.precision import precision_context
 from limner.inference.fitted_images import fit_images
 
@@ -41,7 +41,7 @@ class NetworkSpeed:
         images_per_second: Throughput at the median time.
         shares: Stage -> its fraction of the time.
         peak_bytes: On an accelerator, the peak memory of tensors including weights; on a CPU, the growth of
-            the process; None if unknown.
+            the process; None if unknown, as where an earlier peak cannot be reset.
     """
 
     passes: int
@@ -76,8 +76,7 @@ def measure_speed(
         resize: Size to which images are resized for the network; labels have the images' size.
     """
     images = np.random.default_rng(0).integers(0, 256, (batch, *size, channels), dtype=np.uint8)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+    reset_peak(device)
     before = peak_bytes(device)
     times: list[tuple[float, ...]] = []
     with torch.inference_mode(), precision_context(device, precision):
@@ -87,7 +86,9 @@ def measure_speed(
         while len(times) < FEWEST or (len(times) < MOST and time.perf_counter() - began < LONGEST_SECONDS):
             times.append(_timed_pass(network, normalization, images, device, resize))
     after = peak_bytes(device)
-    grown = after - before if after is not None and before is not None and device.type == "cpu" else after
+    grown = after
+    if device.type == "cpu" and after is not None and before is not None:
+        grown = after - before or None  # an earlier peak, as of loading the weights, hides this one
     return _summary(np.array(times), batch, grown)
 
 

@@ -13,7 +13,8 @@ import torch
 from limner.analysis.class_activation import Heat
 from limner.core.outputs import resize_logits
 from limner.core.prediction import middle_of
-from limner.inference.predictor import Predictor, SeenImage
+from limner.inference.predictor import Predictor
+from limner.inference.seen_image import SeenImage
 from limner.inference.sliding_window import pad_images
 
 Mask = npt.NDArray[np.bool_]
@@ -24,7 +25,7 @@ class VolumeWindow:
     """A window of a volume around some voxels.
 
     Attributes:
-        inputs: (1, C, *w) normalised input of the network; padded by reflection if the volume is smaller.
+        inputs: (1, C, *w) normalised input of the network; padded as for prediction if the volume is smaller.
         box: Place of the window in what the network sees.
         seen: The volume as the network sees it.
     """
@@ -74,6 +75,5 @@ def window_around(predictor: Predictor, seen: SeenImage, marked: Mask) -> Volume
         box.append(slice(start, min(start + length, side)))
     part = np.ascontiguousarray(seen.values[tuple(box)], np.float32)
     values = torch.from_numpy(part)[None].movedim(-1, 1).to(predictor.device)
-    return VolumeWindow(
-        predictor.model.normalization(pad_images(values, window, predictor.plan.input.mean)), tuple(box), seen
-    )
+    padded = pad_images(values, window, predictor.plan.fill_for(predictor.settings))
+    return VolumeWindow(predictor.model.normalization(padded), tuple(box), seen)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from limner.analysis.run_costs import measure_run
-from limner.api.networks import network_settings
 from limner.core.config import merge
 from limner.core.errors import ConfigError
 from limner.core.execution import Execution
@@ -16,6 +15,7 @@ from limner.core.progress import Track, silent
 from limner.core.run_folder import RUNS, RunFolder
 from limner.core.watchers import Watcher
 from limner.evaluation.write_scores import SCORES_FILE
+from limner.networks import network_settings
 from limner.preparation.planned import Planned, plan_data, with_shorthands
 from limner.preparation.run_names import refuse_among_images
 from limner.reporting.network_comparison_page import write_comparison

@@ -63,6 +63,7 @@ def cross_validate(
     network: str | None = None,
     weights: str | Path | None = None,
     teacher: str | Path | None = None,
+    unlabelled: str | Path | None = None,
     minutes: float | None = None,
     spatial: str | None = None,
     settings: dict[str, Any] | None = None,
@@ -88,6 +89,7 @@ def cross_validate(
         network: A name in `limner networks`.
         weights: Initial weights of every fold.
         teacher: A model whose outputs the networks learn besides the labels.
+        unlabelled: Images without labels, as in `train`.
         minutes: Time budget for each fold.
         spatial: ``2d``, ``2.5d``, ``3d`` or ``auto``, for volumes.
         settings: Values of the plans to set, nested as in plan.yaml.
@@ -105,28 +107,20 @@ def cross_validate(
         ConfigError: As in `train`; or the folder belongs to another request.
         TrainingError: Training had to stop; the same call goes on.
     """
-    wanted, place = settings_and_data(
-        data,
-        with_shorthands(
-            settings,
-            task=task,
-            network=network,
-            weights=weights,
-            teacher=teacher,
-            minutes=minutes,
-            spatial=spatial,
-        ),
+    named = with_shorthands(
+        settings,
+        task=task,
+        network=network,
+        weights=weights,
+        teacher=teacher,
+        unlabelled=unlabelled,
+        minutes=minutes,
+        spatial=spatial,
     )
+    wanted, place = settings_and_data(data, named)
     given = given_plans(wanted)
     request = request_for(place, folds, group, seed, wanted)
-    folder = _folder_of(place, request) if run is None else named_run(run)
-    known = read_folds(folder)
-    if known is None:
-        refuse_taken(folder.root)
-        refuse_among_images(folder.root, data)
-    else:
-        _refuse_other_request(folder, request.differences(known))
-    work = _Work(folder, request, given, Execution(device, track, watchers))
+    work = _Work(_folder_for(request, run, data), request, given, Execution(device, track, watchers))
     return work.run(accept=accept, data_changed=False)
 
 
@@ -210,9 +204,26 @@ class _Work:
         Watchers(self.execution.watchers).say(message)
 
 
-def _folder_of(place: Path, request: FoldsRequest) -> RunFolder:
+def _folder_for(request: FoldsRequest, run: str | Path | None, data: str | Path) -> RunFolder:
+    """Return the named folder, the newest in ``runs/`` that goes on with this request, or a new one.
+
+    Raises:
+        ConfigError: The named folder has something else, or was asked for differently.
+        DataError: It is inside the dataset.
+    """
+    folder = _unfinished_or_new(request) if run is None else named_run(run)
+    known = read_folds(folder)
+    if known is None:
+        refuse_taken(folder.root)
+        refuse_among_images(folder.root, data)
+    else:
+        _refuse_other_request(folder, request.differences(known))
+    return folder
+
+
+def _unfinished_or_new(request: FoldsRequest) -> RunFolder:
     """Return the newest unfinished cross-validation of the same request in ``runs/``, else a new name."""
-    stem = RUNS / place.resolve().name
+    stem = RUNS / Path(request.data).name
     begun = [RunFolder(path) for path in taken_names(stem) if _goes_on_with(request, RunFolder(path))]
     return begun[-1] if begun else RunFolder(next_free(stem))
 

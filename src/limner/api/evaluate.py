@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from limner.evaluation.predicted_words import PredictedWords, word_files
 from limner.evaluation.scorer import Extent, Scores
 from limner.evaluation.write_scores import (
     CLASS_CURVES,
+    PER_CASE,
     PER_IMAGE,
     PICTURES,
     SCORES_FILE,
@@ -38,8 +38,9 @@ from limner.evaluation.write_scores import (
 from limner.formats import open_source
 from limner.formats.coco.coco_results import read_results
 from limner.formats.source import BOX_TASK, TEXT_TASK, Source
-from limner.inference.ensemble import AnyPredictor, Settings, joined_predictor, open_members
+from limner.inference.ensemble import Ensemble, joined_predictor, open_members
 from limner.inference.measurement import Measurement, Predict
+from limner.inference.open_predictor import Settings
 from limner.inference.predictor import Predictor
 from limner.inference.truth import labels_for
 from limner.loading.splits import Splits, assign_splits
@@ -98,12 +99,15 @@ class EvaluateResult:
 
 
 @dataclass(frozen=True)
-class _Images:
-    """Which images to score: arguments of `evaluate`."""
+class _Wanted:
+    """Which images to score, how and where: arguments of `evaluate`."""
 
     data: Path | str | None
     split: str | None
     by_position: bool
+    out: Path | str | None
+    extent: Extent
+    track: Track
 
 
 def evaluate(
@@ -160,45 +164,33 @@ def evaluate(
         ConfigError: The split is unknown, or the arguments contradict each other.
         DataError: The data cannot be opened, its classes are not the model's, or no image could be scored.
     """
-    if tolerance is not None and not 0 <= tolerance < inf:
-        raise ConfigError(f"--tolerance is a distance of 0 or more; found {tolerance}.")
     extent = Extent(boundaries, thresholds, uncertainty=True, maps=maps, cases=distances, tolerance=tolerance)
-    images = _Images(data, split, by_position)
+    wanted = _Wanted(data, split, by_position, out, extent, track)
     if predictions is not None:
-        _refuse_mixture(run_or_model, images, extent)
-        return _evaluate_files(user_path(predictions), images, out=out, extent=extent, track=track)
+        _refuse_mixture(run_or_model, wanted)
+        return _evaluate_files(user_path(predictions), wanted)
     if run_or_model is None:
         raise ConfigError("Specify a run or a model to evaluate, or a folder of masks with --predictions.")
     members = open_members(
         run_or_model, device=device, precision=precision, settings=settings,
         value_range=value_range, network=network,
     )  # fmt: skip
+    return _evaluate_model(members, _run_of(user_path(run_or_model)), wanted)
+
+
+def _evaluate_model(members: Sequence[Predictor], run: RunFolder | None, wanted: "_Wanted") -> EvaluateResult:
     for member in members:
         member.share_cores()
-    run = _run_of(user_path(run_or_model))
-    return _evaluate_model(members, run, images, out=out, extent=extent, track=track)
-
-
-def _evaluate_model(
-    members: Sequence[Predictor],
-    run: RunFolder | None,
-    images: "_Images",
-    *,
-    out: Path | str | None,
-    extent: Extent,
-    track: Track,
-) -> EvaluateResult:
-    name, measurement = _images_to_score(members[0], run, images, extent)
-    if out is None:
-        out = Path("evaluation") / name if run is None else run.evaluation(name)
-    out = user_path(out)
+    name, measurement = _images_to_score(members[0], run, wanted)
+    usual = Path("evaluation") / name if run is None else run.evaluation(name)
+    out = user_path(usual if wanted.out is None else wanted.out)
     folds = None if run is None or name != "val" else read_folds(run)
     # The folds' own images are predicted by the one model that has not seen them, so nothing is averaged.
     predictor = joined_predictor(members) if folds is None else members[0]
     predictor_of = None if folds is None else {n: members[fold] for n, fold in folds.fold_of.items()}
     with _protected(out, run, measurement):
         return _score_model(
-            predictor, measurement, split=name, out=out, track=track, predictor_of=predictor_of
+            predictor, measurement, split=name, out=out, track=wanted.track, predictor_of=predictor_of
         )
 
 
@@ -207,7 +199,16 @@ def _protected(out: Path, run: RunFolder | None, measurement: Measurement) -> Ab
     if run is not None and out.resolve().is_relative_to((run.root / "evaluation").resolve()):
         return _evaluation_folder(out)
     refuse_inside(out, measurement.source.root)
-    names = (SCORES_FILE, PER_IMAGE, THRESHOLDS, CLASS_CURVES, SPEED, f"{MATRIX}.png", f"{MATRIX}.pdf")
+    names = (
+        SCORES_FILE,
+        PER_IMAGE,
+        PER_CASE,
+        THRESHOLDS,
+        CLASS_CURVES,
+        SPEED,
+        f"{MATRIX}.png",
+        f"{MATRIX}.pdf",
+    )
     earlier = [*earlier_pictures(out / PICTURES), *(earlier_maps(out) if measurement.extent.maps else [])]
     return filled_folder(out, by="evaluate", files=[*(out / name for name in names), *earlier])
 
@@ -244,35 +245,33 @@ def score_split(
         return _score_model(predictor, measurement, split=split, out=out, track=track)
 
 
-def _images_to_score(
-    predictor: Predictor, run: RunFolder | None, images: _Images, extent: Extent
-) -> tuple[str, Measurement]:
+def _images_to_score(predictor: Predictor, run: RunFolder | None, wanted: _Wanted) -> tuple[str, Measurement]:
     """Return the name of the results, and what to score."""
-    trained_on, split = predictor.plan.data.path, images.split
-    source = open_source(trained_on if images.data is None else images.data)
+    trained_on, split = predictor.plan.data.path, wanted.split
+    source = open_source(trained_on if wanted.data is None else wanted.data)
     remarks: tuple[str, ...] = ()
     is_own = run is not None and split is not None and _is_same(source.root, Path(trained_on))
-    if images.data is None or is_own:
+    if wanted.data is None or is_own:
         name, labels = split or "val", predictor.labels
         records = _training_records(source, run, name)
     else:
         name, records = _foreign_name(source.root, split), _foreign_records(source, split)
-        labels = labels_for(source, predictor, by_position=images.by_position)
-        remarks = (BY_POSITION,) if images.by_position else ()
+        labels = labels_for(source, predictor, by_position=wanted.by_position)
+        remarks = (BY_POSITION,) if wanted.by_position else ()
     if not records:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
     task, value_range = predictor.task, predictor.value_range
-    return name, Measurement(task, source, records, labels, extent, value_range, remarks)
+    return name, Measurement(task, source, records, labels, wanted.extent, value_range, remarks)
 
 
 def _score_model(
-    predictor: AnyPredictor,
+    predictor: Predictor | Ensemble,
     measurement: Measurement,
     *,
     split: str,
     out: Path,
     track: Track,
-    predictor_of: Mapping[str, AnyPredictor] | None = None,
+    predictor_of: Mapping[str, Predictor] | None = None,
 ) -> EvaluateResult:
     """Score a model, or for each image the one in `predictor_of`."""
     seconds: deque[float] = deque(maxlen=TIMED_IMAGES)
@@ -287,33 +286,31 @@ def _score_model(
     return EvaluateResult(out, split, found.scores, found.skipped, found.pictures)
 
 
-def _refuse_mixture(run_or_model: Path | str | None, images: _Images, extent: Extent) -> None:
+def _refuse_mixture(run_or_model: Path | str | None, wanted: _Wanted) -> None:
     if run_or_model is not None:
         raise ConfigError("Evaluate either a model or --predictions, not both.")
-    if images.data is None:
+    if wanted.data is None:
         raise ConfigError("Specify the labelled images of the predictions with --data.")
-    if extent.thresholds:
+    if wanted.extent.thresholds:
         raise ConfigError("--thresholds needs the probabilities of a model; --predictions has none.")
-    if images.by_position:
+    if wanted.by_position:
         raise ConfigError("--by-position is for a model; --predictions have the classes of the data.")
 
 
-def _evaluate_files(
-    given: Path, images: _Images, *, out: Path | str | None, extent: Extent, track: Track
-) -> EvaluateResult:
+def _evaluate_files(given: Path, wanted: _Wanted) -> EvaluateResult:
     """Score masks, objects or segments from disk against the data's own labels."""
-    data = str(images.data)
+    data = str(wanted.data)
     source = open_source(data)
-    labels = source.declared_labels() or _settled_labels(data, track)
-    records = _foreign_records(source, images.split)
+    labels = source.declared_labels() or _settled_labels(data, wanted.track)
+    records = _foreign_records(source, wanted.split)
     if not records:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
-    name = _foreign_name(source.root, images.split)
-    out = Path("evaluation") / name if out is None else user_path(out)
+    name = _foreign_name(source.root, wanted.split)
+    out = Path("evaluation") / name if wanted.out is None else user_path(wanted.out)
     task, labels, predict = _reader_of(given, source, labels, records)
-    measurement = Measurement(task, source, records, labels, extent)
+    measurement = Measurement(task, source, records, labels, wanted.extent)
     with _protected(out, None, measurement):
-        found = measurement.run(predict, split=name, out=out, track=track)
+        found = measurement.run(predict, split=name, out=out, track=wanted.track)
     return EvaluateResult(out, name, found.scores, found.skipped, found.pictures)
 
 
@@ -354,7 +351,7 @@ def _settled_labels(data: str, track: Track) -> LabelTable:
 
 
 def _predict(
-    predictor: AnyPredictor, sample: Sample, *, probabilities: bool, seconds: deque[float]
+    predictor: Predictor | Ensemble, sample: Sample, *, probabilities: bool, seconds: deque[float]
 ) -> Prediction:
     """Predict, and record the time."""
     started = time.perf_counter()
@@ -401,7 +398,7 @@ def _foreign_name(root: Path, split: str | None) -> str:
 def _foreign_records(source: Source, split: str | None) -> Sequence[Record]:
     if split is None:
         return [record for record in source.records if record.labels]
-    splits = assign_splits(source.records, source.settings)
+    splits = assign_splits(source.records, source.settings, cases=source.case_of)
     _refuse_unknown_split(split, splits)
     return splits[split]
 

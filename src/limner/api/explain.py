@@ -20,6 +20,7 @@ from limner.api.explanation import (
 from limner.core.errors import ConfigError, UnknownNameError
 from limner.drawing.display import RGBImage, display_image
 from limner.images.read_image import read_image
+from limner.inference.ensemble import Ensemble
 from limner.inference.fitted_images import fit_images
 from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
@@ -32,7 +33,7 @@ NAME_THE_CLASS = "Name the class to explain with --class, or list the layers wit
 
 
 def explain(
-    model: Path | str | Predictor,
+    model: Path | str | Predictor | Ensemble,
     image: Path | str,
     *,
     class_name: str,
@@ -46,7 +47,7 @@ def explain(
     """Draw Grad-CAM, HiResCAM and LayerCAM of a class, and for query networks the attention of its queries.
 
     Args:
-        model: A model folder, a run folder, or a loaded predictor.
+        model: A model folder, a run folder, or a loaded predictor; of a cross-validation, one of its runs.
         image: An image file.
         class_name: The class to explain.
         layer: A name in `explain_layers`; defaults to the last of the coarsest layers, and to the last
@@ -72,7 +73,7 @@ def explain(
 
 
 def explain_classes(
-    model: Path | str | Predictor,
+    model: Path | str | Predictor | Ensemble,
     image: Path | str,
     *,
     class_names: Sequence[str] = (),
@@ -153,7 +154,7 @@ def _first_classes(predictor: Predictor, image: Path) -> list[str]:
 
 
 def explain_layers(
-    model: Path | str | Predictor,
+    model: Path | str | Predictor | Ensemble,
     image: Path | str,
     *,
     value_range: ValueRange | None = None,
@@ -167,9 +168,16 @@ def explain_layers(
     return explainable_layers(network, inputs) | attention_layers(network, inputs)
 
 
-def _loaded(model: Path | str | Predictor, device: str, value_range: ValueRange | None) -> Predictor:
+def _loaded(
+    model: Path | str | Predictor | Ensemble, device: str, value_range: ValueRange | None
+) -> Predictor:
     if isinstance(model, Predictor):
         return model
+    if isinstance(model, Ensemble):
+        raise ConfigError(
+            f"One model is explained, and these are {len(model.members)}: pass one of them, such as "
+            "predictor.members[0]."
+        )
     return load_predictor(model, device=device, precision="float32", value_range=value_range)
 
 

@@ -19,7 +19,8 @@ from limner.core.picture import Picture
 from limner.drawing.display import display_image, resize_nearest, resize_picture
 from limner.images.read_image import read_image
 from limner.inference.fitted_images import fit_images
-from limner.inference.predictor import Predictor, SeenImage
+from limner.inference.predictor import Predictor
+from limner.inference.seen_image import SeenImage
 from limner.transforms.orthogonal_views import orthogonal_views
 from limner.transforms.resize_array import resize_image
 from limner.transforms.slices import slice_of

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limner.core.plan import InferencePlan
-from limner.inference.load_predictor import load_predictor
+from limner.inference.ensemble import Ensemble, joined_predictor, open_members
 from limner.inference.predictor import Predictor
 from limner.transforms.fit_values import ValueRange
 
@@ -20,11 +20,11 @@ def load(
     settings: InferencePlan | None = None,
     value_range: ValueRange | None = None,
     network: "nn.Module | None" = None,
-) -> Predictor:
-    """Load a trained model.
+) -> Predictor | Ensemble:
+    """Load a trained model, or those of a cross-validation.
 
     Args:
-        model: A model folder, or a run folder that contains one.
+        model: A model folder, a run folder that contains one, or a cross-validation.
         device: ``auto`` is the accelerator if there is one, else the CPU.
         precision: ``float32``, ``bfloat16`` or ``float16``; defaults to that of the training if it is fast on
             the device, else float32.
@@ -34,12 +34,15 @@ def load(
         network: The network, with any weights; only needed for custom networks.
 
     Returns:
-        A predictor; its ``predict(image)`` takes a file or an array.
+        A predictor; its ``predict(image)`` takes a file or an array. That of a cross-validation averages the
+        predictions of its models, which are its `members`.
 
     Raises:
-        ModelError: It is not a model folder, its files were changed, or a newer limner wrote it.
+        ModelError: It is not a model folder, its files were changed, a newer limner wrote it, or a
+            cross-validation is not finished.
+        ConfigError: Predictions of the task cannot be averaged.
     """
-    return load_predictor(
+    members = open_members(
         model,
         device=device,
         precision=precision,
@@ -47,3 +50,4 @@ def load(
         value_range=value_range,
         network=network,
     )
+    return joined_predictor(members)

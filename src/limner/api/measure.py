@@ -9,7 +9,7 @@ from torch import nn
 
 from limner.analysis.network_cost import count_multiply_adds, count_parameters, parameters_by_part
 from limner.analysis.network_speed import AS_THEY_ARE, NetworkSpeed, measure_speed
-from limner.api.networks import IN_CHANNELS, NUM_CLASSES, SIZES, network_settings
+from limner.api.networks import IN_CHANNELS, NUM_CLASSES, SIZES
 from limner.core.errors import ConfigError
 from limner.core.plan import ResizePlan
 from limner.devices.device import choose_device
@@ -17,7 +17,7 @@ from limner.devices.machine import examine
 from limner.devices.memory import is_out_of_memory
 from limner.inference.load_predictor import load_predictor
 from limner.layers.input_normalization import InputNormalization
-from limner.networks import NETWORKS, build_network
+from limner.networks import NETWORKS, build_network, network_settings
 from limner.storage.user_paths import user_path
 from limner.transforms.fitted_size import fitted_size
 

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from limner.analysis.network_cost import count_multiply_adds, count_parameters, time_forward
-from limner.core.errors import UnknownNameError
 from limner.core.progress import Track, silent
 from limner.layers.training_progress import notify_progress
 from limner.networks import NETWORKS, NetworkEntry, build_network
@@ -113,22 +112,6 @@ def _row(name: str, entry: NetworkEntry, variant: str, options: dict[str, Any], 
         good_for=entry.good_for,
         remark=entry.remark,
     )
-
-
-def network_settings(name: str) -> dict[str, Any]:
-    """Return the settings of ``network`` or ``network/variant``.
-
-    Raises:
-        UnknownNameError: The network or the variant is unknown.
-    """
-    network, _, variant = name.partition("/")
-    if network not in NETWORKS:
-        raise UnknownNameError("network", network, NETWORKS)
-    variants = NETWORKS[network].variants
-    if variant and variant not in variants:
-        raise UnknownNameError(f"variant of {network}", variant, variants)
-    options = dict(variants[variant]) if variant else {}
-    return {"network": {"name": network, "options": options} if options else {"name": network}}
 
 
 def count_costs(name: str, variant: str) -> tuple[int, int]:

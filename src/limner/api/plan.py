@@ -16,6 +16,7 @@ def plan(
     network: str | None = None,
     weights: Path | str | None = None,
     teacher: str | Path | None = None,
+    unlabelled: str | Path | None = None,
     minutes: float | None = None,
     spatial: str | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -30,6 +31,7 @@ def plan(
         weights: Initial weights: a model folder, a run, or another project's checkpoint, as read by
             `import_checkpoint`. The network is then that of the weights.
         teacher: A model whose outputs the network learns besides the labels.
+        unlabelled: Images without labels, as in `train`; they are predicted by a run, not by its plan.
         minutes: Time budget for training; None derives the number of steps from the number of images.
         spatial: For volumes, ``2d`` trains on slices, ``2.5d`` on slices with their neighbours as channels,
             and ``3d`` on volumes; ``auto``, the default, chooses.
@@ -47,6 +49,7 @@ def plan(
         network=network,
         weights=weights,
         teacher=teacher,
+        unlabelled=unlabelled,
         minutes=minutes,
         spatial=spatial,
     )

@@ -13,13 +13,15 @@ written to ``out/panoptic.json`` and ``out/panoptic/NAME.png``, whose colours ar
 
 Classes of whole images are written to ``out/predictions.csv``, with a column for each class if
 `probabilities` are requested.
+
+For a labelling tool, `out` is a dataset of the tool instead, see `limner.inference.tool_drafts`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from limner.core.config import parse_config
 from limner.core.errors import ConfigError, DataError, did_you_mean
@@ -31,10 +33,9 @@ from limner.core.progress import Track, silent
 from limner.core.sample import Sample
 from limner.drawing.animation import animation_frames, encode_gif
 from limner.images.read_image import read_image
-from limner.inference.ensemble import AnyPredictor, Settings, open_predictor
 from limner.inference.image_paths import ImagePath, list_images, searched_folder
+from limner.inference.open_predictor import AnyPredictor, Settings, open_predictor
 from limner.inference.reading_ahead import read_ahead
-from limner.inference.truth import Truth
 from limner.storage.file_states import state_of
 from limner.storage.filled_folder import FilledFolder, Request, filled_folder
 from limner.storage.json_files import write_json
@@ -45,6 +46,12 @@ from limner.tasks.prediction_folder import ANIMATIONS, COMPARISONS, PredictionFo
 from limner.transforms.fit_values import ValueRange, trained_values
 from limner.transforms.orthogonal_views import RADIOLOGICAL
 from limner.transforms.turn import turn_to
+
+if TYPE_CHECKING:
+    from limner.api.label_next import LabelNext
+    from limner.inference.tool_drafts import Drafts, OutlineFidelity
+    from limner.inference.truth import Truth
+    from limner.inference.uncertain_images import UncertaintyProbe
 
 RANGE_FILE = "value_range.json"
 """Name of the file with the stated range of the images' values, which exists only if one was stated."""
@@ -70,6 +77,8 @@ class PredictResult:
         json: Predictions of all images as COCO JSON; None for tasks that write none.
         csv: Predictions of all images as a table: classes of whole images; None for other tasks.
         num_predicted: Number of predicted images.
+        fidelity: How well outlines for a labelling tool keep the masks; None without a tool.
+        label_next: Which images to label next; None if not requested.
     """
 
     out: Path
@@ -78,6 +87,8 @@ class PredictResult:
     json: Path | None = None
     csv: Path | None = None
     num_predicted: int = 0
+    fidelity: "OutlineFidelity | None" = None
+    label_next: "LabelNext | None" = None
 
 
 def predict(
@@ -85,6 +96,11 @@ def predict(
     paths: Iterable[str | Path] | str | Path,
     *,
     out: Path | str,
+    to: str | None = None,
+    tolerance: float = 1.0,
+    min_score: float | None = None,
+    min_pixels: int = 0,
+    uncertain: int | None = None,
     overlay: bool = True,
     probabilities: bool = False,
     sort: bool = False,
@@ -104,10 +120,19 @@ def predict(
     The module describes the files. An image that cannot be predicted is reported, and the others go on.
 
     Args:
-        model: A model folder, a run folder, or a loaded predictor; a cross-validation or several models,
-            whose probabilities are averaged, for label maps and classes of whole images.
+        model: A model folder, a run folder, an export, or a loaded predictor; a cross-validation or several
+            models, whose probabilities are averaged, for label maps and classes of whole images. Exports of
+            these tasks need no PyTorch.
         paths: Images, folders, globs and ``.txt`` lists.
         out: The output folder, outside those in `paths`; only files of earlier predictions are replaced.
+        to: A labelling tool, a name of `TOOLS`: `out`, a new folder, gets the images and what was found in
+            them in the format of the tool, to be corrected there, instead of the usual results.
+        tolerance: Pixels by which outlines for a tool may be off; fewer corners are easier to move.
+        min_score: Leaves out objects for a tool with a lower score; None for 0.5 where there are scores of
+            objects and boxes, and none of parts of label maps.
+        min_pixels: Leaves out objects for a tool with fewer pixels, and counts them.
+        uncertain: Number of images to choose for labelling: those that the model is least sure of and that
+            differ from each other, see `limner.api.label_next`.
         overlay: Whether to write overlays.
         probabilities: Whether to write probabilities.
         sort: Whether to copy each image to ``out/sorted/CLASS/``; only for classes of whole images.
@@ -135,21 +160,65 @@ def predict(
     predictor = open_predictor(
         model, device=device, precision=precision, settings=settings, value_range=value_range
     )
-    predictor.share_cores()
-    _refuse_unsuitable(predictor, formats, sort=sort)
-    _refuse_for_images(predictor, {"--animation": animation, "--sizes": sizes})
+    if to is not None:
+        given = {"--probabilities": probabilities, "--sort": sort, "--format": bool(formats)}
+        given |= {"--uncertain": uncertain is not None}
+        given |= {"--compare": compare is not None, "--animation": animation, "--sizes": sizes}
+        _refuse_with_tool(given)
+        # Writing datasets imports PyTorch, which predicting may not need.
+        from limner.datasets.conversion import free_folder
+        from limner.inference.tool_drafts import drafts_for
+
+        root = free_folder(user_path(out), resume=resume)
+        drafts = drafts_for(
+            predictor,
+            images,
+            root,
+            tool=to,
+            tolerance=tolerance,
+            least_score=min_score,
+            least_pixels=min_pixels,
+        )
+        return _predict_drafts(drafts, images, resume=resume, track=track)
     folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats), sort, sizes)
-    truth = None if compare is None else Truth(compare, predictor)
-    writer = _ImageWriter(predictor, folder, truth, animation)
-    asked = _asked(predictor, images, folder, compare, animation=animation)
-    request = Request(asked, resume=resume)
-    with filled_folder(folder.root, by="predict", files=writer.all_files(images), request=request) as filled:
+    _refuse_unsuitable(predictor, folder)
+    _refuse_for_images(predictor, {"--animation": animation, "--sizes": sizes})
+    truth = None if compare is None else _truth(compare, predictor)
+    probe = None if uncertain is None else _probe(predictor, uncertain)
+    writer = _ImageWriter(predictor, folder, truth, animation, probe, uncertain or 0)
+    request = Request(_asked(writer, images, compare), resume=resume)
+    return _predict_images(images, writer, request, track)
+
+
+def _predict_images(
+    images: Sequence[ImagePath], writer: "_ImageWriter", request: Request, track: Track
+) -> PredictResult:
+    """Predict the images that an interrupted prediction has not finished, or all, and sum up."""
+    writer.predictor.share_cores()
+    root = writer.folder.root
+    with filled_folder(root, by="predict", files=writer.all_files(images), request=request) as filled:
         failures = _predict_missing(images, writer, filled, track)
         done = [item for item in images if filled.has(item.output)]
-        written = writer.finish(filled.entries(item.output for item in done))
+        entries = filled.entries(item.output for item in done)
+        written = writer.finish(entries)
+        chosen = writer.choose_next(done, entries)
     masks = tuple(path for item in done for path in writer.files(item)[:1])
     json, csv = (written if written and written.suffix == suffix else None for suffix in (".json", ".csv"))
-    return PredictResult(folder.root, masks, failures, json, csv, len(done))
+    return PredictResult(root, masks, failures, json, csv, len(done), label_next=chosen)
+
+
+def _probe(predictor: AnyPredictor, count: int) -> "UncertaintyProbe":
+    """Return what measures images; it imports PyTorch, too."""
+    from limner.api.label_next import probe_for
+
+    return probe_for(predictor, count)
+
+
+def _truth(data: Path | str, predictor: AnyPredictor) -> "Truth":
+    """Return the labels of the images; reading a dataset imports PyTorch, which predicting may not need."""
+    from limner.inference.truth import Truth
+
+    return Truth(data, predictor)
 
 
 def _refuse_for_images(predictor: AnyPredictor, asked: Mapping[str, bool]) -> None:
@@ -164,14 +233,49 @@ def _refuse_for_images(predictor: AnyPredictor, asked: Mapping[str, bool]) -> No
             )
 
 
+def _refuse_with_tool(given: Mapping[str, bool]) -> None:
+    """Refuse options of the usual results, of which the folder of a tool has none."""
+    named = ", ".join(option for option, is_given in given.items() if is_given)
+    if named:
+        raise ConfigError(
+            f"--to writes a dataset for a labelling tool and nothing else, so {named} has no effect. Omit "
+            "it, or predict a second time without --to into another folder."
+        )
+
+
+def _predict_drafts(
+    drafts: "Drafts", images: Sequence[ImagePath], *, resume: bool, track: Track
+) -> PredictResult:
+    """Write the drafts of all images into their folder."""
+    predictor = drafts.predictor
+    predictor.share_cores()
+    asked = {
+        "model": predictor.weights_hash,
+        "images": _state_of_images(images),
+        "tool": drafts.options,
+        "options": f"{predictor.settings}, range {predictor.value_range}, precision {predictor.precision}",
+    }
+    request = Request(asked, resume=resume)
+    with filled_folder(drafts.root, by="predict", request=request, is_shared=False) as filled:
+        failures = _predict_missing(images, drafts, filled, track)
+        done = [item.output for item in images if filled.has(item.output)]
+        fidelity = drafts.finish(filled.entries(done))
+    from limner.inference.tool_drafts import TABLE
+
+    csv = None if fidelity is None else drafts.root / TABLE
+    return PredictResult(drafts.root, (), failures, csv=csv, num_predicted=len(done), fidelity=fidelity)
+
+
 @dataclass(frozen=True)
 class _ImageWriter:
     """Predicts images and writes the results of each."""
 
     predictor: AnyPredictor
     folder: PredictionFolder
-    truth: Truth | None
+    truth: "Truth | None"
     animation: bool
+    probe: "UncertaintyProbe | None" = None
+    num_next: int = 0
 
     @cached_property
     def writer(self) -> PredictionWriter:
@@ -186,6 +290,10 @@ class _ImageWriter:
     def all_files(self, images: Iterable[ImagePath]) -> Iterator[Path]:
         """Yield the record of the range, and the files of all images."""
         yield self.folder.root / RANGE_FILE
+        if self.probe is not None:
+            from limner.api.label_next import LABEL_NEXT_FILES
+
+            yield from (self.folder.root / name for name in LABEL_NEXT_FILES)
         for item in images:
             yield from self.files(item)
 
@@ -199,6 +307,16 @@ class _ImageWriter:
             write_json(record, {"value_range": stated, "mapped_to": trained})
         return self.writer.finish(entries)
 
+    def choose_next(
+        self, images: Sequence[ImagePath], entries: Iterable[dict[str, Any]]
+    ) -> "LabelNext | None":
+        """Choose the images to label next and write what shows them; None if not requested."""
+        if self.probe is None:
+            return None
+        from limner.api.label_next import write_label_next
+
+        return write_label_next(self.folder, images, entries, count=self.num_next, words=self.probe.words)
+
     def write(self, item: ImagePath, picture: Picture) -> dict[str, Any]:
         """Predict an image and write the results; returns what is needed at the end.
 
@@ -207,14 +325,9 @@ class _ImageWriter:
             WriteError: A file cannot be written.
         """
         predictor, file_name = self.predictor, str(item.path)
-        prediction = predictor.predict(
-            picture.array,
-            name=file_name,
-            probabilities=self.folder.probabilities,
-            geometry=picture.geometry,
-        )
+        prediction, measured = self._predicted(picture, file_name)
         true = None if self.truth is None else self.truth.of(item.path)
-        entry = self.writer.write(prediction, picture, output=item.output, file_name=file_name)
+        entry = self.writer.write(prediction, picture, output=item.output, file_name=file_name) | measured
         if self.truth is not None:
             drawn = predictor.task.draw(
                 picture.array, prediction, predictor.labels, truth=true, title=item.path.name
@@ -223,6 +336,19 @@ class _ImageWriter:
         if self.animation:
             self._write_animation(item, picture, prediction, true)
         return entry
+
+    def _predicted(self, picture: Picture, name: str) -> tuple[Any, dict[str, Any]]:
+        """Return the prediction of an image, and what is measured of it for its entry."""
+        probabilities = self.folder.probabilities
+        if self.probe is None:
+            found = self.predictor.predict(
+                picture.array, name=name, probabilities=probabilities, geometry=picture.geometry
+            )
+            return found, {}
+        from limner.api.label_next import MEASURED
+
+        found, measured = self.probe.predict(picture, name=name, probabilities=probabilities)
+        return found, {MEASURED: measured.to_json()}
 
     def _write_animation(
         self, item: ImagePath, picture: Picture, prediction: SemanticPrediction, true: Sample | None
@@ -246,7 +372,7 @@ class _ImageWriter:
 
 
 def _predict_missing(
-    images: Sequence[ImagePath], writer: _ImageWriter, filled: FilledFolder, track: Track
+    images: Sequence[ImagePath], writer: "_ImageWriter | Drafts", filled: FilledFolder, track: Track
 ) -> tuple[Failure, ...]:
     """Predict the images that are not finished, and return those that cannot be predicted."""
     failures: list[Failure] = []
@@ -260,48 +386,47 @@ def _predict_missing(
     return tuple(failures)
 
 
-def _asked(
-    predictor: AnyPredictor,
-    images: Sequence[ImagePath],
-    folder: PredictionFolder,
-    compare: Path | str | None,
-    *,
-    animation: bool,
-) -> dict[str, str]:
+def _asked(writer: _ImageWriter, images: Sequence[ImagePath], compare: Path | str | None) -> dict[str, str]:
     """Return what must be equal to continue a prediction; the device may differ."""
+    predictor, folder = writer.predictor, writer.folder
     options = {
         **predictor.settings.model_dump(mode="json"),
         "overlay": folder.overlay,
         "probabilities": folder.probabilities,
         "sort": folder.sorting,
         "sizes": folder.sizes,
-        "animation": animation,
+        "animation": writer.animation,
         "formats": folder.formats,
         "compare": None if compare is None else str(user_path(compare).resolve()),
         "range": predictor.value_range,
         "precision": predictor.precision,
-    }
-    outputs = "\n".join(image.output for image in images)
+    } | ({} if writer.probe is None else {"uncertain": writer.num_next})
     return {
         "model": predictor.weights_hash,
-        "images": f"{len(images)} images, state {state_of((i.path for i in images), outputs)}",
+        "images": _state_of_images(images),
         "options": ", ".join(f"{name} {value}" for name, value in options.items()),
     }
 
 
-def _refuse_unsuitable(predictor: AnyPredictor, formats: Sequence[str], *, sort: bool) -> None:
+def _state_of_images(images: Sequence[ImagePath]) -> str:
+    """Return the number of the images and the state of their files and names."""
+    outputs = "\n".join(image.output for image in images)
+    return f"{len(images)} images, state {state_of((i.path for i in images), outputs)}"
+
+
+def _refuse_unsuitable(predictor: AnyPredictor, folder: PredictionFolder) -> None:
     """Reject outputs that the model's task does not have.
 
     Raises:
         ConfigError: There is one.
     """
     task = predictor.task
-    if sort and not task.allowed.sorting:
+    if folder.sorting and not task.allowed.sorting:
         raise ConfigError(
             f"--sort is for classes of whole images; this model's task is {task.name!r}. Omit --sort."
         )
     able = task.prediction_formats
-    unknown = [name for name in formats if name not in able]
+    unknown = [name for name in folder.formats if name not in able]
     if unknown:
         fix = f"Choose of {', '.join(able)}." if able else "Omit --format."
         raise ConfigError(

@@ -82,7 +82,7 @@ def split(
         refuse_overwriting(root, target, in_dataset=out is None)
     units = data.units(group)
     if group is None and not stratify and not folds:
-        divided = [draw_images(data.records, fractions)]
+        divided = [draw_images(data.records, fractions, data.source.case_of)]
     else:
         divided = divide_units(units, fractions, folds)
     file_of = {record.name: data.file_of(record) for record in data.records}

@@ -30,6 +30,7 @@ def train(
     network: "str | nn.Module | None" = None,
     weights: str | Path | None = None,
     teacher: str | Path | None = None,
+    unlabelled: str | Path | None = None,
     minutes: float | None = None,
     spatial: str | None = None,
     settings: dict[str, Any] | None = None,
@@ -51,6 +52,8 @@ def train(
             `limner import`. Weights of classes with the same name are loaded, the others are initialised.
         teacher: A model folder, a run or a checkpoint of the same task and classes, whose outputs the network
             learns besides the labels.
+        unlabelled: Images without labels, with `weights`: the run also learns what the weights predict there
+            with confidence; for the task semantic.
         minutes: Time budget for training, including validation.
         spatial: For volumes, ``2d`` trains on slices, ``2.5d`` on slices with their neighbours as channels,
             and ``3d`` on volumes; ``auto``, the default, chooses.
@@ -71,29 +74,32 @@ def train(
         TrainingError: Training had to stop; `resume` continues it.
         MissingPartsOfRunError: The model is trained, but scores or the report could not be written.
     """
-    name, module = (network, None) if isinstance(network, str) else (None, network)
-    if module is not None and weights is not None:
-        raise ConfigError("A custom network has its own weights: omit `weights`.")
-    if num_processes() > 1 and run is None:
-        raise ConfigError("With several processes, specify the run that they share with --run.")
+    name, module = _name_and_module(network, weights)
     wanted = with_shorthands(
         settings,
         task=task,
         network=name,
         weights=weights,
         teacher=teacher,
+        unlabelled=unlabelled,
         minutes=minutes,
         spatial=spatial,
     )
     execution = Execution(device, track, watchers)
-    if is_first_process():
-        prepared = _prepared(data, wanted, run, execution, accept=accept, network=module)
-    else:
-        folder = named_run(str(run))
-        wait_for(folder.environment)
-        prepared = open_run(folder, network=module)
+    prepared = _prepared(data, wanted, run, execution, accept=accept, network=module)
     fit_and_score(prepared, execution, resume=False)
     return prepared.folder
+
+
+def _name_and_module(
+    network: "str | nn.Module | None", weights: str | Path | None
+) -> "tuple[str | None, nn.Module | None]":
+    """Return the name of a network of limner, or a custom one."""
+    if network is None or isinstance(network, str):
+        return network, None
+    if weights is not None:
+        raise ConfigError("A custom network has its own weights: omit `weights`.")
+    return None, network
 
 
 def _prepared(
@@ -105,10 +111,16 @@ def _prepared(
     accept: bool,
     network: "nn.Module | None",
 ) -> PreparedRun:
-    """Check the place of the run, then the data, and create the run's folder."""
-    if run is not None:
-        refuse_taken(named_run(run).root)
-    refuse_among_images(None if run is None else named_run(run).root, data)
+    """Check the place of the run, then the data, and create the run's folder; other processes wait for it."""
+    if num_processes() > 1 and run is None:
+        raise ConfigError("With several processes, specify the run that they share with --run.")
+    place = None if run is None else named_run(run)
+    if place is not None and not is_first_process():
+        wait_for(place.environment)
+        return open_run(place, network=network)
+    if place is not None:
+        refuse_taken(place.root)
+    refuse_among_images(None if place is None else place.root, data)
     planned = plan_data(data, wanted, execution, accept=accept)
     return prepare_run(planned, run, device=execution.device, network=network)
 

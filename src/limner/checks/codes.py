@@ -1,9 +1,9 @@
 """Every kind of finding: its stable code, its severity and its meaning."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
-from limner.core.finding import MOST_FILES, Code, Finding, Severity
+from limner.core.finding import Code, Severity, build_finding
 from limner.formats.format_codes import ANNOTATIONS, PAIRS
 
 _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
@@ -103,6 +103,12 @@ FAMILIES: dict[str, dict[str, Code]] = {
             _W, "By their names, augmented copies of one original are in several splits."
         ),
         "augmented-copies": Code(_N, "By their names, some images are augmented copies of others."),
+        "slices-of-cases": Code(
+            _N, "By their names, images are slices of volumes, each of which is drawn and scored as one case."
+        ),
+        "images-may-be-slices": Code(
+            _W, "Numbered images follow each other like slices of volumes; limner asks whether they are."
+        ),
         "group-in-two-splits": Code(
             _W, "By their names, images of one patient, video or slide are in several splits."
         ),
@@ -119,29 +125,8 @@ CODES: dict[str, Code] = {code: row for family in FAMILIES.values() for code, ro
 """Code -> what it means."""
 
 
-def make(
-    code: str,
-    where: str,
-    found: str,
-    *,
-    expected: str = "",
-    fix: str = "",
-    files: Iterable[str] = (),
-    proposal: dict[str, Any] | None = None,
-) -> Finding:
-    """Return a finding of a known code; the first `MOST_FILES` files are named and all are counted."""
-    names = list(files)
-    return Finding(
-        code=code,
-        severity=CODES[code].severity,
-        where=where,
-        found=found,
-        expected=expected,
-        fix=fix,
-        proposal=proposal,
-        files=tuple(names[:MOST_FILES]),
-        count=max(1, len(names)),
-    )
+make = partial(build_finding, CODES)
+"""Returns a finding of a known code, see `build_finding`."""
 
 
 def place(files: Sequence[str]) -> str:
@@ -154,6 +139,10 @@ def codes_as_markdown() -> str:
     lines: list[str] = []
     for family, codes in FAMILIES.items():
         lines += [f"### {family}", "", "| code | severity | what it means |", "|---|---|---|"]
-        lines += [f"| `{name}` | {code.severity.value} | {code.meaning} |" for name, code in codes.items()]
+        lines += [f"| `{name}` | {_severities(code)} | {code.meaning} |" for name, code in codes.items()]
         lines.append("")
     return "\n".join(lines)
+
+
+def _severities(code: Code) -> str:
+    return " or ".join(one.value for one in (code.severity, code.also) if one)

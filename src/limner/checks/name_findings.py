@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from limner.checks.codes import make
 from limner.checks.facts import DatasetFacts, ImageFacts
-from limner.checks.name_groups import expression_for
 from limner.core.finding import Finding
+from limner.formats.name_groups import OWNER, expression_for, owner_in, sequence_in, stem_of
 
 _WORDS = (
     r"aug(?:mented|mentation)?|h?flip(?:ped)?|vflip(?:ped)?|flip(?:lr|ud)|mirror(?:ed)?|rot(?:ate|ated|ation)?"
@@ -24,26 +24,17 @@ _AUGMENTED = re.compile(
 _COUNTED = re.compile(r"\(\d+\)$")
 _LEADING = re.compile(rf"^(?:aug|augmented|{_WORDS})[_\-. ]+\d*[_\-]?", re.IGNORECASE)
 
-_OWNER = re.compile(
-    r"(?:^|[_\-./ ])((?:patient|pat|subject|subj|sub|case|video|vid|clip|seq|sequence|scan|volume|vol|slide"
-    r"|series|study|scene|donor|animal|mouse|person|session)[_\-]?(?:id)?[_\-]?[a-z]{0,2}\d+)(?![0-9])",
-    re.IGNORECASE,
-)
 # For `limner split --group`, the simplest first. The last of each leaves images without a group alone.
 _OWNER_EXPRESSIONS = (
     r"([A-Za-z]+[_-]?\d+)",
     r"([A-Za-z]+[_-]?\d+)[^/]*$",
-    rf"(?i){_OWNER.pattern}",
-    rf"(?i)^(?=.*?{_OWNER.pattern})|^(.*)$",
+    rf"(?i){OWNER.pattern}",
+    rf"(?i)^(?=.*?{OWNER.pattern})|^(.*)$",
 )
 _SEQUENCE_EXPRESSIONS = (
     r"([^/]*?)[_-][^_/-]*$",
     r"([^/]*)[_\-. ][^/]*\.[^/.]*$",
     r"^(?=(?:.*/)?([^/]*)[_\-. ][^/]*\d\.[^/.]*$)|^(.*)$",
-)
-# The part before the last number: `0001TP` of `0001TP_006690`. Digits alone may be a year.
-_SEQUENCE = re.compile(
-    r"^((?=.*[a-z])(?=.*\d).*?)[_\-. ]+(?:frame|slice|img|image|z|t)?[_\-]?\d+$", re.IGNORECASE
 )
 MIN_NAMED = 0.6
 """Minimum share of the names with a group for the pattern to apply."""
@@ -97,7 +88,7 @@ def _augmented(images: Sequence[ImageFacts]) -> Iterator[Finding]:
 def _groups(images: Sequence[ImageFacts]) -> Iterator[Finding]:
     if len({image.split for image in images}) < 2:
         return
-    for key_of, candidates in ((_owner, _OWNER_EXPRESSIONS), (_sequence, _SEQUENCE_EXPRESSIONS)):
+    for key_of, candidates in ((owner_in, _OWNER_EXPRESSIONS), (sequence_in, _SEQUENCE_EXPRESSIONS)):
         groups = _grouped(images, key_of)
         named = sum(map(len, groups.values()))
         if named < MIN_NAMED * len(images) or len(groups) < 2 or named < MIN_PER_GROUP * len(groups):
@@ -126,24 +117,14 @@ def _groups(images: Sequence[ImageFacts]) -> Iterator[Finding]:
 
 
 def _grouped(
-    images: Sequence[ImageFacts], key_of: Callable[[ImageFacts], str | None]
+    images: Sequence[ImageFacts], key_of: Callable[[str], str | None]
 ) -> dict[str, list[ImageFacts]]:
     groups: dict[str, list[ImageFacts]] = defaultdict(list)
     for image in images:
-        if key := key_of(image):
+        if key := key_of(image.image_file):
             groups[key].append(image)
     return groups
 
 
-def _owner(image: ImageFacts) -> str | None:
-    found = _OWNER.search(image.image_file.rpartition(".")[0])
-    return found.group(1) if found else None
-
-
-def _sequence(image: ImageFacts) -> str | None:
-    found = _SEQUENCE.match(_stem(image))
-    return found.group(1) if found else None
-
-
 def _stem(image: ImageFacts) -> str:
-    return image.image_file.rpartition("/")[2].rpartition(".")[0]
+    return stem_of(image.image_file)

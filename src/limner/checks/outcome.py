@@ -11,6 +11,7 @@ from limner.checks.label_rows import LabelRow
 from limner.checks.name_findings import name_findings
 from limner.checks.object_counts import ObjectRow, object_rows
 from limner.checks.outlier_findings import outlier_findings
+from limner.checks.slice_findings import slice_findings
 from limner.checks.spelling_findings import spelling_findings
 from limner.checks.split_findings import split_findings
 from limner.checks.volume_findings import volume_findings
@@ -66,6 +67,7 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
         *(() if is_named else spelling_findings(source.declared_labels(), verdict.rows)),
         *split_findings(facts, drawn=drawn),
         *name_findings(facts),
+        *slice_findings(source, facts),
         *outlier_findings(facts, verdict.proposed),
         *volume_findings(facts),
     ]

@@ -125,7 +125,7 @@ def _with_image(facts: ImageFacts, source: Source, record: Record) -> tuple[Imag
         thumbnail_means=measuring.block_means(small, GRID),
         thumbnail=measuring.thumbnail(small),
         no_data_pixels=0 if valid is None else int((~valid).sum()),
-        volume=VolumeFacts.of(picture.geometry) if is_volume else None,
+        volume=VolumeFacts.of(picture.geometry, image) if is_volume else None,
     )
     return measured, picture
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from limner.checks.codes import make
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.core.finding import Finding
+from limner.formats.name_groups import series_in
 
 MAX_HAMMING = 6
 """Maximum number of the 64 bits in which the hashes of near duplicates differ."""
@@ -51,7 +52,7 @@ def split_findings(facts: DatasetFacts, *, drawn: bool = False) -> list[Finding]
     groups: dict[str, list[ImageFacts]] = defaultdict(list)
     for image in images:
         groups[image.content_hash].append(image)
-    same = [group for group in groups.values() if len(group) > 1]
+    same = [group for group in groups.values() if len(group) > 1 and not _are_blank_slices(group)]
     # One picture represents each group, or each copy would be reported again.
     near = near_duplicates([group[0] for group in groups.values()])
     return [*_exact(same, drawn), *_near(near, drawn)]
@@ -62,7 +63,7 @@ def near_duplicates(images: Sequence[ImageFacts]) -> list[tuple[ImageFacts, Imag
 
     Nearly flat pictures are left out, since their hashes are meaningless.
     """
-    rich = [i for i in images if i.thumbnail is not None and float(i.thumbnail.std()) >= MIN_SPREAD]
+    rich = [i for i in images if i.thumbnail is not None and not _is_flat(i)]
     if not 2 <= len(rich) <= MAX_COMPARED:
         return []
     details = _details(np.stack([i.thumbnail for i in rich if i.thumbnail is not None]))
@@ -137,7 +138,7 @@ def _near(pairs: list[tuple[ImageFacts, ImageFacts]], drawn: bool) -> Iterator[F
             fix=f"Look at the pairs; if they show the same thing, {_KEEP if drawn else _MOVE}.",
             files=[image.image_file for pair in across for image in pair],
         )
-    within = [pair for pair in pairs if pair[0].split == pair[1].split]
+    within = [pair for pair in pairs if pair[0].split == pair[1].split and not _is_series(pair)]
     if within:
         yield make(
             "near-duplicate",
@@ -146,6 +147,21 @@ def _near(pairs: list[tuple[ImageFacts, ImageFacts]], drawn: bool) -> Iterator[F
             fix="Look at the pairs: frames of one video should stay in one split.",
             files=[image.image_file for pair in within for image in pair],
         )
+
+
+def _are_blank_slices(images: Sequence[ImageFacts]) -> bool:
+    """Tell whether images show nothing and are slices of volumes, by their names, as beyond the body."""
+    return _is_flat(images[0]) and all(series_in(image.image_file) for image in images)
+
+
+def _is_flat(image: ImageFacts) -> bool:
+    return image.thumbnail is not None and float(image.thumbnail.std()) < MIN_SPREAD
+
+
+def _is_series(images: Sequence[ImageFacts]) -> bool:
+    """Tell whether images are slices of one volume or frames of one video, by their names."""
+    series = {series_in(image.image_file) for image in images}
+    return len(series) == 1 and None not in series
 
 
 def _names(images: Sequence[ImageFacts]) -> str:

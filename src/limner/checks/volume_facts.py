@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from limner.core.labels import ValueMap
 from limner.core.picture import Geometry, Image
+from limner.transforms.normalize_each import nonzero_box
 
 Numbers = tuple[float, ...]
 
@@ -28,6 +30,7 @@ class VolumeFacts:
         label_spacing_mm: As `spacing_mm`, of the labels.
         label_affine: As `affine`, of the labels.
         rounded: Number of label values that are whole numbers only nearly.
+        nonzero_share: Part of the volume in the smallest box around voxels that are not 0 in some channel.
         foreground: C times the values at evenly spaced quantiles (`QUANTILES` of them, from 0 to 1) of the
             voxels whose label is not 0; empty without such voxels.
     """
@@ -37,12 +40,22 @@ class VolumeFacts:
     label_spacing_mm: Numbers = ()
     label_affine: Numbers = ()
     rounded: int = 0
+    nonzero_share: float = 1.0
     foreground: tuple[Numbers, ...] = ()
 
     @classmethod
-    def of(cls, geometry: Geometry) -> "VolumeFacts":
-        """Return the facts of a volume without labels."""
-        return cls(geometry.spacing_mm or (), _flat(geometry))
+    def of(cls, geometry: Geometry, image: Image | None = None) -> "VolumeFacts":
+        """Return the facts of a volume without labels.
+
+        Args:
+            geometry: Position of its voxels.
+            image: (D, H, W, C) its values; None if they are not needed.
+        """
+        facts = cls(geometry.spacing_mm or (), _flat(geometry))
+        if image is None:
+            return facts
+        inside = prod(side.stop - side.start for side in nonzero_box(image))
+        return replace(facts, nonzero_share=inside / max(prod(image.shape[:-1]), 1))
 
     def with_labels(self, geometry: Geometry, *, rounded: int) -> "VolumeFacts":
         """Return the facts with those of the labels' file."""
@@ -85,8 +98,10 @@ class VolumeFacts:
     def from_json(cls, values: dict[str, Any]) -> "VolumeFacts":
         """Return the facts that `to_json` gave."""
         rounded, rows = int(values.pop("rounded")), values.pop("foreground")
+        nonzero_share = float(values.pop("nonzero_share"))
         numbers = {key: tuple(each) for key, each in values.items()}
-        return cls(**numbers, rounded=rounded, foreground=tuple(tuple(row) for row in rows))
+        foreground = tuple(tuple(row) for row in rows)
+        return cls(**numbers, rounded=rounded, nonzero_share=nonzero_share, foreground=foreground)
 
 
 def _flat(geometry: Geometry) -> Numbers:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from limner.cli.shared_options import Accept, Device
+
 if TYPE_CHECKING:
     from limner.core.network_comparison import Comparison
 
@@ -21,8 +23,8 @@ def compare_networks(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the plan for all networks."),
     ] = None,
-    accept: Annotated[bool, typer.Option(help="Accept the proposals of `limner check`.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
+    accept: Accept = False,
+    device: Device = "auto",
 ) -> None:
     """Train several networks in the same way, and compare them.
 

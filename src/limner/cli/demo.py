@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
+from limner.cli.shared_options import Device
+
 
 def demo(
     folder: Annotated[Path, typer.Option(help="Folder for all files.")] = Path("limner-demo"),
     minutes: Annotated[float, typer.Option(min=0.05, help="Time budget for training.")] = 3.5,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Train on real images of cell nuclei, and predict a few.
 

@@ -1,23 +1,12 @@
 """`limner evaluate RUN`, and `limner evaluate --predictions DIR --data DATA`."""
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limner.cli.inference_options import (
-    Device,
-    Flips,
-    LargestComponent,
-    Overlap,
-    Precision,
-    Range,
-    Resize,
-    Scales,
-    Window,
-    inference_options,
-)
+from limner.cli.inference_options import InferenceOptions
+from limner.cli.option_groups import with_option_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,8 +47,10 @@ Tolerance = Annotated[
 ]
 
 
+@with_option_groups
 def evaluate(
     run: Annotated[Path | None, typer.Argument(help="A run folder, or a model folder with --data.")] = None,
+    *,
     predictions: Predictions = None,
     split: Annotated[
         str, typer.Option(help="val, test or train; default: val, or all images of --data.")
@@ -74,15 +65,7 @@ def evaluate(
     maps: Maps = False,
     distances: Distances = False,
     tolerance: Tolerance = None,
-    window: Window = "",
-    overlap: Overlap = None,
-    flips: Flips = None,
-    scales: Scales = "",
-    resize: Resize = "",
-    largest_component: LargestComponent = "",
-    value_range: Range = None,
-    device: Device = "auto",
-    precision: Precision = "",
+    inference: InferenceOptions,
 ) -> None:
     """Score a model, or predictions of any program.
 
@@ -91,15 +74,6 @@ def evaluate(
     from limner.api.evaluate import evaluate as evaluate_model
     from limner.cli.console import tracker
 
-    settings = partial(
-        inference_options,
-        window=window,
-        overlap=overlap,
-        flips=flips,
-        scales=scales,
-        resize=resize,
-        largest_component=largest_component,
-    )
     result = evaluate_model(
         run,
         predictions=predictions,
@@ -112,10 +86,10 @@ def evaluate(
         maps=maps,
         distances=distances,
         tolerance=tolerance,
-        settings=settings,
-        value_range=value_range,
-        device=device,
-        precision=precision or None,
+        settings=inference.settings,
+        value_range=inference.value_range,
+        device=inference.device,
+        precision=inference.precision or None,
         track=tracker(),
     )
     _print_scores(result)

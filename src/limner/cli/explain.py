@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from limner.cli.inference_options import Device, Range
 from limner.cli.number_options import parse_whole_numbers
+from limner.cli.shared_options import Device, Range
 
 
 def explain(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from limner.cli.number_options import parse_size
+from limner.cli.shared_options import Device
 
 if TYPE_CHECKING:
     from limner.api.measure import Measured
@@ -21,7 +22,7 @@ def measure(
         int, typer.Option("--classes", min=1, help="Number of classes, for a named network.")
     ] = 19,
     channels: Annotated[int, typer.Option(min=1, help="Number of image channels, for a named network.")] = 3,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
+    device: Device = "auto",
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:

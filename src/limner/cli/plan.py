@@ -2,11 +2,14 @@
 
 import json
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from limner.cli.option_groups import with_option_groups
+from limner.cli.plan_options import PlanOptions
+from limner.cli.shared_options import Device
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -15,26 +18,12 @@ if TYPE_CHECKING:
     from limner.preparation.planned import Planned
 
 
+@with_option_groups
 def plan(
     data: Annotated[Path, typer.Argument(help="A folder of labelled images, a recipe, or a plan.")],
-    task: Annotated[
-        str | None, typer.Option(help="A task, such as instance; default: the first that the labels are for.")
-    ] = None,
-    network: Annotated[str | None, typer.Option(help="A name in `limner networks`.")] = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="Start from a model, a run, or another project's checkpoint.")
-    ] = None,
-    teacher: Annotated[Path | None, typer.Option(help="Also learn the outputs of this model.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Set a value, such as train.steps=2000."),
-    ] = None,
-    minutes: Annotated[float | None, typer.Option(help="Time budget for training.")] = None,
-    spatial: Annotated[
-        str | None,
-        typer.Option(help="Volumes: 2d (slices), 2.5d (slices with their neighbours), 3d or auto (default)."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+    *,
+    wanted: PlanOptions,
+    device: Device = "auto",
     out: Annotated[
         Path | None, typer.Option(help="Write the plan to this YAML file, to edit and train.")
     ] = None,
@@ -46,24 +35,29 @@ def plan(
     Does not train.
     """
     from limner.cli.console import tracker
-    from limner.core.config import merge_assignments
     from limner.core.execution import Execution
     from limner.core.plan_text import plan_to_yaml
     from limner.preparation.planned import plan_data, with_shorthands
     from limner.storage.own_outputs import refuse_taken_file, write_own_file
 
-    named: dict[str, Any] = {"task": task, "network": network, "weights": weights, "teacher": teacher}
-    named |= {"minutes": minutes, "spatial": spatial}
-    wanted = with_shorthands(merge_assignments(settings or ()), **named)
+    settings = with_shorthands(
+        wanted.nested_settings(),
+        task=wanted.task,
+        network=wanted.network,
+        weights=wanted.weights,
+        teacher=wanted.teacher,
+        unlabelled=wanted.unlabelled,
+        minutes=wanted.minutes,
+        spatial=wanted.spatial,
+    )
     if out is not None:
         refuse_taken_file(out, by="plan")
-    planned = plan_data(data, wanted, Execution(device, tracker()))
+    planned = plan_data(data, settings, Execution(device, tracker()))
     if out is not None:
         write_own_file(out, plan_to_yaml(planned.plan), by="plan")
         after = f"Written to {out}. Train with it: limner train {shlex.quote(str(out))}"
     else:
-        same = _train_command(data, **named, settings=settings or (), device=device)
-        after = f"Train with this: {same}\nSave it to edit: --out plan.yaml"
+        after = f"Train with this: {train_command(data, wanted, device)}\nSave it to edit: --out plan.yaml"
     if as_json:
         made = planned.plan.model_dump(mode="json")
         print(json.dumps({"fingerprint": planned.fingerprint.to_dict(), "plan": made}, indent=2))
@@ -80,30 +74,10 @@ def _show(planned: "Planned", *, after: str, everything: bool) -> None:
     console().print(after, soft_wrap=True)
 
 
-def _train_command(
-    data: Path,
-    *,
-    task: str | None,
-    network: str | None,
-    weights: Path | None,
-    teacher: Path | None,
-    minutes: float | None,
-    spatial: str | None,
-    settings: Sequence[str],
-    device: str,
-) -> str:
+def train_command(data: Path, wanted: PlanOptions, device: str) -> str:
     """Return the command that trains this plan."""
-    parts = ["limner", "train", str(data)]
-    parts += ["--task", task] if task else []
-    parts += ["--network", network] if network else []
-    parts += ["--weights", str(weights)] if weights else []
-    parts += ["--teacher", str(teacher)] if teacher else []
-    parts += ["--minutes", f"{minutes:g}"] if minutes is not None else []
-    parts += ["--spatial", spatial] if spatial else []
-    parts += ["--device", device] if device != "auto" else []
-    for assignment in settings:
-        parts += ["--set", assignment]
-    return shlex.join(parts)
+    on = ["--device", device] if device != "auto" else []
+    return shlex.join(["limner", "train", str(data), *wanted.words(), *on])
 
 
 def _plan_table(made: "Plan", *, everything: bool) -> "Table":

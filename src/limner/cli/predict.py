@@ -1,28 +1,71 @@
 """`limner predict MODEL... PATHS... --out DIR`: prediction of images."""
 
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limner.cli.inference_options import (
-    Device,
-    Flips,
-    LargestComponent,
-    Overlap,
-    Precision,
-    Range,
-    Resize,
-    Scales,
-    Window,
-    inference_options,
-)
+from limner.cli.inference_options import InferenceOptions
+from limner.cli.option_groups import with_option_groups
 
 if TYPE_CHECKING:
     from limner.api.predict import PredictResult
+    from limner.inference.tool_drafts import OutlineFidelity
 
 
+@dataclass(frozen=True)
+class FilesToWrite:
+    """Files that are written besides the predictions themselves."""
+
+    overlay: Annotated[bool, typer.Option(help="Draw the classes on each image.")] = True
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Also write the probability of each class.")
+    ] = False
+    sort: Annotated[
+        bool, typer.Option("--sort", help="Classification: copy each image to a folder of its class.")
+    ] = False
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format", help="Also write boxes as voc or labelme, or words as cutouts (images); repeatable."
+        ),
+    ] = None
+    compare: Annotated[
+        Path | None,
+        typer.Option(help="Labelled folder of the images: also draw truth, hits and errors."),
+    ] = None
+    animation: Annotated[bool, typer.Option("--animation", help="Also write a GIF through each volume.")] = (
+        False
+    )
+    sizes: Annotated[
+        bool, typer.Option("--sizes", help="Also write the volume of each class and part in mm3.")
+    ] = False
+
+
+@dataclass(frozen=True)
+class DraftOptions:
+    """Drafts for a labelling tool, which are written instead of the usual results."""
+
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="Write a dataset for a labelling tool, to be corrected there: labelme, coco, yolo, cvat, "
+            "label-studio or voc."
+        ),
+    ] = None
+    tolerance: Annotated[
+        float, typer.Option(help="With --to: pixels by which outlines may be off; 0 keeps every pixel.")
+    ] = 1.0
+    min_score: Annotated[
+        float | None, typer.Option(help="With --to: leave out objects with a lower score.")
+    ] = None
+    min_pixels: Annotated[
+        int, typer.Option(help="With --to: leave out objects with fewer pixels, such as specks of noise.")
+    ] = 0
+
+
+@with_option_groups
 def predict(
     model: Annotated[
         Path, typer.Argument(help="A model folder, or the run that contains it; a run of --folds.")
@@ -34,39 +77,18 @@ def predict(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
-    overlay: Annotated[bool, typer.Option(help="Draw the classes on each image.")] = True,
-    probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="Also write the probability of each class.")
-    ] = False,
-    sort: Annotated[
-        bool, typer.Option("--sort", help="Classification: copy each image to a folder of its class.")
-    ] = False,
-    formats: Annotated[
-        list[str] | None,
+    *,
+    drafts: DraftOptions,
+    uncertain: Annotated[
+        int | None,
         typer.Option(
-            "--format", help="Also write boxes as voc or labelme, or words as cutouts (images); repeatable."
+            help="Also choose this number of images to label next: those that the model is least sure of, "
+            "and that differ from each other."
         ),
     ] = None,
-    compare: Annotated[
-        Path | None,
-        typer.Option(help="Labelled folder of the images: also draw truth, hits and errors."),
-    ] = None,
-    animation: Annotated[
-        bool, typer.Option("--animation", help="Also write a GIF through each volume.")
-    ] = False,
-    sizes: Annotated[
-        bool, typer.Option("--sizes", help="Also write the volume of each class and part in mm3.")
-    ] = False,
+    files: FilesToWrite,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted prediction.")] = False,
-    window: Window = "",
-    overlap: Overlap = None,
-    flips: Flips = None,
-    scales: Scales = "",
-    resize: Resize = "",
-    largest_component: LargestComponent = "",
-    value_range: Range = None,
-    device: Device = "auto",
-    precision: Precision = "",
+    inference: InferenceOptions,
 ) -> None:
     """Predict images.
 
@@ -76,31 +98,27 @@ def predict(
     from limner.cli.console import tracker
 
     models, images = _models_and_images(model, paths)
-    settings = partial(
-        inference_options,
-        window=window,
-        overlap=overlap,
-        flips=flips,
-        scales=scales,
-        resize=resize,
-        largest_component=largest_component,
-    )
     _show(
         predict_images(
             models,
             images,
-            settings=settings,
-            value_range=value_range,
-            device=device,
-            precision=precision or None,
+            settings=inference.settings,
+            value_range=inference.value_range,
+            device=inference.device,
+            precision=inference.precision or None,
             out=out,
-            overlay=overlay,
-            probabilities=probabilities,
-            sort=sort,
-            formats=formats or (),
-            compare=compare,
-            animation=animation,
-            sizes=sizes,
+            to=drafts.to,
+            tolerance=drafts.tolerance,
+            min_score=drafts.min_score,
+            min_pixels=drafts.min_pixels,
+            uncertain=uncertain,
+            overlay=files.overlay,
+            probabilities=files.probabilities,
+            sort=files.sort,
+            formats=files.formats or (),
+            compare=files.compare,
+            animation=files.animation,
+            sizes=files.sizes,
             resume=resume,
             track=tracker(),
         )
@@ -131,5 +149,22 @@ def _show(result: "PredictResult") -> None:
     total = result.num_predicted + len(result.failures)
     where = result.csv or result.out
     console().print(f"{result.num_predicted} of {total} images predicted; the results are in {where}")
+    if result.fidelity is not None:
+        console().print(_outlines(result.fidelity))
+    if result.label_next is not None:
+        console().print(f"{result.label_next.words}.")
+        console().print(f"The {result.label_next.num_chosen} images to label next: {result.label_next.page}")
     if result.failures:
         raise typer.Exit(1)
+
+
+def _outlines(fidelity: "OutlineFidelity") -> str:
+    """Return how many objects were written, and how well outlines keep their masks."""
+    small = f", {fidelity.num_small} smaller ones left out" if fidelity.num_small else ""
+    if fidelity.mean_iou is None:
+        return f"{fidelity.num_objects} objects{small}"
+    return (
+        f"{fidelity.num_objects} objects{small}; outlines within {fidelity.tolerance:g} pixels, "
+        f"IoU with the masks: mean {fidelity.mean_iou:.3f}, lowest {fidelity.least_iou:.3f} "
+        f"({fidelity.least_image})"
+    )

@@ -1,36 +1,71 @@
 """`limner serve MODEL...`: an HTTP service of trained models, with a web page."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from limner.cli.inference_options import Device, Precision, Range
+from limner.cli.option_groups import with_option_groups
+from limner.cli.shared_options import Device, Precision, Range
 
 
-def serve(
-    models: Annotated[list[Path], typer.Argument(help="Model folders or runs; the first is the default.")],
+@dataclass(frozen=True)
+class Address:
+    """Where the service listens, and who may use it."""
+
     host: Annotated[
         str, typer.Option(help="Address to listen at; 0.0.0.0 for other machines, with a token.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.")] = 8000,
+    ] = "127.0.0.1"
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.")] = 8000
     token: Annotated[
         str | None, typer.Option(help="Token that requests must have; others can see it in the process list.")
-    ] = None,
+    ] = None
     token_file: Annotated[
         Path | None, typer.Option(help="File whose first line is the token; safer than --token.")
-    ] = None,
+    ] = None
+
+
+@dataclass(frozen=True)
+class ServiceLimits:
+    """What the service refuses."""
+
+    max_mb: Annotated[float, typer.Option(help="Maximum size of a request in MB.")] = 64.0
+    max_pixels: Annotated[int, typer.Option(help="Maximum number of pixels of an image.")] = 100_000_000
+    queue: Annotated[
+        int, typer.Option(help="Maximum number of requests at a time; further ones are told when to retry.")
+    ] = 128
+    timeout: Annotated[
+        float, typer.Option(help="Maximum seconds to receive a request, and to predict it.")
+    ] = 60.0
+
+
+@dataclass(frozen=True)
+class LabelStudioOptions:
+    """Which Label Studio the service helps."""
+
+    label_studio: Annotated[
+        str | None,
+        typer.Option(help="Address of Label Studio, which this server then helps at /label-studio."),
+    ] = None
+    label_studio_token_file: Annotated[
+        Path | None, typer.Option(help="File whose first line is an access token of Label Studio.")
+    ] = None
+
+
+@with_option_groups
+def serve(
+    models: Annotated[list[Path], typer.Argument(help="Model folders or runs; the first is the default.")],
+    *,
+    address: Address,
     keep: Annotated[
         Path | None, typer.Option(help="Folder in which corrected predictions are kept as a dataset.")
     ] = None,
-    max_mb: Annotated[float, typer.Option(help="Maximum size of a request in MB.")] = 64.0,
-    max_pixels: Annotated[int, typer.Option(help="Maximum number of pixels of an image.")] = 100_000_000,
-    queue: Annotated[
-        int, typer.Option(help="Maximum number of requests at a time; further ones are told when to retry.")
-    ] = 128,
-    timeout: Annotated[
-        float, typer.Option(help="Maximum seconds to receive a request, and to predict it.")
-    ] = 60.0,
+    data: Annotated[
+        Path | None, typer.Option(help="Dataset or run whose images the page shows, the worst first.")
+    ] = None,
+    limits: ServiceLimits,
+    label_studio: LabelStudioOptions,
     allow_origin: Annotated[
         list[str] | None,
         typer.Option(help="Another origin whose web pages may use the service; repeatable."),
@@ -38,6 +73,9 @@ def serve(
     value_range: Range = None,
     device: Device = "auto",
     precision: Precision = "",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Number of processes, each with the models in its own memory.")
+    ] = 1,
 ) -> None:
     """Serve models over HTTP, with a web page that predicts images and corrects predictions.
 
@@ -57,19 +95,23 @@ def serve(
     try:
         serve_models(
             models,
-            host=host,
-            port=port,
-            token=token,
-            token_file=token_file,
+            host=address.host,
+            port=address.port,
+            token=address.token,
+            token_file=address.token_file,
             keep=keep,
-            max_megabytes=max_mb,
-            max_pixels=max_pixels,
-            queue=queue,
-            timeout=timeout,
+            label_studio=label_studio.label_studio,
+            label_studio_token_file=label_studio.label_studio_token_file,
+            data=data,
+            max_megabytes=limits.max_mb,
+            max_pixels=limits.max_pixels,
+            queue=limits.queue,
+            timeout=limits.timeout,
             allow_origins=allow_origin or (),
             value_range=value_range,
             device=device,
             precision=precision or None,
+            workers=workers,
             ready=ready,
         )
     except PortTakenError as error:  # the command itself is right

@@ -1,35 +1,25 @@
 """`limner train DATA`: a trained and scored model from labelled images."""
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from limner.cli.option_groups import with_option_groups
+from limner.cli.plan_options import PlanOptions
+from limner.cli.shared_options import Accept, Device
 
+
+@with_option_groups
 def train(
     data: Annotated[
         Path | None,
         typer.Argument(help="A dataset folder, or a YAML file of settings (a recipe, a plan.yaml)."),
     ] = None,
     run: Annotated[str | None, typer.Option(help="Name or folder of the run; default: a new name.")] = None,
-    task: Annotated[
-        str | None, typer.Option(help="A task, such as instance; default: the first that the labels are for.")
-    ] = None,
-    network: Annotated[str | None, typer.Option(help="A name in `limner networks`.")] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="Start from a model, a run, or another project's checkpoint (`limner import`)."),
-    ] = None,
-    teacher: Annotated[
-        Path | None, typer.Option(help="Also learn the outputs of this model: a model, a run, a checkpoint.")
-    ] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.05, help="Time budget for training.")] = None,
-    spatial: Annotated[
-        str | None,
-        typer.Option(help="Volumes: 2d (slices), 2.5d (slices with their neighbours), 3d or auto (default)."),
-    ] = None,
+    *,
+    wanted: PlanOptions,
     folds: Annotated[
         int, typer.Option(help="Cross-validation: a model for each of so many parts of the images.")
     ] = 0,
@@ -39,15 +29,12 @@ def train(
             help=r"With --folds: expression for images that stay together, as of a patient: '^(\w+?)_'."
         ),
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the plan.")
-    ] = None,
-    accept: Annotated[bool, typer.Option(help="Accept the proposals of `limner check`.")] = False,
+    accept: Accept = False,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
     data_changed: Annotated[
         bool, typer.Option("--data-changed", help="With --resume: go on with data that has changed.")
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Check the data, plan, train, and score the model."""
     from limner.api.cross_validate import cross_validate
@@ -55,33 +42,30 @@ def train(
     from limner.api.train import train as train_run
     from limner.cli.console import tracker
     from limner.cli.run_page import show_run
-    from limner.core.config import merge_assignments
-    from limner.core.errors import ConfigError
     from limner.devices.processes import is_first_process
     from limner.tracking.progress_display import ProgressDisplay
 
     watchers = [ProgressDisplay()]
-    others = (run, settings, task, network, weights, teacher, minutes, spatial, accept, folds, group)
-    _refuse_mixture(data, resume, others, data_changed)
-    if group is not None and not folds:
-        raise ConfigError("--group is for the folds of a cross-validation: add --folds.")
     if resume is not None:
+        _refuse_options_of_new_runs(data, wanted, run, folds, group, accept)
         folder = resume_run(
             resume, data_changed=data_changed, device=device, track=tracker(), watchers=watchers
         )
     else:
+        _refuse_options_of_resuming(data, data_changed=data_changed, folds=folds, group=group)
         assert data is not None, "it was refused"
         begin = partial(cross_validate, folds=folds, group=group) if folds else train_run
         folder = begin(
             data,
             run=run,
-            task=task,
-            network=network,
-            weights=weights,
-            teacher=teacher,
-            minutes=minutes,
-            spatial=spatial,
-            settings=merge_assignments(settings or []),
+            task=wanted.task,
+            network=wanted.network,
+            weights=wanted.weights,
+            teacher=wanted.teacher,
+            unlabelled=wanted.unlabelled,
+            minutes=wanted.minutes,
+            spatial=wanted.spatial,
+            settings=wanted.nested_settings(),
             accept=accept,
             device=device,
             track=tracker(),
@@ -91,15 +75,25 @@ def train(
         show_run(folder)
 
 
-def _refuse_mixture(data: Path | None, resume: Path | None, others: Sequence[object], changed: bool) -> None:  # noqa: FBT001
-    """Refuse options of a new run for one that is resumed, and the other way round."""
+def _refuse_options_of_new_runs(data: Path | None, wanted: PlanOptions, *others: object) -> None:
+    """Refuse data and settings for a run that is resumed, which has its own."""
     from limner.core.errors import ConfigError
 
-    if resume is not None and (data is not None or any(others)):
+    if data is not None or wanted.words() or any(others):
         raise ConfigError("--resume uses the plan of the run: specify the run and nothing else.")
-    if resume is None and data is None:
+
+
+def _refuse_options_of_resuming(
+    data: Path | None, *, data_changed: bool, folds: int, group: str | None
+) -> None:
+    """Refuse a new run without data, or with options that are not for it."""
+    from limner.core.errors import ConfigError
+
+    if data is None:
         raise ConfigError(
             "Specify the data: limner train DATA, or a run to continue: limner train --resume RUN"
         )
-    if resume is None and changed:
+    if data_changed:
         raise ConfigError("--data-changed is for a run that is continued: limner train --resume RUN")
+    if group is not None and not folds:
+        raise ConfigError("--group is for the folds of a cross-validation: add --folds.")

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from limner.cli.shared_options import Accept, Device, Network, Task
+
 if TYPE_CHECKING:
     from limner.core.tuning import Tuning
 
@@ -18,16 +20,14 @@ def tune(
     minutes: Annotated[float | None, typer.Option(min=0.05, help="Training time of the search.")] = None,
     trials: Annotated[int, typer.Option(min=2, help="Number of candidates in the first round.")] = 9,
     out: Annotated[Path | None, typer.Option(help="Folder; default: runs/tune-DATA.")] = None,
-    task: Annotated[
-        str | None, typer.Option(help="A task, such as instance; default: the first that the labels are for.")
-    ] = None,
-    network: Annotated[str | None, typer.Option(help="A name in `limner networks`.")] = None,
+    task: Task = None,
+    network: Network = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the plan for every trial."),
     ] = None,
-    accept: Annotated[bool, typer.Option(help="Accept the proposals of `limner check`.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
+    accept: Accept = False,
+    device: Device = "auto",
 ) -> None:
     """Find a good learning rate and good settings.
 

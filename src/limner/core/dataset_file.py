@@ -3,10 +3,11 @@
 Every key is optional; missing ones are inferred from the data.
 """
 
+import re
 from collections import Counter
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, model_validator
+from pydantic import Discriminator, Field, field_validator, model_validator
 
 from limner.core.config import Config
 from limner.core.config_problems import union_tag
@@ -169,8 +170,22 @@ class DatasetFile(Config):
     label_grid: Literal["image", "resample"] | None = None
     """Labels of volumes whose headers place them elsewhere than their image: they lie on the image voxel by
     voxel (`image`), or are moved to its grid by their headers (`resample`)."""
+    cases: str | Literal[False] | None = None
+    """Images that are slices of volumes: a regular expression, searched in their paths; images with the same
+    match (its groups, or the whole) are one case, which stays in one split and is scored as one. `false` if
+    images are no slices, whatever their names. If missing, names such as `case01_000` tell."""
     splits: Splits | None = None
     """Fractions with a seed, or list files or folders."""
+
+    @field_validator("cases")
+    @classmethod
+    def _check_expression(cls, cases: str | Literal[False] | None) -> str | Literal[False] | None:
+        if cases:
+            try:
+                re.compile(cases)
+            except re.error as error:
+                raise ValueError(f"should be a regular expression ({error}), or false") from None
+        return cases
 
     @model_validator(mode="after")
     def _check_labels(self) -> "DatasetFile":

@@ -34,6 +34,9 @@ PIXEL_TYPES = (
 )
 """numpy names of pixel types."""
 
+NormalizedOver = Literal["nonzero_box", "nonzero", "nonzero_of_channel"]
+"""Voxels that images are normalised by; see `transforms/normalize_each.py`."""
+
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 """Files of encoder weights."""
 
@@ -164,6 +167,10 @@ class InputPlan(Config):
     """Smallest maximum of a training image; images that are much darker are refused."""
     normalize_each: bool | None = None
     """Whether each image is first normalised by its own mean and standard deviation."""
+    normalize_over: NormalizedOver | None = None
+    """Voxels whose mean and deviation these are, for images with empty borders: `nonzero` are those that are
+    not 0 in some channel, with the holes in them, and the others stay 0; `nonzero_of_channel` the same for
+    each channel by itself, without holes; `nonzero_box` the box around them; null is all voxels."""
     slice_axis: Literal[0, 1, 2] | None = None
     """Axis (0 depth, 1 height, 2 width) along which volumes are cut into slices; null for anything else."""
     slice_neighbours: Annotated[int, Field(ge=0, le=8)] | None = None
@@ -193,13 +200,15 @@ class InputPlan(Config):
         return value_range
 
     @model_validator(mode="after")
-    def _check_lengths(self) -> "InputPlan":
+    def _check_together(self) -> "InputPlan":
         if len(self.crop_size) != self.spatial_dims:
             raise ValueError(f"crop_size needs {self.spatial_dims} numbers, found {len(self.crop_size)}")
         if self.spacing_mm is not None and len(self.spacing_mm) != self.spatial_dims:
             raise ValueError(f"spacing_mm needs {self.spatial_dims} numbers, found {len(self.spacing_mm)}")
         if self.resample and self.spacing_mm is None:
             raise ValueError("resample needs spacing_mm, the spacing to which volumes are resampled")
+        if self.normalize_over is not None and not self.normalize_each:
+            raise ValueError("normalize_over needs normalize_each: true")
         if not len(self.mean) == len(self.std) == self.channels:
             raise ValueError(f"mean and std need {self.channels} numbers, one per channel")
         if self.clip is not None and len(self.clip) != self.channels:
@@ -244,6 +253,13 @@ class AugmentPlan(Config):
     """Fraction of the patches of volumes that are rotated; as many, drawn apart, are zoomed by `scale`."""
     thick_axis: Literal[0, 1, 2] | None = None
     """Axis of thick slices: patches are rotated and zoomed within slices only; null does both in space."""
+    elastic: Annotated[float, Field(ge=0)] = 0.0
+    """Elastic deformation: standard deviation in pixels by which control points move, such as 10 for images
+    (as in U-Net) and 4 for volumes (3D U-Net); at most 0.4 times their distance. 0 deforms nothing."""
+    elastic_grid: Annotated[int, Field(ge=4)] = 32
+    """Distance between these control points in pixels; 32 as in 3D U-Net."""
+    elastic_probability: Probability = 0.2
+    """Fraction of the crops that are deformed."""
     brightness: Probability = 0.125
     """Maximum shift of intensity, as a fraction of the full range."""
     contrast: Probability = 0.5
@@ -364,6 +380,12 @@ class TrainPlan(Config):
     """Random seed of the run."""
     balanced: bool = False
     """Draw images of each class equally often, however many there are; for classes of whole images."""
+    unlabelled: str | None = None
+    """Folder, list or glob of images without labels: the run also learns what its initial weights predict
+    there with confidence; null uses none."""
+    unlabelled_share: Part = 0.5
+    """Of the pixels that are predicted as each class there, the fraction that is learned: the most
+    confident."""
     workers: Annotated[int, Field(ge=0)] = 2
     """Number of threads that prepare samples; affects the speed, not the result."""
     compile: bool = False
@@ -464,6 +486,10 @@ class Plan(Config):
             if dims != 2 and resize is not None and not resize.is_noop:
                 raise ValueError(f"{key} is for images in 2 dimensions")
         return self
+
+    def fill_for(self, settings: InferencePlan) -> tuple[float, ...] | None:
+        """Return the value of padding in each channel for prediction with `settings`; None reflects."""
+        return self.input.mean if settings.padding == "mean" else None
 
     def resize_for(self, settings: InferencePlan) -> ResizePlan:
         """Return the size to which images are resized for prediction with `settings`."""

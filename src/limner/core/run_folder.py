@@ -64,6 +64,11 @@ class RunFolder:
         return self.root / "teacher.json"
 
     @property
+    def pseudo_labels(self) -> Path:
+        """Predicted labels of unlabelled images that are learned; not in every run."""
+        return self.root / "pseudo_labels"
+
+    @property
     def checkpoints(self) -> Path:
         """Checkpoints `last` and `best`, with everything needed to resume."""
         return self.root / "checkpoints"

@@ -22,6 +22,7 @@ from limner.drawing.panels import Panel
 from limner.loading.dataset import Dataset
 from limner.loading.pipeline import Pipeline
 from limner.loading.sampler import training_order
+from limner.transforms.keep_zeros import KeepZeros
 
 Mode = Literal["steps", "side-by-side", "final", "original"]
 
@@ -110,7 +111,8 @@ def _steps(pipeline: Pipeline, sample: Sample, seed: int, slot: int) -> list[Ste
     named = [("original", sample)]
     for transform, before, after in zip(pipeline.transforms, samples, samples[1:], strict=False):
         unchanged = np.array_equal(before.image, after.image)
-        name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(transform).__name__).lower()
+        kind = type(transform.changes if isinstance(transform, KeepZeros) else transform)
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()
         named.append((f"{name} (no change)" if unchanged else name, after))
     return named
 

@@ -187,7 +187,7 @@ def _splits(source: Source) -> tuple[dict[str, tuple[Record, ...]], tuple[Findin
     if not any(record.labels for record in source.records):
         return {}, ()  # another check reports this
     try:
-        return assign_splits(source.records, source.settings), ()
+        return assign_splits(source.records, source.settings, cases=source.case_of), ()
     except LimnerError as error:
         return {}, (make("splits-unusable", "the splits", str(error)),)
 

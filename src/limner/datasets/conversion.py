@@ -143,13 +143,13 @@ def plan_conversion(
     return Conversion(checked, source, table, writer, clean, volume_suffix)
 
 
-def free_folder(target: Path, source: Path, *, resume: bool) -> Path:
-    """Return the output folder, after checking that it is empty, does not exist, or is to be resumed.
+def free_folder(target: Path, source: Path | None = None, *, resume: bool) -> Path:
+    """Return the folder of a new dataset, after checking that it is empty, does not exist, or is resumed.
 
     Raises:
         DataError: It is not empty, not to be resumed, or inside the source.
     """
-    inside = target.resolve().is_relative_to(source.resolve())
+    inside = source is not None and target.resolve().is_relative_to(source.resolve())
     if not inside and read_unfinished(target) is not None:
         if not resume:
             refuse_unfinished(target)
@@ -160,7 +160,7 @@ def free_folder(target: Path, source: Path, *, resume: bool) -> Path:
         return target
     raise DataError(
         describe(
-            "The converted data needs a folder of its own",
+            "The new dataset needs a folder of its own",
             where=target,
             found="a folder inside the source" if inside else "a file, or a folder that is not empty",
             expected="a folder that does not exist yet, or an empty one",

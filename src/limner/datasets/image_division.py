@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from limner.checks.name_groups import group_in
 from limner.core.dataset_file import SplitFractions
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import LabelTable
@@ -14,6 +13,7 @@ from limner.core.progress import Track
 from limner.core.sample import Record
 from limner.datasets.checked import CheckResult, check_dataset
 from limner.formats import open_source
+from limner.formats.numbered_slices import case_in
 from limner.formats.source import Source
 from limner.loading.division import Unit, divide
 from limner.loading.splits import drawn
@@ -59,7 +59,9 @@ class Divisible:
         return record.image.relative_to(self.source.root).as_posix()
 
     def units(self, group: str | None) -> list[Unit]:
-        """Return the units to split: single images, or groups of images with the same match of `group`.
+        """Return the units to split: groups of images with the same match of `group`.
+
+        Without it, the slices of a volume are a group, and other images are units of their own.
 
         Raises:
             ConfigError: `group` is not a regular expression.
@@ -68,7 +70,10 @@ class Divisible:
         expression = _compiled(group)
         members: dict[str, list[str]] = {}
         for record in self.records:
-            key = record.name if expression is None else _group_of(self.file_of(record), expression)
+            if expression is None:
+                key = self.source.case_of.get(record.name, record.name)
+            else:
+                key = case_in(self.file_of(record), expression)
             members.setdefault(key, []).append(record.name)
         return [
             Unit(key, tuple(names), sum((Counter(self.holders.get(name, {})) for name in names), Counter()))
@@ -130,15 +135,18 @@ def _require_labels(source: Source) -> None:
         )
 
 
-def draw_images(records: Sequence[Record], fractions: SplitFractions) -> Fold:
-    """Split images individually, as ``splits: {val: ...}`` in dataset.yaml does.
+def draw_images(
+    records: Sequence[Record], fractions: SplitFractions, cases: Mapping[str, str] | None = None
+) -> Fold:
+    """Split images individually, or slices by `cases`, as ``splits: {val: ...}`` in dataset.yaml does.
 
     Raises:
-        DataError: There are fewer images than splits.
+        DataError: There are fewer images, or cases, than splits.
     """
-    parts = drawn(records, fractions)
+    parts = drawn(records, fractions, cases)
     if not all(parts.values()):
-        raise _too_few("images", len(records), len(parts))
+        found = {(cases or {}).get(record.name, record.name) for record in records}
+        raise _too_few("cases" if cases else "images", len(found), len(parts))
     return {name: tuple(record.name for record in rows) for name, rows in parts.items()}
 
 
@@ -181,18 +189,3 @@ def _compiled(group: str | None) -> re.Pattern[str] | None:
         return None if group is None else re.compile(group)
     except re.error as error:
         raise ConfigError(f"--group is not a regular expression: {group!r} ({error}).") from None
-
-
-def _group_of(file: str, expression: re.Pattern[str]) -> str:
-    found = group_in(file, expression)
-    if found is None:
-        raise DataError(
-            describe(
-                "An image has no group",
-                where=file,
-                found=f"no match for {expression.pattern!r}",
-                expected="an expression that matches the group in the path of each image",
-                fix=r"Try it on this path; `^(\w+?)_`, for instance, matches the text before the first _.",
-            )
-        )
-    return found

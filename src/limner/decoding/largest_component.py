@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from limner.core.errors import ConfigError, UnknownNameError
 from limner.core.labels import LabelArray, LabelTable
+from limner.core.plan import InferencePlan
 
 
 def component_classes(names: Sequence[str], labels: LabelTable) -> tuple[int, ...]:
@@ -33,6 +34,15 @@ def component_classes(names: Sequence[str], labels: LabelTable) -> tuple[int, ..
                 f"inference.largest_component: {name} is what removed parts become. Leave it out."
             )
     return tuple(labels.names.index(name) for name in names)
+
+
+def without_small_parts(found: LabelArray, settings: InferencePlan, labels: LabelTable) -> LabelArray:
+    """Keep the largest part alone of the classes for which the settings say so."""
+    cleaned = component_classes(settings.largest_component or (), labels)
+    if not cleaned:
+        return found
+    assert labels.background_index is not None, "such settings are refused"
+    return keep_largest(found, cleaned, background=labels.background_index)
 
 
 def keep_largest(predicted: LabelArray, classes: Sequence[int], *, background: int) -> LabelArray:

@@ -2,6 +2,8 @@
 
 import gc
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 
@@ -22,6 +24,15 @@ def peak_bytes(device: torch.device) -> int | None:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def reset_peak(device: torch.device) -> None:
+    """Let `peak_bytes` begin anew with the memory that is in use; on a CPU, only Linux can."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif device.type == "cpu":
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -1,10 +1,11 @@
 """Interface of scorers, which validation and evaluation share."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from math import nan
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf, nan
 from typing import Any, Protocol
 
+from limner.core.errors import ConfigError
 from limner.core.sample import Sample
 
 
@@ -120,6 +121,10 @@ class Extent:
         maps: Maps of right and wrong pixels of label maps, as files.
         cases: Scores of each case in millimetres, or in pixels where the spacing is unknown.
         tolerance: Distance within which surfaces count as equal; None is the largest spacing of each case.
+        case_of: Case of each image that is a slice of a volume, by its name; of label maps.
+
+    Raises:
+        ConfigError: The tolerance is below 0 or not finite.
     """
 
     boundaries: bool = False
@@ -128,6 +133,11 @@ class Extent:
     maps: bool = False
     cases: bool = False
     tolerance: float | None = None
+    case_of: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.tolerance is not None and not 0 <= self.tolerance < inf:
+            raise ConfigError(f"--tolerance is a distance of 0 or more; found {self.tolerance}.")
 
 
 USUAL = Extent()

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -233,7 +234,7 @@ class ScoresFile(NamedScores):
         """Names of the classes in trained order."""
         return [row.name for row in self.classes]
 
-    @property
+    @cached_property  # asked for each class
     def counts_pixels(self) -> bool:
         """Whether label maps were scored, rather than objects or segments."""
         return any("pixels" in row.scores for row in self.classes)
@@ -256,7 +257,7 @@ class ScoresFile(NamedScores):
         is_known = length == "mm" and unit == VOLUME
         return f"{length}{'³' if self.of_voxels else '²'}" if is_known else length
 
-    @property
+    @cached_property  # asked for each class
     def counts_images(self) -> bool:
         """Whether classes of whole images were scored."""
         return any("images" in row.scores for row in self.classes)

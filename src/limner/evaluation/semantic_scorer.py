@@ -3,6 +3,8 @@
 Shape legend: K classes.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from limner.core.label_map import LabelMap
@@ -17,6 +19,7 @@ from limner.evaluation.semantic_scores import (
     SemanticScores,
     foreground_index,
 )
+from limner.evaluation.slice_cases import SliceCases
 from limner.evaluation.uncertainty import Uncertainty
 from limner.metrics import boundary, case_scores
 from limner.metrics.confusion import ConfusionMatrix, Counts, scores_of_sums
@@ -33,6 +36,7 @@ class SemanticScorer:
         uncertainty: Whether to compute distributions over the images and confidence intervals.
         cases: Whether to measure distances between surfaces and volumes of each image.
         tolerance: Distance within which surfaces count as equal; None is the largest spacing of each image.
+        case_of: Case of each image that is a slice of a volume, by its name.
 
     Raises:
         ConfigError: Threshold scores are requested for more than two classes.
@@ -47,6 +51,7 @@ class SemanticScorer:
         uncertainty: bool = False,
         cases: bool = False,
         tolerance: float | None = None,
+        case_of: Mapping[str, str] | None = None,
     ) -> None:
         self.labels = labels
         self._leading = ("foreground_dice",) if labels.background_index is not None else ()
@@ -56,6 +61,7 @@ class SemanticScorer:
         self._sums: Counts = np.zeros((rows, labels.num_classes), np.int64)
         self._boundaries = boundaries
         self._lengths = Lengths(tolerance) if cases else None
+        self._slices = SliceCases(case_of or {})
         self._dims = 2
         self._thresholds = ThresholdCurves() if thresholds else None
         self._foreground = foreground_index(labels) if thresholds else 0
@@ -103,6 +109,7 @@ class SemanticScorer:
         self._dims = truth.ndim
         counts = self._confusion.update(truth, prediction.semantic)
         sums = np.stack([np.diag(counts), counts.sum(1), counts.sum(0)])
+        self._slices.update(prediction.name, sums)
         if self._boundaries:
             outlines = boundary.count_boundaries(truth, prediction.semantic, self.labels.num_classes)
             sums = np.concatenate([sums, outlines])
@@ -138,6 +145,7 @@ class SemanticScorer:
         self._confusion.merge(other._confusion)
         self._sums += other._sums
         self.num_images += other.num_images
+        self._slices.merge(other._slices)
         if self._thresholds is not None and other._thresholds is not None:
             self._thresholds.merge(other._thresholds)
         if self._uncertainty is not None and other._uncertainty is not None:
@@ -157,6 +165,7 @@ class SemanticScorer:
             intervals={} if self._uncertainty is None else self._uncertainty.intervals(),
             per_image={} if self._uncertainty is None else self._uncertainty.spreads(),
             lengths=self._lengths,
+            slices=self._slices.compute(self.labels.background_index),
         )
 
     def _scores(self, sums: Counts) -> LabelScores:

@@ -14,6 +14,7 @@ from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.evaluation.lengths import Lengths
 from limner.evaluation.scores_file import by_class_name, class_rows, some_names
+from limner.evaluation.slice_cases import SliceCaseScores
 from limner.metrics.boundary import ROWS, BoundaryScores, boundary_scores
 from limner.metrics.case_scores import CaseScores
 from limner.metrics.confusion import Counts, PerClass, PixelScores
@@ -106,6 +107,7 @@ class SemanticScores:
         intervals: Score name, as in `items`, -> its 95 % bootstrap interval over images.
         per_image: Score name -> its distribution over the images.
         lengths: How distances were measured, if they were.
+        slices: Scores of the volumes whose slices the images are, or None.
     """
 
     labels: LabelTable
@@ -117,14 +119,19 @@ class SemanticScores:
     intervals: dict[str, Interval] = field(default_factory=dict)
     per_image: dict[str, Spread] = field(default_factory=dict)
     lengths: Lengths | None = None
+    slices: SliceCaseScores | None = None
 
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield score name -> value, as validation logs them."""
         yield from self.parts.named().items()
+        if self.slices is not None:
+            by_class = by_class_name(self.labels.names, self.slices.by_class())
+            yield from (self.slices.overall() | by_class).items()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of scores.json, without the split."""
         parts, pixel, case = self.parts, self.parts.pixel, self.parts.case
+        slices = self.slices
         # Boundary scores that were not asked for are null.
         nothing = np.zeros((len(ROWS), self.labels.num_classes), np.int64)
         parts = replace(parts, boundary=parts.boundary or boundary_scores(nothing))
@@ -134,6 +141,7 @@ class SemanticScores:
             "false_positives": pixel.false_positives,
             "false_negatives": pixel.false_negatives,
             **({} if case is None else case.counts()),
+            **({} if slices is None else {**slices.by_class(), **slices.counts()}),
         }
         return {
             "task": "semantic",
@@ -143,6 +151,7 @@ class SemanticScores:
             "surface_tolerance": None if self.lengths is None else self.lengths.tolerance,
             "classes": class_rows(self.labels.names, parts.by_class() | counts),
             **parts.overall(),
+            **({} if slices is None else slices.overall()),
             "num_absent_classes": pixel.num_absent,
             "notes": list(self._notes()),
             "intervals": self.intervals,
@@ -167,6 +176,9 @@ class SemanticScores:
         extra = [names[i] for i in np.flatnonzero((pixel.pixels == 0) & (pixel.predicted_pixels > 0))]
         if extra and len(names) > 1:
             yield f"Predicted, but not in the truth: {some_names(extra)}. An IoU of 0 there lowers the means."
+        if self.slices is not None:
+            count = len(self.slices.sums)
+            yield f"The images are slices of {count} volumes; scores of cases are of these."
         if self.lengths is not None:
             yield from self.lengths.notes()
             if self.spatial_dims == 3 and self.labels.background_index is None and len(names) > 1:

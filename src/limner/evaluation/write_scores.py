@@ -22,7 +22,7 @@ from limner.storage.json_files import write_json
 from limner.storage.table_cells import cell
 from limner.storage.whole_files import GrowingFile, remove_file
 
-SCORES_FILE, PER_IMAGE, PICTURES = "scores.json", "per_image.csv", "pictures"
+SCORES_FILE, PER_IMAGE, PER_CASE, PICTURES = "scores.json", "per_image.csv", "per_case.csv", "pictures"
 THRESHOLDS, CLASS_CURVES, SPEED = "thresholds.csv", "class_curves.csv", "speed.json"
 
 MOST_POINTS, ALL_POINTS = 200, 20_000
@@ -77,8 +77,8 @@ def write_scores(
 ) -> Path:
     """Write `scores.json` to a folder atomically, and return its path.
 
-    Threshold curves, if any, are written to `thresholds.csv` in the same folder, and those of classes of
-    whole images to `class_curves.csv`.
+    Threshold curves, if any, are written to `thresholds.csv` in the same folder, those of classes of whole
+    images to `class_curves.csv`, and scores of volumes whose slices are images to `per_case.csv`.
 
     Args:
         folder: Output folder.
@@ -92,6 +92,10 @@ def write_scores(
     remove_file(folder / THRESHOLDS)
     if isinstance(scores, SemanticScores) and scores.thresholds is not None:
         _write_thresholds(folder / THRESHOLDS, scores.thresholds)
+    remove_file(folder / PER_CASE)
+    if isinstance(scores, SemanticScores) and scores.slices is not None:
+        with GrowingFile(folder / PER_CASE) as file:
+            csv.writer(file).writerows(map(_cell, row) for row in scores.slices.rows(scores.labels))
     remove_file(folder / CLASS_CURVES)
     if isinstance(scores, ClassScores | TagScores):
         _write_class_curves(folder / CLASS_CURVES, scores)

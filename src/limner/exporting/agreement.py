@@ -4,16 +4,19 @@ Shape legend: B batch, C channels, *S spatial axes.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from limner.exporting.exported_module import ExportedModule
 from limner.weights.exported import Run
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,12 @@ def measure_agreement(
     differing = counted = 0
     ours, theirs = [], []
     with torch.no_grad():
-        run(inputs[0]), module(inputs[0])  # the first run of either prepares it
+        run(inputs[0].numpy()), module(inputs[0])  # the first run of either prepares it
         for image in inputs:
             expected, seconds = _timed(module, image)
             ours.append(seconds)
-            found, seconds = _timed(run, image)
+            arrays, seconds = _timed(run, image.numpy())
+            found = tuple(map(torch.from_numpy, arrays))
             theirs.append(seconds)
             for name, one, other in zip(names, expected, found, strict=True):
                 one, other = one.double(), other.double()
@@ -84,7 +88,7 @@ def measure_agreement(
     return Agreement(images, len(inputs), largest, relative, share, median(ours), median(theirs))
 
 
-def _timed(run: Run, image: Tensor) -> tuple[tuple[Tensor, ...], float]:
+def _timed(run: Callable[[T], Sequence[R]], image: T) -> tuple[tuple[R, ...], float]:
     began = time.perf_counter()
     found = run(image)
     return tuple(found), time.perf_counter() - began

@@ -17,18 +17,25 @@ from limner.core.errors import ConfigError, ModelError, UnknownNameError, descri
 from limner.core.outputs import DenseLogits, OutputKind
 from limner.core.plan import Plan
 from limner.core.plan_text import plan_to_yaml
+from limner.core.score_names import SCORES
 from limner.core.yaml_text import dump_yaml
 from limner.exporting.agreement import Agreement, measure_agreement
-from limner.exporting.exported_module import FINISHED, ExportedModule, Finish
+from limner.exporting.exported_module import ExportedModule, Finish
+from limner.exporting.lower_precision import FileFormat
+from limner.exporting.score_drop import LabelledImages, ScoreDrop, score_drop
 from limner.exporting.writing import WRITERS, trace
-from limner.inference.image_runs import SMALLEST_INPUT
+from limner.inference.predictor import Predictor
 from limner.inference.sliding_window import pad_by_reflection
-from limner.storage.output_folder import refuse_dataset
+from limner.inference.view_rules import SMALLEST_INPUT
+from limner.storage.output_folder import refuse_dataset, refuse_unwritable
 from limner.storage.whole_folders import folder_written_aside
 from limner.tasks import find_task
 from limner.weights.card import LABELS, PLAN, file_sha256
-from limner.weights.exported import EXPORT_CARD, RUNTIMES, ExportCard, Run
+from limner.weights.exported import EXPORT_CARD, FINISHED, RUNTIMES, ExportCard, Run, open_file
 from limner.weights.model import Model
+
+MOST_OTHER_LABELS = 0.05
+"""Maximum fraction of pixels or queries with another class in a file in int8 that cannot be scored."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,10 @@ class ExportRequest:
         runtime: A row of `RUNTIMES`.
         finish: What the file returns.
         size: *S that the file takes; None for any size and batch, if the network can be exported so.
-        tolerance: Largest difference of any output, as a fraction of the range of its values.
+        file_format: Precision of the file.
+        tolerance: Largest difference of any output, as a fraction of the range of its values; None accepts
+            any, for int8.
+        max_loss: Largest loss of the main score in lower precision.
         licence: Licence of the weights.
         weights_sha256: Hash of the weights.
     """
@@ -47,27 +57,31 @@ class ExportRequest:
     runtime: str
     finish: Finish
     size: tuple[int, ...] | None
-    tolerance: float
+    file_format: FileFormat
+    tolerance: float | None
+    max_loss: float
     licence: str | None
     weights_sha256: str
 
 
 def export_model(
-    model: Model,
+    predictor: Predictor,
     folder: Path,
     request: ExportRequest,
     images: Sequence[Tensor],
     *,
     images_are: str,
+    labelled: LabelledImages | None = None,
 ) -> ExportCard:
     """Write an export folder, run the file in its own runtime, and compare it with the model.
 
     Args:
-        model: On the CPU, in evaluation mode; afterwards its weights need no gradient.
+        predictor: The model on the CPU in float32; afterwards its weights need no gradient.
         folder: The folder to write; an existing export is replaced.
         request: How to export.
         images: (1, C, *S) images in file values, for the comparison.
         images_are: What they are, such as ``12 validation images``.
+        labelled: Images on which a file in lower precision is scored beside the model.
 
     Raises:
         ConfigError: The request does not suit the model.
@@ -75,6 +89,7 @@ def export_model(
         MissingPartError: A library is missing.
         WriteError: The folder cannot be written.
     """
+    model = predictor.model
     kind = find_task(model.plan.task).output_kind(model.plan.loss)
     _refuse_unsuitable(model.plan, kind, folder, request)
     module = ExportedModule(model, request.finish).eval().requires_grad_(False)
@@ -83,34 +98,64 @@ def export_model(
     size = None if size is None else tuple(max(side, SMALLEST_INPUT) for side in size)
     shape = (2, channels, *model.plan.input.crop_size) if size is None else (1, channels, *size)
     program = trace(module, torch.rand(shape), is_free=size is None)
-    inputs = [_of_size(image, image.shape[2:] if size is None else size) for image in images]
+    inputs = [of_size(image, image.shape[2:] if size is None else size) for image in images]
     with folder_written_aside(folder) as aside:
         runtime = RUNTIMES[request.runtime]
         path = aside / runtime.file
-        WRITERS[request.runtime](program, path, names)
-        run = runtime.load(path)
+        WRITERS[request.runtime](program, path, names, request.file_format)
+        run = open_file(runtime, path)
         if size is None:
             _refuse_other_sizes(module, run, shape, runtime.title)
         agreement = measure_agreement(module, run, inputs, names, images=images_are)
         _refuse_differing(agreement, request, runtime.title)
-        plan = _plan_of(model.plan, size)
-        (aside / PLAN).write_text(plan_to_yaml(plan), encoding="utf-8")
-        (aside / LABELS).write_text(dump_yaml(model.labels.to_dict()), encoding="utf-8")
-        card = ExportCard(
-            limner=__version__,
-            runtime=request.runtime,
-            file=runtime.file,
-            kind=kind.__name__ if request.finish == "outputs" else request.finish,
-            inputs=_inputs(model.plan, size),
-            outputs=_meanings(kind, names),
-            classes=[{"name": each.name, "color": list(each.color)} for each in model.labels.classes],
-            licence=request.licence,
-            weights_sha256=request.weights_sha256,
-            sha256={name: file_sha256(aside / name) for name in (runtime.file, PLAN, LABELS)},
-            agreement=agreement.to_dict(),
-        )
-        (aside / EXPORT_CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        _write_settings(aside, model, size)
+        card = _card_of(aside, model, request, names, size, agreement)
+        _write_card(aside, card)
+        if labelled is None:
+            _refuse_other_labels(agreement, request)
+        else:
+            drop = score_drop(predictor, aside, labelled)
+            _refuse_drop(drop, request)
+            card = card.model_copy(update={"scores": drop.to_dict()})
+            _write_card(aside, card)
     return card
+
+
+def _write_settings(folder: Path, model: Model, size: tuple[int, ...] | None) -> None:
+    (folder / PLAN).write_text(plan_to_yaml(_plan_of(model.plan, size)), encoding="utf-8")
+    (folder / LABELS).write_text(dump_yaml(model.labels.to_dict()), encoding="utf-8")
+
+
+def _card_of(
+    folder: Path,
+    model: Model,
+    request: ExportRequest,
+    names: Sequence[str],
+    size: tuple[int, ...] | None,
+    agreement: Agreement,
+) -> ExportCard:
+    """Return the description of an export whose other files are written."""
+    runtime = RUNTIMES[request.runtime]
+    kind = find_task(model.plan.task).output_kind(model.plan.loss)
+    files = (runtime.file, *runtime.beside, PLAN, LABELS)
+    return ExportCard(
+        limner=__version__,
+        runtime=request.runtime,
+        precision=request.file_format.precision,
+        file=runtime.file,
+        kind=kind.__name__ if request.finish == "outputs" else request.finish,
+        inputs=_inputs(model.plan, size),
+        outputs=_meanings(kind, names),
+        classes=[{"name": each.name, "color": list(each.color)} for each in model.labels.classes],
+        licence=request.licence,
+        weights_sha256=request.weights_sha256,
+        sha256={name: file_sha256(folder / name) for name in files},
+        agreement=agreement.to_dict(),
+    )
+
+
+def _write_card(folder: Path, card: ExportCard) -> None:
+    (folder / EXPORT_CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 @torch.no_grad()
@@ -119,7 +164,7 @@ def _names(model: Model, image: Tensor) -> list[str]:
     return list(model(image).tensors())
 
 
-def _of_size(image: Tensor, size: Sequence[int]) -> Tensor:
+def of_size(image: Tensor, size: Sequence[int]) -> Tensor:
     """Cut or pad an image (1, C, *S) to a size around its middle, at least `SMALLEST_INPUT`."""
     size = [max(length, SMALLEST_INPUT) for length in size]
     image = pad_by_reflection(image, size)
@@ -164,12 +209,21 @@ def _refuse_unsuitable(plan: Plan, kind: OutputKind, folder: Path, request: Expo
     dims = plan.input.spatial_dims
     if request.size is not None and len(request.size) != dims:
         raise ConfigError(f"The size needs {dims} numbers, one for each axis; found {request.size}.")
+    precision = request.file_format.precision
+    if precision != "float32" and request.runtime == "torch":
+        raise ConfigError(
+            f"Programs of torch.export are written in float32; found --precision {precision}. Export with "
+            "--to onnx or --to openvino, or omit --precision."
+        )
+    if request.file_format.opset is not None and request.runtime != "onnx":
+        raise ConfigError(f"--opset is for --to onnx; found --to {request.runtime}. Omit --opset.")
     if request.finish != "outputs" and kind is not DenseLogits:
         raise ConfigError(
             f"Only label maps can be finished as {request.finish} in the file; this model is for the task "
             f"{plan.task!r}. Omit --finish."
         )
     refuse_dataset(folder)
+    refuse_unwritable(folder)
     is_free = not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir()))
     if not is_free and not (folder / EXPORT_CARD).is_file():
         raise ConfigError(
@@ -191,7 +245,9 @@ def _refuse_other_sizes(module: ExportedModule, run: Run, shape: Sequence[int], 
         image = torch.rand(1, shape[1], *(side + more * (axis + 1) for axis, side in enumerate(shape[2:])))
         try:
             with torch.no_grad():
-                fits = all(a.shape == b.shape for a, b in zip(run(image), module(image), strict=True))
+                fits = all(
+                    a.shape == tuple(b.shape) for a, b in zip(run(image.numpy()), module(image), strict=True)
+                )
         except Exception:  # every runtime has its own errors
             fits = False
         if not fits:
@@ -204,8 +260,48 @@ def _refuse_other_sizes(module: ExportedModule, run: Run, shape: Sequence[int], 
             )
 
 
+def _refuse_drop(loss: ScoreDrop, request: ExportRequest) -> None:
+    """Refuse a file whose main score is too low.
+
+    Raises:
+        ModelError: It lost more than `max_loss`.
+    """
+    if loss.lost <= request.max_loss:
+        return
+    precision = request.file_format.precision
+    better = "Calibrate with more images (--calibrate FOLDER), use --precision float16"
+    raise ModelError(
+        describe(
+            f"The model loses too much in {precision}, so the export is not kept",
+            found=f"{SCORES[loss.main].words} {loss.export[loss.main]:.4f}, of the model "
+            f"{loss.model[loss.main]:.4f}, on {loss.images}",
+            expected=f"a loss of at most {request.max_loss:g}",
+            fix=f"{better if precision == 'int8' else 'Omit --precision'}, or accept it with --max-loss.",
+        )
+    )
+
+
+def _refuse_other_labels(agreement: Agreement, request: ExportRequest) -> None:
+    """Refuse a file in int8 that finds other classes, where there are no labels to score it.
+
+    Raises:
+        ModelError: Too many differ.
+    """
+    share = agreement.labels_differ
+    if request.file_format.precision != "int8" or share is None or share <= MOST_OTHER_LABELS:
+        return
+    raise ModelError(
+        describe(
+            "The model finds too many other classes in int8, so the export is not kept",
+            found=f"{100 * share:.2f} % of the classes differ, on {agreement.images}",
+            expected=f"at most {100 * MOST_OTHER_LABELS:g} %, as there are no labelled images to score it",
+            fix="Calibrate with more images (--calibrate FOLDER), or use --precision float16.",
+        )
+    )
+
+
 def _refuse_differing(agreement: Agreement, request: ExportRequest, title: str) -> None:
-    if agreement.worst <= request.tolerance:
+    if request.tolerance is None or agreement.worst <= request.tolerance:
         return
     name = max(agreement.relative, key=agreement.relative.__getitem__)
     raise ModelError(

@@ -14,11 +14,6 @@ Finish = Literal["outputs", "probabilities", "labels"]
 """What an exported file returns: the network's own outputs, or for label maps the probabilities or the class
 of each pixel at the size of the image."""
 
-FINISHED = {
-    "probabilities": "(B, K, *S) float32: probability of each class at each pixel of the image",
-    "labels": "(B, *S) int64: index of the class of each pixel of the image",
-}
-
 
 class ExportedModule(nn.Module):
     """Images in file values -> a tuple of tensors.

@@ -4,18 +4,23 @@ Shape legend: B batch, C channels, *S spatial axes.
 """
 
 import logging
+import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from io import BytesIO, StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from limner.core.errors import MissingPartError, ModelError, describe
-from limner.storage.disk_problems import write_errors_for
+from limner.core.errors import ConfigError, MissingPartError, ModelError, describe
+from limner.exporting.lower_precision import DEFAULT_FORMAT, FileFormat, lower_precision
+from limner.storage.disk_problems import disk_problem
+from limner.storage.whole_files import write_whole
 
 
 def trace(module: nn.Module, example: Tensor, *, is_free: bool) -> ExportedProgram:
@@ -39,40 +44,50 @@ def trace(module: nn.Module, example: Tensor, *, is_free: bool) -> ExportedProgr
             describe(
                 "The network cannot be exported " + ("for any size" if is_free else f"for images of {size}"),
                 found=str(error).strip().splitlines()[0][:300],
-                fix="Choose a size that it was trained with: --size HxW." if is_free else "",
+                fix="Choose a size that it was trained with: --size HxW."
+                if is_free
+                else "Choose another size, such as that of the crops in training: omit --size.",
             )
         ) from error
 
 
-def write_program(program: ExportedProgram, path: Path, names: Sequence[str]) -> None:
+def write_program(
+    program: ExportedProgram, path: Path, names: Sequence[str], file_format: FileFormat = DEFAULT_FORMAT
+) -> None:
     """Write a program that `torch.export.load` reads, without limner; its outputs have no names.
 
     Raises:
         WriteError: The disk is full, read-only or failing.
     """
+    assert file_format.precision == "float32", "`export_model` refuses others"
     del names
-    content = BytesIO()  # on a full disk, PyTorch's own writer of files aborts the process
-    torch.export.save(program, content)
-    with write_errors_for(path):
-        path.write_bytes(content.getbuffer())
+    packed = BytesIO()  # PyTorch's own writing ends with a crash of its writer where the disk is full
+    torch.export.save(program, packed)
+    write_whole(path, packed.getvalue())
 
 
-def write_onnx(program: ExportedProgram, path: Path, names: Sequence[str]) -> None:
+def write_onnx(
+    program: ExportedProgram, path: Path, names: Sequence[str], file_format: FileFormat = DEFAULT_FORMAT
+) -> None:
     """Write an ONNX file.
 
     Args:
         program: The traced network.
         path: The file.
         names: Names of the outputs.
+        file_format: Its precision and version of operators.
 
     Raises:
         MissingPartError: onnxscript is not installed.
+        ConfigError: The version of operators does not exist, or is too old.
         ModelError: An operation has no equivalent in ONNX.
     """
     try:
         import onnxscript  # noqa: F401 - PyTorch's exporter needs it
     except ImportError as error:
         raise MissingPartError("onnxscript", "Export to ONNX", "pip install 'limner[export]'") from error
+    opset = file_format.opset
+    _refuse_new_opset(opset)
     try:
         with _quiet():
             torch.onnx.export(
@@ -80,13 +95,14 @@ def write_onnx(program: ExportedProgram, path: Path, names: Sequence[str]) -> No
                 f=path,
                 dynamo=True,
                 external_data=False,
+                opset_version=opset,
                 input_names=["images"],
                 output_names=list(names),
                 verbose=False,
             )
-    except OSError:  # of the disk
-        raise
     except Exception as error:  # PyTorch raises many kinds
+        if disk_problem(error) is not None:
+            raise
         raise ModelError(
             describe(
                 "The network cannot be written as ONNX",
@@ -95,10 +111,93 @@ def write_onnx(program: ExportedProgram, path: Path, names: Sequence[str]) -> No
                 fix="Export it with --to torch.",
             )
         ) from error
+    _refuse_other_opset(path, opset)
+    with _quiet():
+        lower_precision(path, file_format)
 
 
-WRITERS: dict[str, Callable[[ExportedProgram, Path, Sequence[str]], None]] = {
+def _refuse_new_opset(opset: int | None) -> None:
+    """Refuse a version of operators that the installed ONNX does not have.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    import onnx
+
+    newest: int = onnx.defs.onnx_opset_version()
+    if opset is not None and not 1 <= opset <= newest:
+        raise ConfigError(
+            describe(
+                "There is no such version of ONNX's operators",
+                found=f"--opset {opset}",
+                expected=f"at most {newest}, of the installed ONNX {onnx.__version__}",
+                fix="Omit --opset.",
+            )
+        )
+
+
+def _refuse_other_opset(path: Path, opset: int | None) -> None:
+    """Refuse a file whose version of operators is not the wanted one: PyTorch keeps its own if it must.
+
+    Raises:
+        ConfigError: It is another.
+    """
+    if opset is None:
+        return
+    import onnx
+
+    written = next(each.version for each in onnx.load(path).opset_import if not each.domain)
+    if written != opset:
+        raise ConfigError(
+            describe(
+                "The network cannot be written with so old operators of ONNX",
+                found=f"--opset {opset}",
+                expected=f"{written} or newer",
+                fix="Omit --opset, and use a runtime that has these operators.",
+            )
+        )
+
+
+def write_openvino(
+    program: ExportedProgram, path: Path, names: Sequence[str], file_format: FileFormat = DEFAULT_FORMAT
+) -> None:
+    """Write the two files of OpenVINO, by way of ONNX; for the arguments and errors, see `write_onnx`.
+
+    In float16, the weights are stored so, and OpenVINO chooses how to compute with them.
+    """
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingPartError("openvino", "Export to OpenVINO", "pip install 'limner[openvino]'") from error
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "model.onnx"
+        is_half = file_format.precision == "float16"
+        write_onnx(
+            program, file, names, replace(file_format, precision="float32") if is_half else file_format
+        )
+        try:
+            with _quiet():
+                made = Path(folder) / path.name
+                openvino.save_model(openvino.convert_model(file), made, compress_to_fp16=is_half)
+        except Exception as error:  # its errors have no common kind
+            if disk_problem(error) is not None:
+                raise
+            raise ModelError(
+                describe(
+                    "The network cannot be written for OpenVINO",
+                    where=path,
+                    found=str(error).strip().splitlines()[0][:300],
+                    fix="Free space in the folder for temporary files, or export it with --to onnx.",
+                )
+            ) from error
+        # OpenVINO says nothing of a full disk, so its files are copied there.
+        for suffix in (".xml", ".bin"):
+            shutil.copyfile(made.with_suffix(suffix), path.with_suffix(suffix))
+
+
+WRITERS: dict[str, Callable[[ExportedProgram, Path, Sequence[str], FileFormat], None]] = {
     "onnx": write_onnx,
+    "openvino": write_openvino,
     "torch": write_program,
 }
 """How the file of each row of `RUNTIMES` is written."""

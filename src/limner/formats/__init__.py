@@ -50,6 +50,8 @@ from limner.formats.tools.supervisely import Supervisely
 from limner.formats.tools.via import Via
 from limner.formats.tools.voc import Voc
 from limner.formats.tools.voc_boxes import VocBoxes
+from limner.formats.tools.write_cvat import WriteCvat
+from limner.formats.tools.write_label_studio import WriteLabelStudio
 from limner.formats.tools.write_labelme import WriteLabelme
 from limner.formats.tools.write_voc import WriteVoc
 from limner.formats.tools.write_voc_boxes import WriteVocBoxes
@@ -96,6 +98,7 @@ WRITERS: dict[str, type[Writer]] = {
         *(WritePairedFolders, WriteVoc),
         *(WriteNnunetRaw, WriteStructureMasks, WriteDicomSeries),
         *(WriteCocoInstances, WriteCocoPanoptic, WriteLabelme, WriteYolo, WriteVocBoxes),
+        *(WriteCvat, WriteLabelStudio),
         *(WriteClassFolders, WriteClassList, WriteTagList),
     )
 }

@@ -57,6 +57,7 @@ class Drawn:
         box: The box that the file states in addition to the shapes, or None.
         name: Its name in messages, from the file; may be empty.
         height: Where objects overlap, the highest is on top in a label map, and of equals the smallest.
+        score: How sure a model is of it, in [0, 1]; None for what a person drew.
     """
 
     value: int
@@ -66,6 +67,7 @@ class Drawn:
     box: Box | None = None
     name: str = ""
     height: int = 0
+    score: float | None = None
 
     @property
     def is_box_only(self) -> bool:

@@ -1,9 +1,12 @@
 """The kinds of finding that formats report; those of `Problems` with what was expected and the fix.
 
-`Terms.fill` gives the words in braces; the other findings state what they expect where they are made.
+`Terms.fill` gives the words in braces; the other findings state what they expect where they are made, and
+take their severity from here.
 """
 
-from limner.core.finding import Code, Severity
+from functools import partial
+
+from limner.core.finding import Code, Severity, build_finding
 
 _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 _EXPORT = "Correct it in the tool that drew it and export again."
@@ -17,6 +20,7 @@ PAIRS: dict[str, Code] = {
         _E,
         "Folders, or images with other labels in the same folders, that are left out are datasets of "
         "their own: a warning if they are small.",
+        also=_W,
     ),
     "listed-file-missing": Code(_W, "A list names files that are not there."),
     "listed-class-unknown": Code(_E, "A list gives an image a class that the class names do not have."),
@@ -42,7 +46,11 @@ PAIRS: dict[str, Code] = {
     ),
     "several-label-sets": Code(_W, "Other folders could also hold the masks; they are not used."),
     "other-labels-not-used": Code(_N, "Further label files are not used, such as a second observer's."),
-    "split-unlabelled": Code(_N, "No image of a split has a mask, as in the test sets of challenges."),
+    "split-unlabelled": Code(
+        _N,
+        "No image of a split has a mask, as in the test sets of challenges; a warning for training images.",
+        also=_W,
+    ),
     "split-names-unknown-image": Code(_W, "A split list names images that are not there."),
     "split-list-not-used": Code(_W, "A list of a split's images is not used; the finding says why."),
     "image-in-no-split": Code(_N, "Images are in no split list; they are left out."),
@@ -135,6 +143,13 @@ ANNOTATIONS: dict[str, Code] = {
         "an image, a class and a complete shape, as the format has them",
         f"Left out, so its pixels count as background. {_EXPORT} Or leave it out for good: "
         "`limner convert` writes a copy without it.",
+    ),
+    "labels-are-predictions": Code(
+        _W,
+        "Label Studio: a file has predictions of a model and no annotation; they are read as labels.",
+        "annotations that a person drew or accepted",
+        "Read as labels. Correct and submit them in Label Studio and export again, so that nothing is "
+        "learned from a model's errors.",
     ),
     "flags-unclear": Code(
         _W,
@@ -355,3 +370,6 @@ ANNOTATIONS: dict[str, Code] = {
 
 FORMAT_CODES = PAIRS | ANNOTATIONS
 """Code -> what it means."""
+
+format_finding = partial(build_finding, FORMAT_CODES)
+"""Returns a finding of one of these codes, see `build_finding`."""

@@ -54,16 +54,16 @@ def labelme_text(prediction: BoxPrediction, labels: LabelTable, file_name: str) 
     """Return the JSON of the boxes above the score threshold, with the score as description."""
     path = str(Path(file_name).resolve())  # the image is in another folder
     content = labelme_content(_outgoing(prediction, file_name), path, labels)
-    for shape, score in zip(content["shapes"], prediction.scores.tolist(), strict=False):
-        shape["description"] = f"{score:.3f}"
     return json.dumps(content, indent=2, ensure_ascii=False).encode()
 
 
 def _outgoing(prediction: BoxPrediction, file_name: str) -> Outgoing:
     boxes = prediction.boxes(SCORE_THRESHOLD)
     drawn = [
-        Drawn(label, (Shape("box", xyxy),))
-        for xyxy, label in zip(boxes.xyxy.tolist(), boxes.labels.tolist(), strict=True)
+        Drawn(label, (Shape("box", xyxy),), score=score)
+        for xyxy, label, score in zip(
+            boxes.xyxy.tolist(), boxes.labels.tolist(), prediction.scores.tolist(), strict=False
+        )
     ]
     size = (prediction.shape[0], prediction.shape[1])
     path = Path(file_name)

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
-from limner.core.finding import MOST_FILES, Finding
-from limner.formats.format_codes import FORMAT_CODES
+from limner.core.finding import Finding
+from limner.formats.format_codes import FORMAT_CODES, format_finding
 from limner.formats.terms import DRAWINGS, Terms
 
 Report = Callable[[str, str], None]
@@ -85,15 +84,13 @@ class Problems:
 def _finding(code: str, cases: _Cases, terms: Terms) -> Finding:
     kind = FORMAT_CODES[code]
     more = f"; {cases.count - 1} more like it" if cases.count > 1 else ""
-    return Finding(
+    return format_finding(
         code,
-        kind.severity,
         cases.where,
         cases.found + more,
-        terms.fill(kind.expected),
-        terms.fill(kind.fix),
-        cases.proposal,
-        files=tuple(islice(cases.files, MOST_FILES)),
-        count=len(cases.files),
+        expected=terms.fill(kind.expected),
+        fix=terms.fill(kind.fix),
+        files=cases.files,
         cases=cases.count,
+        proposal=cases.proposal,
     )

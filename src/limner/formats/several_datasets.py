@@ -6,11 +6,12 @@ from pathlib import Path, PurePosixPath
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import LimnerError
-from limner.core.finding import MOST_FILES, Finding, Severity
+from limner.core.finding import Finding, Severity
 from limner.formats.classes.image_classes import ImageClasses
 from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.file_tree import FileTree
 from limner.formats.folder_words import read_folder_name
+from limner.formats.format_codes import format_finding
 from limner.formats.source import Source
 
 MOST_TRIED = 20
@@ -54,17 +55,16 @@ def several_datasets(
     places = [folder for folder, count in read.items() if count and folder not in others]
     first = ", ".join(f"{folder}/" for folder in places) or "the folder itself"
     return (
-        Finding(
+        format_finding(
             "several-datasets",
-            Severity.ERROR if drawn and number >= MIN_SHARE * len(used) else Severity.WARNING,
             ", ".join(f"{folder}/" for folder in others),
             f"{_listed(others)} {'is a dataset' if len(others) == 1 else 'are datasets'} beside the one that "
             f"is read: {first} ({source.name}). The {number} image files there {fate}.",
-            "one dataset in the folder",
-            f"Name one of them, such as `limner check {source.root / next(iter(others))}`. To read the "
+            expected="one dataset in the folder",
+            fix=f"Name one of them, such as `limner check {source.root / next(iter(others))}`. To read the "
             f"folder as it is, write `format: {source.name}` into its dataset.yaml.",
-            files=tuple(map(str, others)),
-            count=len(others),
+            files=map(str, others),
+            severity=None if drawn and number >= MIN_SHARE * len(used) else Severity.WARNING,
         ),
     )
 
@@ -94,17 +94,15 @@ def _labelled_otherwise(
             found = _used(one(source.root, settings)) if one.recognise(source.root, settings) else set()
             images = sorted(found.intersection(tree.images))
             if len(images) >= least and not used & found:
-                yield Finding(
+                yield format_finding(
                     "several-datasets",
-                    Severity.ERROR,
                     str(images[0]),
                     f"two datasets side by side: {source.name}, which is read, and {len(images)} other image "
                     f"files, such as {images[0]}, that are labelled as {one.name} and left out",
-                    "one dataset in the folder",
-                    f"Move one of them into a folder of its own. To read this one alone, write "
+                    expected="one dataset in the folder",
+                    fix=f"Move one of them into a folder of its own. To read this one alone, write "
                     f"`format: {source.name}` (or {one.name}) into dataset.yaml.",
-                    files=tuple(map(str, images[:MOST_FILES])),
-                    count=len(images),
+                    files=map(str, images),
                 )
                 return
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from limner.core.segments import Segments
 from limner.core.words import Words
 from limner.formats.drawn import Drawn, Shape, box_of_mask, runs_of_mask
 from limner.formats.named_classes import refuse_names
+from limner.formats.numbered_slices import cases_of
 from limner.formats.problems import Problems
 from limner.formats.terms import MASKS, Terms
 from limner.images.read_image import read_image
@@ -75,6 +77,15 @@ class Source(ABC):
     @abstractmethod
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
         """Return the records, and the findings from pairing images with labels."""
+
+    @cached_property
+    def case_of(self) -> Mapping[str, str]:
+        """Case of each image that is a slice of a volume, by its name; empty if the images are no slices.
+
+        Raises:
+            DataError: `cases` in `dataset.yaml` does not match an image.
+        """
+        return cases_of(self.records, self.settings, self.root)
 
     def cache_state(self) -> dict[str, npt.NDArray[Any]] | None:
         """Return the arrays that reading needs beyond the records, for the index cache; None to skip it."""

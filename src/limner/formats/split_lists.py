@@ -8,10 +8,11 @@ from pathlib import Path, PurePosixPath
 
 from limner.core.dataset_file import FILE_NAME, DatasetFile, SplitLists
 from limner.core.errors import DataError, describe
-from limner.core.finding import MOST_FILES, Finding, Severity
+from limner.core.finding import MOST_FILES, Finding
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import split_of_folder, vocabulary
+from limner.formats.format_codes import format_finding
 from limner.formats.listed_names import LIST_SUFFIXES, ImageNames
 from limner.storage.text_files import read_text
 
@@ -190,15 +191,14 @@ def _unused_lists(records: tuple[Record, ...], root: Path, used: Sequence[str], 
         return []
     subject = "A list of images is" if len(left) == 1 else f"{len(left)} lists of images are"
     return [
-        Finding(
+        format_finding(
             "split-list-not-used",
-            Severity.WARNING,
             left[0],
             f"{subject} not used: {reason}.",
-            "splits from one place",
-            "To use them, write for example `splits: {train: train.txt, val: val.txt}` into dataset.yaml.",
-            files=tuple(left[:MOST_FILES]),
-            count=len(left),
+            expected="splits from one place",
+            fix="To use them, write for example `splits: {train: train.txt, val: val.txt}` into "
+            "dataset.yaml.",
+            files=left,
         )
     ]
 
@@ -277,25 +277,22 @@ def _findings(lists: Sequence[str], unknown: list[str], left: list[Record], root
     findings = []
     if unknown:
         findings.append(
-            Finding(
+            format_finding(
                 "split-names-unknown-image",
-                Severity.WARNING,
                 unknown[0],
                 f"{len(unknown)} names in the split lists belong to no image.",
-                "names of images in the dataset folder",
-                "Add the images or remove the lines.",
-                files=tuple(unknown[:MOST_FILES]),
-                count=len(unknown),
+                expected="names of images in the dataset folder",
+                fix="Add the images or remove the lines.",
+                files=unknown,
             )
         )
     if left:
         findings.append(
-            Finding(
+            format_finding(
                 "image-in-no-split",
-                Severity.NOTE,
                 str(left[0].image.relative_to(root)),
                 f"{len(left)} images are in none of {', '.join(lists)}; they are left out.",
-                files=tuple(str(r.image.relative_to(root)) for r in left[:MOST_FILES]),
+                files=[str(r.image.relative_to(root)) for r in left[:MOST_FILES]],
                 count=len(left),
             )
         )

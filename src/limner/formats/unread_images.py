@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from limner.core.finding import MOST_FILES, Finding, Severity
+from limner.core.finding import Finding
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree
+from limner.formats.format_codes import format_finding
 
 _KINDS = {
     "raw photos of a camera": ".dng .cr2 .cr3 .crw .nef .nrw .arw .orf .rw2 .raf .pef .srw .raw",
@@ -40,15 +41,13 @@ def unread_images(tree: FileTree, records: Iterable[Record], root: Path) -> list
     suffixes = dict.fromkeys(path.suffix.lower() for path in found)
     kinds = ", ".join(f"{suffix} ({UNREAD[suffix]})" for suffix in suffixes)
     return [
-        Finding(
+        format_finding(
             "image-kind-not-read",
-            Severity.WARNING,
             names[0],
             f"{len(names)} file{'' if len(names) == 1 else 's'} of a kind that is not read: {kinds}",
-            "PNG, JPEG, TIFF, WebP, AVIF, JPEG 2000 or NPY, among others",
-            "Left out. Save them as PNG, or as TIFF if they have more than 8 bits.",
-            files=names[:MOST_FILES],
-            count=len(names),
+            expected="PNG, JPEG, TIFF, WebP, AVIF, JPEG 2000 or NPY, among others",
+            fix="Left out. Save them as PNG, or as TIFF if they have more than 8 bits.",
+            files=names,
         )
     ]
 

@@ -39,6 +39,7 @@ class Outgoing:
         size: (H, W) of the labels of an image.
         more_images: Further files of the image, such as those of channels.
         volume_suffix: Suffix of written volumes; empty for that of the image.
+        is_predicted: Whether a model found the objects, to be corrected by a person.
     """
 
     stem: str
@@ -52,6 +53,7 @@ class Outgoing:
     tags: tuple[int, ...] | None = None
     more_images: tuple[Path, ...] = ()
     volume_suffix: str = ""
+    is_predicted: bool = False
 
     @property
     def files(self) -> tuple[Path, ...]:

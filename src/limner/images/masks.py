@@ -213,7 +213,7 @@ def _one_channel(pixels: Pixels, header: ImageHeader, path: Path) -> npt.NDArray
                 fix="Save the masks with one channel.",
             )
         )
-    colors = _colors(pixels)
+    colors = unique_colors(pixels)
     some = ", ".join(str(tuple(int(v) for v in color)) for color in colors[:6])
     raise ColouredMaskError(
         describe(
@@ -233,9 +233,9 @@ def _spread(pixels: Pixels) -> int:
     return int((pixels.max(axis=2).astype(np.int64) - pixels.min(axis=2)).max())
 
 
-def _colors(pixels: Pixels) -> Pixels:
-    """Return the sorted colours, (N, 3), of a (H, W, 3) picture."""
-    flat = pixels.reshape(-1, 3)
+def unique_colors(pixels: Pixels) -> Pixels:
+    """Return the sorted colours, (N, C), of a picture (*spatial, C); fast where runs have one colour."""
+    flat = pixels.reshape(-1, pixels.shape[-1])
     is_new = np.ones(len(flat), bool)
     is_new[1:] = (flat[1:] != flat[:-1]).any(axis=1)
     return np.unique(flat[is_new], axis=0)

@@ -1,6 +1,6 @@
 """Prediction by several models: their probabilities are averaged."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -15,8 +15,9 @@ from limner.core.plan import InferencePlan, Plan
 from limner.core.prediction import Prediction
 from limner.core.run_folder import RunFolder
 from limner.inference.load_predictor import load_predictor
-from limner.inference.predicted_slices import input_of_images
+from limner.inference.open_predictor import Settings
 from limner.inference.predictor import Predictor
+from limner.inference.seen_image import input_of_images
 from limner.preparation.folds import read_folds, trained_folds
 from limner.storage.user_paths import user_path
 from limner.tasks.task import Task
@@ -117,43 +118,7 @@ class Ensemble:
         )
 
 
-AnyPredictor = Predictor | Ensemble
-"""What predicts images: a model, or several whose predictions are averaged."""
-
-
-def models_of(predictor: AnyPredictor) -> tuple[Predictor, ...]:
-    """Return the models of a predictor."""
-    return predictor.members if isinstance(predictor, Ensemble) else (predictor,)
-
-
-Settings = InferencePlan | Callable[[Plan], InferencePlan]
-"""Window, overlap, flips and scales: the same for all models, or made from the plan of each."""
-
-
-def open_predictor(
-    models: Path | str | AnyPredictor | Sequence[Path | str],
-    *,
-    device: str = "auto",
-    precision: str | None = None,
-    settings: Settings | None = None,
-    value_range: ValueRange | None = None,
-) -> AnyPredictor:
-    """Load a model, or several to average; a predictor is returned as it is.
-
-    For the arguments and errors, see `open_members`.
-
-    Raises:
-        ConfigError: Their predictions cannot be averaged.
-    """
-    if isinstance(models, Predictor | Ensemble):
-        return models
-    members = open_members(
-        models, device=device, precision=precision, settings=settings, value_range=value_range
-    )
-    return joined_predictor(members)
-
-
-def joined_predictor(members: Sequence[Predictor]) -> AnyPredictor:
+def joined_predictor(members: Sequence[Predictor]) -> Predictor | Ensemble:
     """Return the only model, or an ensemble of several.
 
     Raises:
@@ -183,12 +148,14 @@ def open_members(
 
     Raises:
         ModelError: One cannot be loaded, or a cross-validation is not finished.
-        ConfigError: One is named twice.
+        ConfigError: One is named twice, or there are several for one custom network.
     """
     paths = [models] if isinstance(models, str | Path) else list(models)
     folders = list(dict.fromkeys(folder for path in paths for folder in model_paths(user_path(path))))
     if len(folders) < len(paths):
         raise ConfigError(f"A model is named twice: {', '.join(map(str, paths))}.")
+    if network is not None and len(folders) > 1:
+        raise ConfigError(f"A network of your own is for one model; found {len(folders)}. Name one of them.")
     members = []
     for folder in folders:
         member = load_predictor(

@@ -6,6 +6,7 @@ Shape legend: B batch, C channels, K classes, *S spatial axes.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -15,15 +16,10 @@ from limner.core.plan import InferencePlan
 from limner.decoding.label_maps import as_pixel_outputs, semantic_logits
 from limner.decoding.network_runs import Box, Tile
 from limner.decoding.view_parts import full_box
-from limner.inference.sliding_window import Fill, each_window, pad_images, sliding_window
+from limner.inference.sliding_window import each_window, pad_images, sliding_window
 from limner.inference.test_time_augmentation import View, views
+from limner.inference.view_rules import ViewRules, axis_of_parts, is_too_large
 from limner.weights.model import Model
-
-SMALLEST_INPUT = 33
-"""Minimum input size of networks; smaller images are padded by reflection."""
-
-WHOLE_IMAGE_PIXELS = 2**24
-"""Maximum number of pixels without windows, whatever the plan: 4096 x 4096, or 256 x 256 x 256."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +42,18 @@ class ImageRuns:
     where: str
     kind: OutputKind
 
+    @cached_property
+    def rules(self) -> ViewRules:
+        """What the network is given of the image."""
+        return ViewRules(self.model.plan, self.settings)
+
     def views(self) -> Iterator["ViewRuns"]:
         """Yield every combination of zoom and mirrored axes, unless windows are mirrored by themselves."""
         return (self.seen_as(view) for view in self.kinds_of_view())
 
     def seen_as(self, view: View) -> "ViewRuns":
         """Return the runs on one view."""
-        return ViewRuns(self, view, view.apply(self.images, smallest=min(self.smallest_input)))
+        return ViewRuns(self, view, view.apply(self.images, smallest=min(self.rules.smallest_input)))
 
     @property
     def seen_size(self) -> tuple[int, ...]:
@@ -69,12 +70,12 @@ class ImageRuns:
     def fits_in_one_pass(self) -> bool:
         """Whether there is only the plain view, and it is not resized or is a single part."""
         seen = self.seen_size
-        return self.has_one_view and (seen == self.size or self.window(seen) is None)
+        return self.has_one_view and (seen == self.size or self.rules.window(seen) is None)
 
     @property
     def is_windowed(self) -> bool:
         """Whether `tiles` are windows, not the whole image."""
-        return self.window(self.seen_size) is not None
+        return self.rules.window(self.seen_size) is not None
 
     def whole(self) -> tuple[Outputs, tuple[int, ...]]:
         """Run the network on the whole image, padded if it is smaller than `smallest_input`.
@@ -83,29 +84,29 @@ class ImageRuns:
             DataError: The image is too large.
         """
         seen = tuple(self.images.shape[2:])
-        if math.prod(seen) > WHOLE_IMAGE_PIXELS:
+        if is_too_large(seen):
             raise DataError(too_large(seen, self.where, self.images.device, fix="Cut the image into tiles."))
-        padded = pad_images(self.images, self.smallest_input, self.fill)
+        padded = pad_images(self.images, self.rules.smallest_input, self.rules.fill)
         extent = tuple(p * n // s for p, n, s in zip(padded.shape[2:], self.size, seen, strict=True))
         return self.model(padded), extent
 
     def tiles(self) -> Iterator[Tile]:
         """Yield the outputs of each window, or of the whole image, padded if it is smaller."""
-        window = self.window(self.seen_size) or self.seen_size
-        least = tuple(max(sides) for sides in zip(window, self.smallest_input, strict=True))
+        window = self.rules.window(self.seen_size) or self.seen_size
+        least = tuple(max(sides) for sides in zip(window, self.rules.smallest_input, strict=True))
         overlap = self.settings.overlap
-        for start, seen in each_window(self.images, window=least, overlap=overlap, fill=self.fill):
+        for start, seen in each_window(self.images, window=least, overlap=overlap, fill=self.rules.fill):
             yield Tile(self.model(seen), start, least)
 
     def kinds_of_view(self) -> Iterator[View]:
         """Yield zoom and mirrored axes of each view."""
         flips = self.settings.flips and not self._mirrors_windows
-        return views(scales=self.settings.scales, flips=flips, flip_axes=self._flip_axes)
+        return views(scales=self.settings.scales, flips=flips, flip_axes=self.rules.flip_axes)
 
     def mirrors_of_windows(self) -> tuple[View, ...]:
         """Return the ways in which each window is seen, whose scores are averaged."""
         flips = self.settings.flips and self._mirrors_windows
-        return tuple(views(scales=(1.0,), flips=flips, flip_axes=self._flip_axes))
+        return tuple(views(scales=(1.0,), flips=flips, flip_axes=self.rules.flip_axes))
 
     @property
     def is_volume(self) -> bool:
@@ -113,32 +114,9 @@ class ImageRuns:
         return self.images.ndim == 5
 
     @property
-    def smallest_input(self) -> tuple[int, ...]:
-        """Minimum size of what the network is given: crops on which it was trained fit."""
-        return tuple(min(SMALLEST_INPUT, side) for side in self.model.plan.input.crop_size)
-
-    @property
-    def fill(self) -> Fill:
-        """Value of padding in each channel, or None for reflection."""
-        return self.model.plan.input.mean if self.settings.padding == "mean" else None
-
-    @property
     def _mirrors_windows(self) -> bool:
         """Whether views would take too much memory: each has the scores of the whole volume."""
         return self.is_volume and not issubclass(self.kind, PixelMaps)
-
-    @property
-    def _flip_axes(self) -> tuple[int, ...]:
-        return self.model.plan.augment.flip_axes
-
-    def window(self, size: tuple[int, ...]) -> tuple[int, ...] | None:
-        """Return the window for images of a size, or None for whole images."""
-        if self.settings.window is not None:
-            return tuple(max(s) for s in zip(self.settings.window, self.smallest_input, strict=True))
-        if math.prod(size) <= WHOLE_IMAGE_PIXELS:
-            return None
-        least = 1024 if len(size) == 2 else 96
-        return tuple(max(side, least) for side in self.model.plan.input.crop_size)
 
 
 @dataclass(frozen=True)
@@ -169,11 +147,7 @@ class ViewRuns:
     def axis(self) -> int:
         """Axis along which `parts` follow each other: of volumes, that across which least is held."""
         size = tuple(self.shape[2:])
-        window = self.image.window(size)
-        if window is None or not self.image.is_volume:
-            return 0
-        held = [min(w, s) * math.prod(size) / s for w, s in zip(window, size, strict=True)]
-        return held.index(min(held))
+        return axis_of_parts(size, self.image.rules.window(size))
 
     def undo_flip(self, scores: torch.Tensor) -> torch.Tensor:
         """Mirror scores (B, K, *S) back."""
@@ -181,14 +155,14 @@ class ViewRuns:
 
     def whole(self) -> Outputs:
         """Run the network on the whole view, padded if it is smaller than `smallest_input`."""
-        padded = pad_images(self.seen, self.image.smallest_input, self.image.fill)
+        padded = pad_images(self.seen, self.image.rules.smallest_input, self.image.rules.fill)
         outputs: Outputs = self.image.model(padded)
         return outputs
 
     def parts(self) -> Iterator[tuple[Box, Outputs]]:
         """Yield boxes that do not overlap with the outputs there; without windows one, at any resolution."""
         images, size = self.seen, tuple(self.shape[2:])
-        window = self.image.window(size)
+        window = self.image.rules.window(size)
         if window is not None:
             for box, maps in sliding_window(
                 self._maps,
@@ -197,16 +171,16 @@ class ViewRuns:
                 overlap=self.image.settings.overlap,
                 windows_at_once=_windows_at_once(window, images.device),
                 axis=self.axis,
-                fill=self.image.fill,
+                fill=self.image.rules.fill,
             ):
                 yield box, self._outputs(maps)
             return
-        least = self.image.smallest_input
+        least = self.image.rules.smallest_input
         is_padded = any(side < lowest for side, lowest in zip(size, least, strict=True))
         if not is_padded and len(self.image.mirrors_of_windows()) == 1:
             yield full_box(size), self.image.model(images)
         else:
-            maps = self._maps(pad_images(images, least, self.image.fill))
+            maps = self._maps(pad_images(images, least, self.image.rules.fill))
             for axis, length in enumerate(size, start=2):
                 maps = maps.narrow(axis, (maps.shape[axis] - length) // 2, length)
             yield full_box(size), self._outputs(maps)

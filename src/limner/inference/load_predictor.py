@@ -34,4 +34,6 @@ def load_predictor(
     )
     layout = choose_memory_format(predictor.device, spatial_dims=loaded.plan.input.spatial_dims)
     predictor.model.to(memory_format=layout)
+    if network is None:  # a module of the user's may not be what its layers seem to be
+        predictor.speed_up()
     return predictor

@@ -16,7 +16,7 @@ from limner.evaluation.scorer import Extent, Scores
 from limner.evaluation.semantic_scores import SemanticScores
 from limner.evaluation.write_scores import PICTURES, PerImageFile, Skipped, write_scores
 from limner.formats.source import Source
-from limner.inference.reading_ahead import read_ahead
+from limner.inference.reading_ahead import peek_readable, read_ahead
 from limner.loading.dataset import Dataset
 from limner.storage.output_folder import make_output_folder
 from limner.storage.whole_files import remove_file
@@ -68,7 +68,7 @@ class Measurement:
     remarks: tuple[str, ...] = ()
 
     def run(self, predict: Predict, *, split: str, out: Path, track: Track) -> ScoredSplit:
-        """Score every image, and write scores.json, per_image.csv, pictures/ and maps/.
+        """Score every image, and write scores.json, per_image.csv, per_case.csv, pictures/ and maps/.
 
         Args:
             predict: Prediction of a sample.
@@ -80,8 +80,11 @@ class Measurement:
             ConfigError: The task does not support the requested scores.
             DataError: No image could be scored.
         """
-        scorer = self.task.scorer(self.labels, self._full_extent())
         dataset = Dataset(self.source, self.records, self.labels, targets=self.task.targets, cache=None)
+        example, samples = peek_readable(read_ahead(range(len(dataset)), dataset.__getitem__), DataError)
+        extent = replace(self._full_extent(example), case_of=self.source.case_of)
+        scorer = self.task.scorer(self.labels, extent)
+        del example
         make_output_folder(out)
         draw, title = self.task.draw, scorer.rank_title
         pictures = WorstAndBest(
@@ -95,7 +98,6 @@ class Measurement:
         for path in earlier_maps(out) if self.extent.maps else ():
             remove_file(path)
         skipped: list[Skipped] = []
-        samples = read_ahead(range(len(dataset)), dataset.__getitem__)
         with PerImageFile(out, scorer.columns) as rows:
             for index, read in track(samples, "Evaluating", len(dataset)):
                 try:
@@ -115,27 +117,26 @@ class Measurement:
         self._write(out, found, skipped, split)
         return ScoredSplit(found, tuple(skipped), pictures.finish())
 
-    def _full_extent(self) -> Extent:
+    def _full_extent(self, example: Sample | None) -> Extent:
         """Return the extent; volumes, and images with known spacing, are measured in any case.
+
+        Args:
+            example: The first image that can be read; None if there is none.
 
         Raises:
             ConfigError: A tolerance is stated for images without distances.
         """
-        if self.extent.cases or not self.task.has_label_maps:
+        if example is None or self.extent.cases or not self.task.has_label_maps:
             return self.extent
-        for record in self.records:
-            try:
-                picture = self.source.read_image(record)
-            except DataError:
-                continue  # it is reported when it is scored
-            has_lengths = picture.array.ndim == 4 or picture.geometry.spacing_mm is not None
-            if self.extent.tolerance is not None and not has_lengths:
-                raise ConfigError(
-                    "--tolerance is for distances between surfaces, and the spacing of these images is "
-                    "unknown. Add --distances to measure in pixels, or omit --tolerance."
-                )
-            return replace(self.extent, cases=has_lengths)
-        return self.extent
+        if self.source.case_of and example.image.ndim == 3:
+            return self.extent  # distances in slices are not those of a case
+        has_lengths = example.image.ndim == 4 or example.spacing_mm is not None
+        if self.extent.tolerance is not None and not has_lengths:
+            raise ConfigError(
+                "--tolerance is for distances between surfaces, and the spacing of these images is "
+                "unknown. Add --distances to measure in pixels, or omit --tolerance."
+            )
+        return replace(self.extent, cases=has_lengths)
 
     def _write_map(self, out: Path, prediction: Prediction, sample: Sample) -> None:
         if self.extent.maps:

@@ -26,14 +26,6 @@ batches do not fit in its cache."""
 PIXELS_AT_ONCE_ACCELERATOR = 2**22
 
 
-def input_of_images(plan: InputPlan) -> InputPlan:
-    """Return the input of a network as images have it: of slices, the axes and channels of their volumes."""
-    if plan.slice_axis is None:
-        return plan
-    channels = plan.channels // (2 * (plan.slice_neighbours or 0) + 1)
-    return plan.model_copy(update={"spatial_dims": 3, "channels": channels})
-
-
 @dataclass(frozen=True)
 class SliceRuns:
     """Runs of a network in two dimensions on a volume, for `decoding/`; implements `NetworkRuns`.

@@ -3,7 +3,7 @@
 Shape legend: B batch, C channels, K classes, *S spatial axes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,34 +26,15 @@ from limner.images.file_names import image_stem
 from limner.images.read_image import read_image
 from limner.inference.fitted_images import fit_images
 from limner.inference.image_runs import ImageRuns, too_large
-from limner.inference.predicted_slices import SliceRuns, input_of_images
+from limner.inference.predicted_slices import SliceRuns
+from limner.inference.seen_image import SeenImage, fitted_image, seen_image
+from limner.layers.fast_prediction import for_prediction
 from limner.tasks import find_task
 from limner.tasks.task import Task
-from limner.transforms.clip_values import clip_values
-from limner.transforms.fit_channels import fit_channels
-from limner.transforms.fit_values import ValueRange, fit_values
-from limner.transforms.normalize_each import normalize_each
-from limner.transforms.resample_volume import resample_as_seen
-from limner.transforms.turn import UNTURNED, Turn, turn_to
+from limner.transforms.fit_values import ValueRange
+from limner.transforms.turn import UNTURNED
 from limner.weights.model import Model
 from limner.weights.tensors import tensors_hash
-
-
-@dataclass(frozen=True)
-class SeenImage:
-    """An image as the network sees it, before it is cut to windows or slices.
-
-    Attributes:
-        values: (*S, C) of a volume in the training's orientation and spacing.
-        size: Size of the image in the training's orientation, at its own spacing.
-        turn: The change of orientation.
-        where: The file, for messages.
-    """
-
-    values: Image
-    size: tuple[int, ...]
-    turn: Turn
-    where: str
 
 
 class Predictor:
@@ -87,6 +68,28 @@ class Predictor:
             raise ConfigError(f"A window needs {dims} sizes, one per axis; found {self.settings.window}.")
         self.model = model.to(self.device)
         self._threads: ThreadCount | None = None
+        self._is_sped_up = False
+        self._faster: tuple[object, Model] | None = None
+
+    def speed_up(self) -> None:
+        """From now on predict in float32 with a copy of the network that is faster, see `for_prediction`.
+
+        Scores stay the same up to rounding. `model` itself is not changed; if its weights are, the next
+        prediction makes the copy again.
+        """
+        self._is_sped_up = True
+
+    @property
+    def running_model(self) -> Model:
+        """The model that is run: `model`, or its copy for prediction."""
+        if not self._is_sped_up or self.precision != "float32":
+            return self.model
+        tensors = (*self.model.parameters(), *self.model.buffers())
+        state = [(id(t), t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors]
+        if self._faster is None or self._faster[0] != state:
+            with torch.inference_mode(False):
+                self._faster = state, for_prediction(self.model)
+        return self._faster[1]
 
     def share_cores(self) -> None:
         """From now on compute with as many threads as other programs leave cores free; only on a CPU.
@@ -168,15 +171,7 @@ class Predictor:
         Raises:
             DataError: The image does not match the model's input.
         """
-        is_volume = image.ndim == 4
-        turn = turn_to(self.plan.input.orientation, geometry.affine) if is_volume else UNTURNED
-        fitted = self.fit(np.ascontiguousarray(turn.apply(image)) if turn != UNTURNED else image, where=where)
-        size = tuple(fitted.shape[:-1])
-        steps = geometry.spacing_mm if is_volume else None
-        before = steps and tuple(steps[axis] for axis in turn.order)
-        if len(size) == 3:
-            fitted, _, _ = resample_as_seen(fitted, before, self.plan.input, where=where)
-        return SeenImage(fitted, size, turn, where)
+        return seen_image(image, self.plan, geometry=geometry, value_range=self.value_range, where=where)
 
     def _predict(self, seen: SeenImage, name: str, *, probabilities: bool) -> Prediction:
         was_training = self.model.training
@@ -203,7 +198,7 @@ class Predictor:
     def _runs_on(self, seen: Image, where: str) -> ImageRuns:
         """Return the runs of the network on images (B, *spatial, C) of its dimensions."""
         images, size = self._resized(seen)
-        return ImageRuns(self.model, images, size, self.settings, where, self.kind)
+        return ImageRuns(self.running_model, images, size, self.settings, where, self.kind)
 
     def inputs(self, image: Image, *, where: str) -> tuple[torch.Tensor, tuple[int, ...]]:
         """Return the input (1, C, *S) of the model on its device, and the size of the image.
@@ -232,11 +227,7 @@ class Predictor:
         Raises:
             DataError: Dimensions, channels, pixel type or range do not match the training's.
         """
-        fitted = fit_channels(image, input_of_images(self.plan.input), where=where)
-        if self.plan.input.normalize_each:
-            return normalize_each(fitted)
-        fitted = fit_values(fitted, self.plan, where=where, value_range=self.value_range)
-        return clip_values(fitted, self.plan.input.clip)
+        return fitted_image(image, self.plan, value_range=self.value_range, where=where)
 
     def _refuse_unsuitable(self, probabilities: bool) -> None:
         """Reject prediction options that the task does not support.
@@ -254,23 +245,8 @@ class Predictor:
                 f"inference.largest_component is for label maps; this model's task is {self.task.name!r}. "
                 "Set it to []."
             )
-        allowed, settings = self.task.allowed_with(self.plan.loss), self.settings
-        has_views = settings.flips or settings.scales != (1.0,)
-        asked = (
-            (settings.window is not None, allowed.windows),
-            (has_views, allowed.views),
-            (probabilities, allowed.probabilities),
-        )
-        if any(is_asked and not is_allowed for is_asked, is_allowed in asked):
-            options = {
-                "--window": allowed.windows,
-                "--flips": allowed.views,
-                "--scales": allowed.views,
-                "--probabilities": allowed.probabilities,
-            }
-            *others, last = [option for option, is_allowed in options.items() if not is_allowed]
-            named = f"{', '.join(others)} and {last}" if others else last
-            raise ConfigError(f"The {self.task.name} task {allowed.why_not}. Omit {named}.")
+        allowed = self.task.allowed_with(self.plan.loss)
+        allowed.refuse_others(self.task.name, self.settings, probabilities=probabilities)
 
     def _tensor(self, image: Image) -> torch.Tensor:
         """(B, *S, C) array -> (B, C, *S) tensor on the device, channels-last in memory."""

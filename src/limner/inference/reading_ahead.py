@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
 from typing import TypeVar
 
@@ -38,3 +39,27 @@ def read_ahead(
         finally:
             for _, future in waiting:
                 future.cancel()
+
+
+def peek_readable(
+    items: Iterator[tuple[T, Callable[[], R]]], error: type[Exception]
+) -> tuple[R | None, Iterator[tuple[T, Callable[[], R]]]]:
+    """Return the first result that can be read, and all items again, none of which is read twice.
+
+    Args:
+        items: Items with a function that returns their result, from `read_ahead`.
+        error: Error of an item that cannot be read; None is returned if all of them have it.
+    """
+    begun: deque[tuple[T, Callable[[], R]]] = deque()
+    for item in items:
+        begun.append(item)
+        with suppress(error):
+            return item[1](), _all_items(begun, items)
+    return None, _all_items(begun, items)
+
+
+def _all_items(begun: deque[T], others: Iterator[T]) -> Iterator[T]:
+    """Yield the items that are begun, none of which is held any longer then, and the others."""
+    while begun:
+        yield begun.popleft()
+    yield from others

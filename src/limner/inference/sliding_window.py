@@ -1,58 +1,20 @@
 """Prediction of large images in overlapping windows, part by part, with bounded memory.
 
-Windows are on a grid, so their blending weights are products of one-dimensional ones, which are normalised
-in advance: at each pixel, the weights of all windows sum to 1, so neither a second accumulator nor a division
-is needed. What no later window overlaps is finished and handed out; only the overlap with windows still to
-come is held: along the outermost axis, that is about half a window for the whole cross-section of the image.
-
-Shape legend: B batch, C channels, K classes, *S spatial axes, n windows along an axis, w window size.
+Shape legend: B batch, C channels, K classes, *S spatial axes, w window size.
 """
 
 import itertools
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import numpy as np
 import torch
 
 from limner.decoding.network_runs import Box
 from limner.decoding.view_parts import view_of_box
-from limner.inference.blending import Blending
+from limner.inference.blending import Blending, outer
+from limner.inference.window_grid import WindowGrid, place_in_padding
 
 Fill = Sequence[float] | None
 """Value of padding in each channel, or None for reflection."""
-
-SIGMA = 0.125
-"""Standard deviation of the Gaussian weight, relative to the window, as in nnU-Net (Isensee et al. 2021)."""
-
-
-def window_starts(size: int, window: int, overlap: float) -> list[int]:
-    """Return the starts of windows along one axis: evenly spaced, the first and last at the ends.
-
-    Args:
-        size: Length of the axis, at least `window`.
-        window: Length of a window.
-        overlap: Minimum fraction of a window that overlaps with its neighbour, in [0, 1).
-    """
-    stride = max(1, int(window * (1 - overlap)))
-    steps = math.ceil((size - window) / stride)
-    return [round(i * (size - window) / steps) for i in range(steps + 1)] if steps else [0]
-
-
-def window_weights(size: int, window: int, starts: Sequence[int]) -> torch.Tensor:
-    """Return the blending weights along one axis: Gaussian, normalised to sum to 1 at each pixel.
-
-    Returns:
-        (n, w) float32.
-    """
-    centred = (np.arange(window) - (window - 1) / 2) / (SIGMA * window)
-    gaussian = np.exp(-0.5 * centred**2)
-    total = np.zeros(size)
-    for start in starts:
-        total[start : start + window] += gaussian
-    return torch.tensor(
-        np.stack([gaussian / total[start : start + window] for start in starts]), dtype=torch.float32
-    )
 
 
 def sliding_window(
@@ -84,27 +46,21 @@ def sliding_window(
     Yields:
         A slice of each spatial axis, and the scores (B, K, *box) float32 there. Parts do not overlap.
     """
-    size = tuple(images.shape[2:])
+    grid = WindowGrid(tuple(images.shape[2:]), tuple(window), overlap, axis)
     images = pad_images(images, window, fill)
-    grid = [window_starts(s, w, overlap) for s, w in zip(images.shape[2:], window, strict=True)]
-    weights = [
-        window_weights(s, w, starts).to(images.device)
-        for s, w, starts in zip(images.shape[2:], window, grid, strict=True)
-    ]
-    order = (axis, *(other for other in range(len(size)) if other != axis))
-    places = [
-        tuple(place[order.index(a)] for a in range(len(size)))
-        for place in itertools.product(*(range(len(grid[a])) for a in order))
-    ]
-    corners = (tuple(starts[i] for starts, i in zip(grid, place, strict=True)) for place in places)
-    blending = Blending(grid, tuple(window), tuple(images.shape[2:]), order)
-    # Padding is cropped again; a padded axis has one window.
-    inside = [_middle(s, padded) for s, padded in zip(size, images.shape[2:], strict=True)]
-    all_scores = _scores_of_windows(forward, images, corners, window, windows_at_once)
-    for place, scores in zip(places, all_scores, strict=True):
-        scores.mul_(_outer([weights[a][i] for a, i in enumerate(place)]))
+    blending = Blending[torch.Tensor](grid, torch.Tensor.new_empty)
+    boxes = (grid.box(place) for place in grid.places())
+    all_scores = _scores_of_windows(forward, images, boxes, windows_at_once)
+    for place in grid.places():
+        scores = next(all_scores)
+        scores.mul_(outer([torch.from_numpy(each).to(scores.device) for each in grid.weights(place)]))
         box, finished = blending.add(place, scores)
-        yield _cropped(box, finished, inside)
+        # A window with many classes takes as much memory as a network: it is released before the next one.
+        part = finished.clone() if finished.numel() < scores.numel() else finished
+        del scores, finished
+        shown, local = grid.without_padding(box)
+        yield shown, view_of_box(part, local)
+        del part
 
 
 def each_window(
@@ -121,13 +77,12 @@ def each_window(
     Yields:
         The first pixel along each axis in the image without padding, and the part (B, C, *window).
     """
-    size = images.shape[2:]
+    grid = WindowGrid(tuple(images.shape[2:]), tuple(window), overlap)
     images = pad_images(images, window, fill)
-    before = [_middle(s, padded).start for s, padded in zip(size, images.shape[2:], strict=True)]
-    grid = [window_starts(s, w, overlap) for s, w in zip(images.shape[2:], window, strict=True)]
-    for starts in itertools.product(*grid):
-        part = view_of_box(images, [slice(s, s + w) for s, w in zip(starts, window, strict=True)])
-        yield tuple(s - b for s, b in zip(starts, before, strict=True)), part
+    for place in grid.places():
+        box = grid.box(place)
+        starts = (side.start - inside.start for side, inside in zip(box, grid.inside, strict=True))
+        yield tuple(starts), view_of_box(images, box)
 
 
 def pad_images(images: torch.Tensor, least: Sequence[int], fill: Fill = None) -> torch.Tensor:
@@ -174,43 +129,28 @@ def pad_with(images: torch.Tensor, least: Sequence[int], fill: Sequence[float]) 
         return images
     values = torch.tensor(fill, dtype=images.dtype, device=images.device)
     padded = values.view(1, -1, *[1] * len(size)).repeat(images.shape[0], 1, *wanted)
-    inside = [_middle(length, longer) for length, longer in zip(size, wanted, strict=True)]
+    inside = [place_in_padding(length, longer) for length, longer in zip(size, wanted, strict=True)]
     view_of_box(padded, inside).copy_(images)
     return padded
-
-
-def _middle(size: int, padded: int) -> slice:
-    """Return the position of the image after padding."""
-    before = (padded - size) // 2
-    return slice(before, before + size)
-
-
-def _cropped(box: Box, scores: torch.Tensor, inside: Sequence[slice]) -> tuple[Box, torch.Tensor]:
-    """Return box and scores of a padded image in the image without its padding."""
-    shared = [slice(max(b.start, i.start), min(b.stop, i.stop)) for b, i in zip(box, inside, strict=True)]
-    local = [slice(s.start - b.start, s.stop - b.start) for s, b in zip(shared, box, strict=True)]
-    cropped = tuple(slice(s.start - i.start, s.stop - i.start) for s, i in zip(shared, inside, strict=True))
-    return cropped, view_of_box(scores, local)
 
 
 def _scores_of_windows(
     forward: Callable[[torch.Tensor], torch.Tensor],
     images: torch.Tensor,
-    corners: Iterable[tuple[int, ...]],
-    window: Sequence[int],
+    boxes: Iterable[Box],
     at_once: int,
 ) -> Iterator[torch.Tensor]:
-    """Yield the float32 scores (B, K, *window) of the windows that begin at `corners`."""
-    corners = iter(corners)
+    """Yield the float32 scores (B, K, *window) of the windows in `boxes`."""
+    boxes = iter(boxes)
     blank: dict[tuple[float, ...], torch.Tensor] = {}  # of one set of values only: most volumes have one
-    while some := tuple(itertools.islice(corners, at_once)):
-        parts = [view_of_box(images, [slice(s, s + w) for s, w in zip(c, window, strict=True)]) for c in some]
+    while some := tuple(itertools.islice(boxes, at_once)):
+        parts = [view_of_box(images, box) for box in some]
         values = [_only_values(part) for part in parts]
         shown = [part for part, value in zip(parts, values, strict=True) if value is None]
-        scores = iter(forward(torch.cat(shown)).float().chunk(len(shown)) if shown else ())
+        scores = [*forward(torch.cat(shown)).float().chunk(len(shown))] if shown else []
         for part, value in zip(parts, values, strict=True):
             if value is None:
-                yield next(scores)
+                yield scores.pop(0)
                 continue
             if value not in blank:
                 blank = {value: forward(torch.cat([part])).float()}
@@ -222,11 +162,3 @@ def _only_values(part: torch.Tensor) -> tuple[float, ...] | None:
     first, last = (view_of_box(part, [end] * (part.ndim - 2)) for end in (slice(0, 1), slice(-1, None)))
     is_blank = bool((first == last).all()) and bool((part == first).all())
     return tuple(first.flatten().tolist()) if is_blank else None
-
-
-def _outer(factors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return the outer product of one vector per axis, (*w)."""
-    product = factors[0]
-    for factor in factors[1:]:
-        product = product.unsqueeze(-1) * factor
-    return product

@@ -6,9 +6,10 @@ Shape legend: B batch, C channels, K classes, *S spatial axes.
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-import torch.nn.functional as F
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class View:
         """Whether it is the unchanged image."""
         return self.scale == 1.0 and not self.flipped
 
-    def apply(self, images: torch.Tensor, *, smallest: int = 1) -> torch.Tensor:
+    def apply(self, images: "torch.Tensor", *, smallest: int = 1) -> "torch.Tensor":
         """Return the view of the images: (B, C, *S) -> (B, C, *zoomed), float32 if zoomed.
 
         Args:
@@ -36,16 +37,24 @@ class View:
             smallest: Minimum length of each axis, unless it is shorter already.
         """
         if self.scale != 1.0:
-            size = [max(min(smallest, s), round(s * self.scale)) for s in images.shape[2:]]
+            import torch.nn.functional as F  # noqa: N812 - views of arrays do without PyTorch
+
+            size = self.zoomed(tuple(images.shape[2:]), smallest)
             mode = "bilinear" if len(size) == 2 else "trilinear"
-            # Without antialiasing, shrunk images have artefacts that training images do not have.
-            smooth = self.scale < 1 and len(size) == 2
             images = F.interpolate(
-                images.float(), size=size, mode=mode, align_corners=False, antialias=smooth
+                images.float(), size=size, mode=mode, align_corners=False, antialias=self.is_smoothed(size)
             )
         return images.flip(self._axes) if self.flipped else images
 
-    def undo_flip(self, scores: torch.Tensor) -> torch.Tensor:
+    def zoomed(self, size: tuple[int, ...], smallest: int) -> tuple[int, ...]:
+        """Return the size of the view of an image of `size`; `smallest` as in `apply`."""
+        return tuple(max(min(smallest, side), round(side * self.scale)) for side in size)
+
+    def is_smoothed(self, size: Sequence[int]) -> bool:
+        """Return whether images are smoothed: shrunk ones would have artefacts that training images lack."""
+        return self.scale < 1 and len(size) == 2
+
+    def undo_flip(self, scores: "torch.Tensor") -> "torch.Tensor":
         """Mirror scores (B, K, *S) of the view back; the zoom is undone when they are resized."""
         return scores.flip(self._axes) if self.flipped else scores
 

@@ -11,7 +11,7 @@ from limner.evaluation.label_match import match_by_position, match_labels, posit
 from limner.evaluation.scores_file import some_names
 from limner.formats import open_source
 from limner.formats.source import Source
-from limner.inference.ensemble import AnyPredictor
+from limner.inference.open_predictor import AnyPredictor
 from limner.loading.dataset import Dataset
 from limner.planning.task_choice import check_labels
 

@@ -11,9 +11,11 @@ from limner.core.plan import AugmentPlan, InputPlan
 from limner.core.sample import Sample
 from limner.loading.mixing import Mixing
 from limner.transforms.area_crop import AreaCrop
+from limner.transforms.elastic import Elastic
 from limner.transforms.erasing import Erasing
 from limner.transforms.fit_channels import FitChannels
 from limner.transforms.flip import Flip
+from limner.transforms.keep_zeros import KeepZeros
 from limner.transforms.photometric import Photometric
 from limner.transforms.quarter_turn import QuarterTurn
 from limner.transforms.random_changes import RandomChanges
@@ -80,6 +82,9 @@ def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTab
         transforms.append(QuarterTurn())
     if augment.rotation:
         transforms.append(Rotate(augment.rotation, fill=input_plan.mean))
+    if augment.elastic:
+        deviation, distance, often = augment.elastic, augment.elastic_grid, augment.elastic_probability
+        transforms.append(Elastic(deviation, distance, often, fill=input_plan.mean))
     photometric = Photometric(
         brightness=augment.brightness,
         contrast=augment.contrast,
@@ -87,7 +92,7 @@ def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTab
         hue=augment.hue,
     )
     if photometric != Photometric():
-        transforms.append(photometric)
+        transforms.append(_inside_body(photometric, input_plan))
     if augment.random_changes:
         _refuse_settings_of_images(augment, spatial_dims=input_plan.spatial_dims)
         number, strength = augment.random_changes, augment.change_strength
@@ -106,6 +111,9 @@ def _volume_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelT
         scale=augment.scale,
         probability=augment.affine_probability,
         thick_axis=augment.thick_axis,
+        elastic=augment.elastic,
+        elastic_grid=augment.elastic_grid,
+        elastic_probability=augment.elastic_probability,
         fill=input_plan.mean,
         foreground_probability=augment.foreground_probability,
         background=labels.background_index,
@@ -126,10 +134,17 @@ def _volume_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelT
         std=input_plan.std,
     )
     if not changes.is_noop:
-        transforms.append(changes)
+        transforms.append(_inside_body(changes, input_plan))
     if augment.erasing:
         transforms.append(Erasing(augment.erasing, fill=input_plan.mean))
     return Pipeline(tuple(transforms))
+
+
+def _inside_body(changes: Transform[Any], input_plan: InputPlan) -> Transform[Any]:
+    """Return a change of values that leaves zeros as they are if the normalisation does."""
+    if input_plan.normalize_over not in ("nonzero", "nonzero_of_channel"):
+        return changes
+    return KeepZeros(changes, of_each_channel=input_plan.normalize_over == "nonzero_of_channel")
 
 
 def _refuse_settings_of_images(augment: AugmentPlan, *, spatial_dims: int = 3) -> None:

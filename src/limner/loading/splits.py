@@ -4,7 +4,7 @@ Random splits depend only on the seed and the image names, not on the order of t
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 from limner.core.dataset_file import DatasetFile, SplitFractions, SplitLists
@@ -17,7 +17,13 @@ DEFAULT_FRACTIONS = SplitFractions()
 """Used if no splits are specified: a fifth of the images for validation."""
 
 
-def assign_splits(records: Sequence[Record], settings: DatasetFile, *, seed: int = 0) -> Splits:
+def assign_splits(
+    records: Sequence[Record],
+    settings: DatasetFile,
+    *,
+    seed: int = 0,
+    cases: Mapping[str, str] | None = None,
+) -> Splits:
     """Divide the labelled records into splits.
 
     Fractions in `dataset.yaml` take precedence, then the splits of the records (which their source has read
@@ -28,6 +34,7 @@ def assign_splits(records: Sequence[Record], settings: DatasetFile, *, seed: int
         records: All records of a source; those without labels are omitted.
         settings: The dataset's `dataset.yaml`.
         seed: Random seed, if `dataset.yaml` does not specify one.
+        cases: Case of each image that is a slice of a volume; splits that are drawn do not part them.
 
     Returns:
         ``train`` and ``val``, and ``test`` if there is one; each sorted by name. ``val`` is empty only if a
@@ -49,34 +56,42 @@ def assign_splits(records: Sequence[Record], settings: DatasetFile, *, seed: int
     if isinstance(settings.splits, SplitLists) and not any(r.split for r in records):
         raise _lists_not_followed(settings.splits)
     if isinstance(settings.splits, SplitFractions):
-        splits = drawn(labelled, settings.splits)
+        splits = drawn(labelled, settings.splits, cases)
     else:
         splits = _laid_out(labelled)
     if not splits["train"]:
         raise _nothing_to_train_on(splits)
     if not splits.get("val"):
-        splits |= drawn(splits["train"], DEFAULT_FRACTIONS.model_copy(update={"seed": seed}))
+        splits |= drawn(splits["train"], DEFAULT_FRACTIONS.model_copy(update={"seed": seed}), cases)
     order = [name for name in ("train", "val", "test") if name in splits]
     return {name: tuple(sorted(splits[name], key=lambda r: r.name)) for name in order}
 
 
-def drawn(records: Sequence[Record], fractions: SplitFractions) -> Splits:
+def drawn(
+    records: Sequence[Record], fractions: SplitFractions, cases: Mapping[str, str] | None = None
+) -> Splits:
     """Draw validation and test images at random.
 
     Each name gets its own random number, so that adding an image moves few of the others. If there are enough
     images, every requested split gets at least one, and at least one is left for training. Images with a
-    class are drawn class by class.
+    class are drawn class by class, and slices of volumes case by case, unless there is a single case.
     """
     if all(record.label is not None for record in records):
         return _drawn_by_class(records, fractions)
-    ranked = sorted(records, key=lambda r: rank(r.name, fractions.seed))
+    units: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        units[(cases or {}).get(record.name, record.name)].append(record)
+    if len(units) == 1:
+        units = {record.name: [record] for record in records}
+    ranked = [units[key] for key in sorted(units, key=lambda key: rank(key, fractions.seed))]
     total = len(ranked)
     num_val = min(max(1, round(total * fractions.val)), total - 1)
     num_test = 0
     if fractions.test:
         num_test = min(max(1, round(total * fractions.test)), total - 1 - num_val)
-    splits: Splits = {"train": tuple(ranked[num_val + num_test :]), "val": tuple(ranked[:num_val])}
-    return splits | {"test": tuple(ranked[num_val : num_val + num_test])} if fractions.test else splits
+    ends = {"val": (0, num_val), "test": (num_val, num_val + num_test), "train": (num_val + num_test, total)}
+    wanted = ("train", "val", "test") if fractions.test else ("train", "val")
+    return {name: tuple(r for unit in ranked[slice(*ends[name])] for r in unit) for name in wanted}
 
 
 def _drawn_by_class(records: Sequence[Record], fractions: SplitFractions) -> Splits:

@@ -158,12 +158,14 @@ class PreparedDataset(Dataset):
 
 def _normalized(image: Image, plan: InputPlan) -> Image:
     """Return an image (*spatial, C) normalised by itself, or clipped."""
-    return normalize_each(image) if plan.normalize_each else clip_values(image, plan.clip)
+    if plan.normalize_each:
+        return normalize_each(image, plan.normalize_over)
+    return clip_values(image, plan.clip)
 
 
 def _preparation(plan: InputPlan) -> dict[str, Any]:
     """Return the settings that determine how volumes are prepared."""
-    keys = {"orientation", "normalize_each", "clip", "resample", "spacing_mm", "slice_axis"}
+    keys = {"orientation", "normalize_each", "normalize_over", "clip", "resample", "spacing_mm", "slice_axis"}
     return plan.model_dump(include=keys)
 
 

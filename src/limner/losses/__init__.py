@@ -1,4 +1,4 @@
-"""One file per loss: tensors in, scalar out. `LOSSES` and `DISTILLATIONS` are the tables of contents."""
+"""One file per loss: tensors in, scalar out. `LOSSES` and `DISTILLATIONS` are the main tables of contents."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,8 @@ from limner.losses.cross_entropy import CrossEntropyLoss
 from limner.losses.dice import DiceLoss
 from limner.losses.distill_cwd import ChannelWiseLoss
 from limner.losses.distill_dist import CorrelationLoss
+from limner.losses.distill_features import FeatureLoss
+from limner.losses.distill_queries import QueryDistillationLoss
 from limner.losses.distill_soft import SoftTargetLoss
 from limner.losses.focal import BinaryFocalLoss, FocalLoss
 from limner.losses.lovasz import LovaszLoss
@@ -40,6 +42,12 @@ CLASS_DISTILLATIONS: dict[str, type[nn.Module]] = {
     "distill_dist": CorrelationLoss,
 }
 """Those of `DISTILLATIONS` that need no pixels, for classes of whole images."""
+
+FEATURE_DISTILLATIONS: dict[str, type[nn.Module]] = {"distill_features": FeatureLoss}
+"""Losses of a layer of a student against one of its teacher's."""
+
+QUERY_DISTILLATIONS: dict[str, type[nn.Module]] = {"distill_queries": QueryDistillationLoss}
+"""Losses of a student's set of segments against its teacher's."""
 
 CLASS_LOSSES: dict[str, type[nn.Module]] = {
     "cross_entropy": CrossEntropyLoss,

@@ -140,7 +140,7 @@ class SegmentSetLoss(nn.Module):
         points = torch.rand((len(targets), self.num_points, 2), device=device, generator=generator)
         costs, weights = [], self.weights
         for image, target in enumerate(targets):
-            truth = sample_masks_at(target.masks, points[image])
+            truth = self._true_at(target.masks, points[image])
             parts = zip(
                 features.split(class_logits[:, image]),
                 features.split(embeddings[:, image]),
@@ -205,13 +205,17 @@ class SegmentSetLoss(nn.Module):
         )
         own = points.view(*shape, *points.shape[1:])
         true = torch.cat(
-            [sample_masks_at(target.masks[n], at) for n, at in zip(matched.segments, own, strict=True)]
+            [self._true_at(target.masks[n], at) for n, at in zip(matched.segments, own, strict=True)]
         )
         logits = sample_at(maps.unsqueeze(1), points).squeeze(1)  # (M, P)
         probabilities = logits.sigmoid()
         overlap, size = 2 * (probabilities * true).sum(1), probabilities.sum(1) + true.sum(1)
         dice = 1 - (overlap + 1) / (size + 1)
         return self._of_points(logits, true).mean(1).view(shape).sum(1), dice.view(shape).sum(1)
+
+    def _true_at(self, masks: Tensor, points: Tensor) -> Tensor:
+        """Return what is true of masks at points, in [0, 1], see `sample_masks_at`."""
+        return sample_masks_at(masks, points)
 
     def _of_points(self, logits: Tensor, true: Tensor) -> Tensor:
         """Return the mask loss at each point; all are (M, P)."""

@@ -68,6 +68,8 @@ def count_case(truth: LabelArray, predicted: LabelArray, num_classes: int, ruler
     predicted = np.where(truth == ignored_in(truth), truth, predicted)
     diagonal = float(np.hypot.reduce(np.multiply(truth.shape, ruler.spacing)))
     axes = [axis for axis, side in enumerate(truth.shape) if side > 1]
+    part = _foreground(truth, predicted, ruler.background)
+    truth, predicted = truth[part], predicted[part]
     boxes = [_boxes(labels, num_classes) for labels in (truth, predicted)]
     rows: Counts = np.zeros((len(ROWS), num_classes), np.int64)
     for index, (true_box, found_box) in enumerate(zip(*boxes, strict=True)):
@@ -136,6 +138,20 @@ def case_scores(counts: Counts) -> CaseScores:
 
 
 Box = tuple[slice, ...]
+
+
+def _foreground(truth: LabelArray, predicted: LabelArray, background: int | None) -> Box:
+    """Return the smallest box around what is not background in truth or prediction; all if none is."""
+    if background is None:
+        return (slice(None),) * truth.ndim
+    shown, box = (truth != background) | (predicted != background), []
+    for axis in range(truth.ndim):
+        # The box so far is looked at only, so that the first axis is the only one that costs much.
+        places = np.flatnonzero(shown.any(axis=tuple(a for a in range(truth.ndim) if a != axis)))
+        side = slice(int(places[0]), int(places[-1]) + 1) if places.size else slice(None)
+        shown = shown[(slice(None),) * axis + (side,)]
+        box.append(side)
+    return tuple(box)
 
 
 def _boxes(labels: LabelArray, num_classes: int) -> Sequence[Box | None]:

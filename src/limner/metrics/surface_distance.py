@@ -10,12 +10,17 @@ Shape legend: *S spatial axes, D their number, P points.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 NEAR, MOST_PLACES = 3, 100
 """Steps of the smallest spacing within which the nearest point is looked up, and most places around each."""
+
+FIRST_PLACES, FEWEST_FOUND = 27, 0.5
+"""After so many places, the others are looked up only if this part of the points was found: most surfaces are
+close to each other, and those of bad predictions are not."""
 
 Mask = npt.NDArray[np.bool_]
 Distances = npt.NDArray[np.float64]
@@ -96,32 +101,38 @@ def _to_nearest(surface: Mask, other: Mask, steps: Distances) -> Distances:
     """
     from scipy.spatial import cKDTree  # prediction does without it
 
-    around, reach, margin = _places_around(steps)
+    around, reach, margin = _places_around(tuple(steps.tolist()))
     padded = np.pad(other, [(size, size) for size in margin])
     sizes = np.cumprod([1, *padded.shape[:0:-1]])[::-1]
     points = np.argwhere(surface)
     indices, flat = (points + margin) @ sizes, padded.ravel()
     distances, left = np.zeros(len(points)), np.arange(len(points))
-    for step, distance in zip((around @ sizes).tolist(), reach.tolist(), strict=True):
+    for place, (step, distance) in enumerate(zip((around @ sizes).tolist(), reach.tolist(), strict=True)):
+        if place == FIRST_PLACES and len(left) > (1 - FEWEST_FOUND) * len(points):
+            break
         is_there = flat[indices + step]
         distances[left[is_there]] = distance
         left, indices = left[~is_there], indices[~is_there]
         if not len(left):
             return distances
-    tree = cKDTree(np.argwhere(other) * steps, balanced_tree=False, compact_nodes=False)
+    tree = cKDTree(np.argwhere(other) * steps, leafsize=32, balanced_tree=False, compact_nodes=False)
     distances[left] = tree.query(points[left] * steps)[0]
     return distances
 
 
-def _places_around(steps: Distances) -> tuple[npt.NDArray[np.int64], Distances, npt.NDArray[np.int64]]:
+@lru_cache(maxsize=8)
+def _places_around(
+    spacing: tuple[float, ...],
+) -> tuple[npt.NDArray[np.int64], Distances, npt.NDArray[np.int64]]:
     """Return the places around a point from near to far, without gaps, as steps along the axes.
 
     Args:
-        steps: (D) size of a step along each axis.
+        spacing: Size of a step along each axis, D numbers.
 
     Returns:
         (P, D) steps, (P) their distances, and (D) the largest number of steps along each axis.
     """
+    steps = np.array(spacing)
     margin = np.clip(np.rint(NEAR * steps.min() / steps), 1, NEAR).astype(np.int64)
     ranges = [np.arange(-size, size + 1) for size in margin.tolist()]
     places = np.stack(np.meshgrid(*ranges, indexing="ij"), -1).reshape(-1, len(steps))

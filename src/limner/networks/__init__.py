@@ -20,6 +20,7 @@ from limner.networks import (
     deeplabv3plus,
     deformable_detr,
     denseaspp,
+    dpt,
     emanet,
     encoder_unet,
     encoder_unetplusplus,
@@ -120,6 +121,7 @@ NETWORKS: dict[str, NetworkEntry] = {
     "segformer": segformer.ENTRY,
     "transunet": transunet.ENTRY,
     "vit": vit.ENTRY,
+    "dpt": dpt.ENTRY,
     "per-pixel": per_pixel.ENTRY,
     "maskformer": maskformer.ENTRY,
     "mask2former": mask2former.ENTRY,
@@ -184,6 +186,22 @@ def build_network(
         )
     settings = parse_config(entry.options, options, where=f"The network {name!r}")
     return entry.build(settings, **arguments)
+
+
+def network_settings(name: str) -> dict[str, Any]:
+    """Return the settings of a plan for ``network`` or ``network/variant``.
+
+    Raises:
+        UnknownNameError: The network or the variant is unknown.
+    """
+    network, _, variant = name.partition("/")
+    if network not in NETWORKS:
+        raise UnknownNameError("network", network, NETWORKS)
+    variants = NETWORKS[network].variants
+    if variant and variant not in variants:
+        raise UnknownNameError(f"variant of {network}", variant, variants)
+    options = dict(variants[variant]) if variant else {}
+    return {"network": {"name": network, "options": options} if options else {"name": network}}
 
 
 def _check(

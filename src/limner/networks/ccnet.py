@@ -20,12 +20,12 @@ from limner.core.outputs import DenseLogits
 from limner.layers.convolution import ConvNormAct
 from limner.layers.initialization import initialize
 from limner.networks.backbones import Pretrained
-from limner.networks.context_network import ContextNetwork, ContextOptions, JoinedWithInput
+from limner.networks.context_network import AlignedOptions, ContextNetwork, JoinedWithInput
 from limner.networks.entry import NetworkEntry
 from limner.networks.option_types import Width
 
 
-class CCNetOptions(ContextOptions):
+class CCNetOptions(AlignedOptions):
     """Options of `CCNet`."""
 
     recurrence: Annotated[int, Field(gt=0)] = 2

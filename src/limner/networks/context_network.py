@@ -3,7 +3,7 @@
 Shape legend: B batch, C channels, K classes, H and W the input's height and width, s the output stride.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -15,6 +15,7 @@ from limner.layers.activation import ActivationName
 from limner.layers.convolution import ConvNormAct
 from limner.layers.fcn_head import FCNHead, PixelClassifier
 from limner.layers.initialization import initialize
+from limner.layers.resize import resize
 from limner.networks.backbones import Dilation, OutputStride, Pretrained, build_backbone
 from limner.networks.option_types import Width
 
@@ -40,6 +41,14 @@ class ContextOptions(Config):
     """Channels of the auxiliary head; defaults to the published fraction of its input's."""
 
 
+class AlignedOptions(ContextOptions):
+    """Options of networks whose authors interpolate the scores with aligned corners."""
+
+    upsampling: Literal["none", "aligned"] = "none"
+    """`none` returns scores at the output stride, which are then interpolated without aligned corners, as in
+    mmsegmentation; `aligned` interpolates them here, with aligned corners, as in the authors' code."""
+
+
 class ContextNetwork(nn.Module):
     """Dilated backbone, context module, classifier.
 
@@ -50,6 +59,7 @@ class ContextNetwork(nn.Module):
         middle: Channels of the backbone's last map but one.
         deep: Channels of the backbone's last map.
         channels: Channels before the classifier.
+        aligned: Whether the scores have the size of the image, see `AlignedOptions`.
     """
 
     context: nn.Module
@@ -81,6 +91,7 @@ class ContextNetwork(nn.Module):
         *_, middle, deep = self.backbone.channels
         self.middle, self.deep = middle, deep
         self.channels = options.channels or deep // self.share
+        self.aligned = isinstance(options, AlignedOptions) and options.upsampling == "aligned"
         self.head = PixelClassifier(self.channels, num_classes, dropout=options.dropout)
         self.auxiliary_head = (
             FCNHead(
@@ -97,9 +108,14 @@ class ContextNetwork(nn.Module):
         initialize(self.head, self.auxiliary_head)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
-        """Score each pixel: (B, C, H, W) float -> logits (B, K, H / s, W / s)."""
+        """Score each pixel: (B, C, H, W) float -> logits (B, K, H / s, W / s), or (B, K, H, W)."""
         *_, middle, deep = self.backbone(images)
-        return DenseLogits(self.head(self.context(deep)), self.auxiliary_logits(middle))
+        return DenseLogits(self.scores(self.context(deep), images), self.auxiliary_logits(middle))
+
+    def scores(self, features: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """Return the logits (B, K, H / s, W / s) of features, or (B, K, H, W) with `aligned` upsampling."""
+        logits: torch.Tensor = self.head(features)
+        return resize(logits, images.shape[2:], align_corners=True) if self.aligned else logits
 
     def auxiliary_logits(self, middle: torch.Tensor) -> tuple[AuxiliaryLogits, ...]:
         """Return the auxiliary logits, in training only; their weight is that of the PSPNet paper."""

@@ -20,12 +20,12 @@ from limner.layers.fcn_head import PixelClassifier
 from limner.layers.initialization import initialize
 from limner.layers.pixel_attention import attend
 from limner.networks.backbones import Pretrained
-from limner.networks.context_network import ContextNetwork, ContextOptions
+from limner.networks.context_network import AlignedOptions, ContextNetwork
 from limner.networks.entry import NetworkEntry
 from limner.networks.option_types import Width
 
 
-class DANetOptions(ContextOptions):
+class DANetOptions(AlignedOptions):
     """Options of `DANet`."""
 
     attention_channels: Width | None = None
@@ -60,7 +60,7 @@ class DANet(ContextNetwork):
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / s, W / s)."""
         *_, middle, deep = self.backbone(images)
         position, channel = self.position(deep), self.channel(deep)
-        logits = self.head(position + channel)
+        logits = self.scores(position + channel, images)
         if not self.training:
             return DenseLogits(logits)
         # Section 3.5 of the paper: both attentions are supervised like their sum.

@@ -36,7 +36,7 @@ NUM_LEVELS = 4
 
 
 class DBNetOptions(Config):
-    """Options of `DBNet` and `DBNetPlusPlus`."""
+    """Options of `DBNet`."""
 
     backbone: str = "resnet18"
     """Any of limner's ResNets, or a timm model with feature maps at strides 4, 8, 16 and 32."""

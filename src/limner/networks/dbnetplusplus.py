@@ -17,9 +17,18 @@ from limner.layers.initialization import initialize
 from limner.networks.backbones import Pretrained
 from limner.networks.dbnet import NUM_LEVELS, VARIANTS, DBNet, DBNetOptions
 from limner.networks.entry import NetworkEntry
+from limner.networks.option_types import Width
 
 REDUCTION = 4
 """Factor by which the attention over channels narrows them."""
+
+
+class DBNetPlusPlusOptions(DBNetOptions):
+    """Options of `DBNetPlusPlus`."""
+
+    attention_channels: Width | None = None
+    """Channels of the attention over the scales; defaults to a quarter of `channels`, as in the authors'
+    code. mmocr has as many as `channels`."""
 
 
 class DBNetPlusPlus(DBNet):
@@ -27,14 +36,15 @@ class DBNetPlusPlus(DBNet):
 
     def __init__(
         self,
-        options: DBNetOptions,
+        options: DBNetPlusPlusOptions,
         *,
         num_classes: int,
         in_channels: int = 3,
         pretrained: Pretrained = False,
     ) -> None:
         super().__init__(options, num_classes=num_classes, in_channels=in_channels, pretrained=pretrained)
-        self.fusion = AdaptiveScaleFusion(options.channels, options.channels // NUM_LEVELS)
+        width = options.attention_channels or options.channels // NUM_LEVELS
+        self.fusion = AdaptiveScaleFusion(options.channels, width)
 
     def fuse(self, levels: list[Tensor]) -> Tensor:
         """Return the weighted levels side by side, (B, channels, h, w)."""
@@ -80,7 +90,7 @@ class AdaptiveScaleFusion(nn.Module):
 
 ENTRY = NetworkEntry(
     build=DBNetPlusPlus,
-    options=DBNetOptions,
+    options=DBNetPlusPlusOptions,
     title="DBNet++",
     paper="Real-Time Scene Text Detection with Differentiable Binarization and Adaptive Scale Fusion",
     year=2022,

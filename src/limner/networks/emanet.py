@@ -25,7 +25,7 @@ from limner.core.outputs import DenseLogits
 from limner.layers.convolution import ConvNormAct
 from limner.layers.initialization import initialize
 from limner.networks.backbones import Pretrained
-from limner.networks.context_network import ContextNetwork, ContextOptions, JoinedWithInput
+from limner.networks.context_network import AlignedOptions, ContextNetwork, JoinedWithInput
 from limner.networks.entry import NetworkEntry
 from limner.networks.option_types import Width
 
@@ -38,7 +38,7 @@ def _not_compiled(method: Method) -> Method:
     return method
 
 
-class EMANetOptions(ContextOptions):
+class EMANetOptions(AlignedOptions):
     """Options of `EMANet`."""
 
     bases: Width = 64

@@ -8,12 +8,10 @@ sizes M, L and XL differ in patch and batch only.
 What differs, and why: as in `nnunet`, inputs of any size are padded, and the coarsest auxiliary head is
 omitted.
 
-Shape legend: B batch, C input channels, D output channels, K classes, *S spatial axes, *s those of the
-output.
+Shape legend: B batch, C input channels, D output channels, *S spatial axes, *s those of the output.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from torch import nn
@@ -22,12 +20,10 @@ from limner.core.outputs import DenseLogits
 from limner.layers.activation import build_activation
 from limner.layers.anisotropic_convolution import AnisotropicConv, ConvStyle
 from limner.layers.dimensions import AVERAGE_POOL
-from limner.layers.initialization import initialize, initialize_transposed
-from limner.layers.resize import pad_to_multiple
 from limner.networks.entry import NetworkEntry
-from limner.networks.nnunet import StagedUNetOptions, build_decoder, build_style, stage_shape
 from limner.networks.option_types import Width
-from limner.networks.stages import PerStage, divisors, numbers_of_stages
+from limner.networks.staged_unet import EncoderStage, StagedUNet, StagedUNetOptions, build_style, stage_shape
+from limner.networks.stages import PerStage, numbers_of_stages
 
 BLOCKS = (1, 3, 4, 6, 6, 6)
 """The authors' numbers of blocks; further stages have as many as the last."""
@@ -44,52 +40,38 @@ class ResidualNnUNetOptions(StagedUNetOptions):
     """Channels of the convolution before the first stage; defaults to those of the stage."""
 
 
-class ResidualNnUNet(nn.Module):
+class ResidualNnUNet(StagedUNet):
     """U-Net in 2D or 3D with a residual encoder and deep supervision."""
 
     def __init__(
         self, options: ResidualNnUNetOptions, *, num_classes: int, in_channels: int = 3, spatial_dims: int = 2
     ) -> None:
-        super().__init__()
         features = options.features
         shape = stage_shape(options, spatial_dims)
         style = build_style(options)
         usual = tuple(BLOCKS[min(stage, len(BLOCKS) - 1)] for stage in range(len(features)))
         blocks = numbers_of_stages(options.blocks or usual, len(features), "blocks")
-        self.multiple = divisors(shape.strides)
         first = options.stem_channels or features[0]
-        self.stem = AnisotropicConv(in_channels, first, shape.kernels[0], style=style)
-        self.encoder = nn.ModuleList(
-            nn.Sequential(
-                *(
-                    _Block(
-                        wide if index else narrow, wide, kernel, stride=None if index else stride, style=style
-                    )
-                    for index in range(count)
-                )
-            )
-            for (narrow, wide), kernel, stride, count in zip(
-                pairwise((first, *features)), shape.kernels, shape.strides, blocks, strict=True
-            )
+
+        def build_stage(stage: EncoderStage) -> nn.Module:
+            level, narrow, wide, kernel, stride = stage
+            strided = _Block(narrow, wide, kernel, stride=stride, style=style)
+            others = (_Block(wide, wide, kernel, stride=None, style=style) for _ in range(blocks[level] - 1))
+            return nn.Sequential(strided, *others)
+
+        super().__init__(
+            options,
+            shape,
+            build_stage,
+            stem=AnisotropicConv(in_channels, first, shape.kernels[0], style=style),
+            stem_channels=first,
+            decoder_convs=options.decoder_convs,
+            num_classes=num_classes,
+            style=style,
         )
-        self.decoder = build_decoder(
-            options, shape, options.decoder_convs, num_classes=num_classes, style=style
-        )
-        initialize(self)
-        initialize_transposed(self)
         for module in self.modules():
             if isinstance(module, _Block):
                 module.start_as_identity()
-
-    def forward(self, images: torch.Tensor) -> DenseLogits:
-        """Score each pixel: (B, C, *S) float -> logits (B, K, *S)."""
-        features = self.stem(pad_to_multiple(images, self.multiple))
-        maps = []
-        for stage in self.encoder:
-            features = stage(features)
-            maps.append(features)
-        logits: DenseLogits = self.decoder(maps, images.shape[2:])
-        return logits
 
 
 class _Block(nn.Module):

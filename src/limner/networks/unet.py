@@ -139,7 +139,7 @@ class UNet(nn.Module):
         for block in self.decoder:
             if self.training and self.auxiliary_head is not None and len(skips) == 1:
                 auxiliary = (AuxiliaryLogits(self.auxiliary_head(features), 0.4),)
-            features = block(features, skips.pop())
+            features = block(features, skips)
         logits = self.head(features)
         return DenseLogits(self._crop(logits, size), auxiliary)
 
@@ -230,14 +230,19 @@ class _UpBlock(nn.Module):
         middle = joined // 2 if options.upsampling == "aligned" else out_channels
         self.convs = _DoubleConv(joined, middle, out_channels, options=options, spatial_dims=spatial_dims)
 
-    def forward(self, features: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
-        """Merge (B, C, *S) with the skip connection of at least twice its size."""
+    def forward(self, features: torch.Tensor, skips: list[torch.Tensor]) -> torch.Tensor:
+        """Merge (B, C, *S) with the last skip connection, of at least twice its size, which is taken away.
+
+        Both are released before the convolutions, which need most of the memory of a prediction.
+        """
+        joined: torch.Tensor = self.convs(self._joined(features, skips.pop()))
+        return joined
+
+    def _joined(self, features: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         features = self.up(features)
         if self._pads:
             features = _pad_centre(features, skip.shape[2:])
-        skip = crop_centre(skip, features.shape[2:])
-        joined: torch.Tensor = self.convs(torch.cat((skip, features), dim=1))
-        return joined
+        return torch.cat((crop_centre(skip, features.shape[2:]), features), dim=1)
 
 
 def _pad_centre(features: torch.Tensor, size: torch.Size) -> torch.Tensor:

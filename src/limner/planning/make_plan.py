@@ -20,7 +20,14 @@ from limner.planning.rules import RULES
 from limner.planning.rules.volumes import AS_IN_START
 from limner.planning.settings import SIZES, Flat, nest, read_settings, settable_fields
 from limner.planning.slicing import Slicing, choose_slicing
-from limner.planning.task_choice import check_labels, check_mixing, check_pairing, check_start, default_task
+from limner.planning.task_choice import (
+    check_labels,
+    check_mixing,
+    check_pairing,
+    check_start,
+    check_unlabelled,
+    default_task,
+)
 from limner.tasks import find_task
 from limner.tasks.task import Task
 
@@ -62,15 +69,14 @@ def make_plan(
     settings = dict(settings or {})
     notes = settings.pop("reasons", {})
     user = read_settings(settings)
-    task = find_task(user.get("task") or default_task(source))
-    check_labels(source, task.name)
-    check_mixing(task.name, user)
+    task = _chosen_task(source, user)
     labels = task.labels(labels)
     names = {split: [record.name for record in records] for split, records in splits.items()}
     machine = machine or examine(device)
     slicing = _slicing(facts, user, start, task, is_cpu=machine.is_cpu)
     fingerprint = take_fingerprint(facts, labels, names, slicing=slicing)
     _stretch_sizes(user, fingerprint)
+    check_unlabelled(user, start, task.name, fingerprint.spatial_dims)
     _check_network(user, start, task=task.name, spatial_dims=fingerprint.spatial_dims)
     case = Case(
         fingerprint=fingerprint,
@@ -89,6 +95,18 @@ def make_plan(
     data = _data_plan(source, labels, num_images=fingerprint.num_images)
     values = {"data": data, **nest(_plain(settled)), "reasons": _in_order(reasons)}
     return parse_config(Plan, values, where="The plan")
+
+
+def _chosen_task(source: Source, user: Flat) -> Task:
+    """Return the task that the user wants, or the usual one of the labels.
+
+    Raises:
+        ConfigError: The labels are not for it, or it cannot mix images as the user wants.
+    """
+    task = find_task(user.get("task") or default_task(source))
+    check_labels(source, task.name)
+    check_mixing(task.name, user)
+    return task
 
 
 def _slicing(

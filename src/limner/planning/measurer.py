@@ -80,6 +80,10 @@ class Measurer:
             if self._teacher is not None and criterion.distillation is not None:
                 criterion.distillation.teacher = stand_in(self._teacher, self._labels)
             criterion.to(self._device)
+            if criterion.distillation is not None:
+                side = 64  # of any images: the layers' channels do not depend on their size
+                shape = (1, channels, *[side] * dims)
+                criterion.distillation.attach(network, torch.zeros(shape, device=self._device))
 
             def step(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
                 batch = objective.example(images)

@@ -21,6 +21,12 @@ MOST_OF_DATA = 0.05
 
 SMALLEST_BATCH = 2
 
+LEAST_COVERED = 0.25
+"""Part of the median volume that a patch covers from which nnU-Net needs no second, coarser resolution."""
+
+COARSENED, LEAST_REDUCED = 1.03, 2.0
+"""Factor of the spacing in each step to that resolution, and the factor of voxels that it must save."""
+
 
 def plan_patch(
     spacing: Sequence[float],
@@ -56,6 +62,31 @@ def plan_patch(
         patch[axis] = topology.patch[axis] - divisor
         topology = plan_topology(patch, spacing, base_features=base_features)
     return topology
+
+
+def coarser_spacing(
+    spacing: Sequence[float], median_shape: Sequence[float], fits: Callable[[Topology], bool]
+) -> tuple[float, ...] | None:
+    """Return the spacing at which a patch covers a quarter of the median volume, as nnU-Net's `3d_lowres`.
+
+    Args:
+        spacing: As of `plan_patch`.
+        median_shape: As of `plan_patch`.
+        fits: As of `plan_patch`.
+
+    Returns:
+        None if the patch covers that much already, or if the volumes would hardly become smaller.
+    """
+    coarse, shape = list(spacing), list(map(float, median_shape))
+    while prod(plan_patch(coarse, [*map(round, shape)], fits).patch) < LEAST_COVERED * prod(shape):
+        finer = [max(coarse) / step > 2 for step in coarse]
+        coarse = [
+            step * (COARSENED if is_finer or not any(finer) else 1)
+            for step, is_finer in zip(coarse, finer, strict=True)
+        ]
+        sides = zip(median_shape, spacing, coarse, strict=True)
+        shape = [side * old / new for side, old, new in sides]
+    return tuple(coarse) if prod(shape) * LEAST_REDUCED <= prod(median_shape) else None
 
 
 def reference_elements(num_bytes: float) -> float:

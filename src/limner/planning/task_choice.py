@@ -130,6 +130,29 @@ def check_mixing(task: str, user: Mapping[str, Any]) -> None:
         )
 
 
+def check_unlabelled(user: Mapping[str, Any], start: Plan | None, task: str, spatial_dims: int) -> None:
+    """Check that unlabelled images are learned of only where initial weights predict label maps of images.
+
+    Raises:
+        ConfigError: There are no such weights.
+    """
+    if user.get("train.unlabelled") is None:
+        return
+    fits = find_task(task).has_label_maps and spatial_dims == 2
+    if start is not None and start.task == task and fits:
+        return
+    found = f"the task {task} of {spatial_dims} dimensions" if not fits else "no initial weights of this task"
+    raise ConfigError(
+        describe(
+            "Unlabelled images are learned of as initial weights predict them",
+            where=user["train.unlabelled"],
+            found=found,
+            expected="a model of label maps of images, of the task semantic and all classes of the data",
+            fix="Train on the labelled images first, and name that model with --weights.",
+        )
+    )
+
+
 def check_options(network: str, options: Mapping[str, Any]) -> None:
     """Check the options of a network by building it without weights.
 

@@ -1,12 +1,15 @@
 """The teacher of a run: whether it fits the student, and what it costs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from limner.core.errors import ConfigError, describe
 from limner.core.labels import LabelTable
+from limner.core.outputs import QueryMasks
 from limner.core.plan import Plan
+from limner.losses import QUERY_DISTILLATIONS
 from limner.networks import build_network
+from limner.tasks import find_task
 from limner.tasks.teacher import Teacher, classes_of, distilling
 
 
@@ -54,7 +57,24 @@ def check_teacher(teacher: Plan | None, settled: Mapping[str, Any], labels: Labe
                     fix="Choose a teacher for the same task and images.",
                 )
             )
+    _check_queries(teacher, [term.name for term in terms], where=where)
     classes_of(teacher.data.label_table, labels)
+
+
+def _check_queries(teacher: Plan, terms: Sequence[str], *, where: str) -> None:
+    """Check that queries are learned of a teacher that has some."""
+    kind = find_task(teacher.task).output_kind(teacher.loss)
+    if kind is QueryMasks or not QUERY_DISTILLATIONS.keys() & {*terms}:
+        return
+    raise ConfigError(
+        describe(
+            "The teacher has no queries",
+            where=where,
+            found=f"{teacher.network.name}, whose outputs are {kind.__name__}",
+            expected="a network that predicts a set of segments, such as mask2former or eomt",
+            fix="Choose such a teacher, or a student that predicts classes of pixels.",
+        )
+    )
 
 
 def stand_in(teacher: Plan, labels: LabelTable) -> Teacher:

@@ -46,12 +46,14 @@ class VolumeFingerprint:
         spacings_mm: Spacing of each volume; empty if one does not state it.
         num_without_spacing: Number of volumes that do not state their spacing.
         foreground: C statistics; empty if nothing is labelled.
+        nonzero_share: Median part of a volume in the box around its voxels that are not 0.
     """
 
     shapes: tuple[Size, ...]
     spacings_mm: tuple[Spacing, ...] = ()
     num_without_spacing: int = 0
     foreground: tuple[Foreground, ...] = ()
+    nonzero_share: float = 1.0
 
     def shapes_at(self, spacing_mm: Spacing) -> tuple[Size, ...]:
         """Return the size of each volume after resampling."""
@@ -73,18 +75,20 @@ def take_volume_fingerprint(images: Sequence[ImageFacts], codes: str | None) -> 
     """
     shapes: list[Size] = []
     spacings: list[Spacing] = []
+    shares: list[float] = []
     for image in images:
         if image.volume is None or len(image.shape) != 3:
             continue
         order = turn_to(codes, image.volume.geometry.affine).order
         shapes.append(tuple(image.shape[axis] for axis in order))
+        shares.append(image.volume.nonzero_share)
         if image.volume.spacing_mm:
             spacings.append(tuple(image.volume.spacing_mm[axis] for axis in order))
     if not shapes:
         return None
     unknown = len(shapes) - len(spacings)
     known = () if unknown else tuple(spacings)
-    return VolumeFingerprint(tuple(shapes), known, unknown, _foreground(images))
+    return VolumeFingerprint(tuple(shapes), known, unknown, _foreground(images), median(shares))
 
 
 def _foreground(images: Sequence[ImageFacts]) -> tuple[Foreground, ...]:

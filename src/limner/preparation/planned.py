@@ -10,6 +10,7 @@ from limner.core.errors import ConfigError, DataError, describe
 from limner.core.execution import Execution
 from limner.core.plan import Plan
 from limner.datasets.checked import CheckResult, check_dataset
+from limner.networks import network_settings
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.make_plan import make_plan
 from limner.planning.plan_files import SUFFIXES, read_experiment
@@ -189,23 +190,29 @@ def with_shorthands(
     network: str | None = None,
     weights: Path | str | None = None,
     teacher: Path | str | None = None,
+    unlabelled: Path | str | None = None,
     minutes: float | None = None,
     spatial: str | None = None,
 ) -> dict[str, Any]:
-    """Merge ``--task``, ``--network``, ``--weights``, ``--teacher``, ``--minutes`` and ``--spatial``.
+    """Merge the options that stand for settings: ``--task``, ``--network``, ``--weights`` and so on.
 
     Raises:
+        UnknownNameError: There is no such network or variant.
         ConfigError: `spatial` is not a way to train on volumes.
     """
     wanted = dict(settings or {})
     if task is not None:
         wanted = merge(wanted, {"task": task})
     if network is not None:
-        wanted = merge(wanted, {"network": {"name": network}})
+        own = (wanted.get("network") or {}).get("options") or {}
+        wanted = merge(wanted, merge(network_settings(network), {"network": {"options": own}} if own else {}))
     if weights is not None:
         wanted = merge(wanted, {"network": {"weights": str(weights)}})
     if teacher is not None:
         wanted = merge(wanted, {"loss": {"teacher": str(teacher)}})
+    if unlabelled is not None:
+        place = user_path(unlabelled).absolute()  # a resumed run may be started elsewhere
+        wanted = merge(wanted, {"train": {"unlabelled": str(place)}})
     if minutes is not None:
         wanted = merge(wanted, {"train": {"minutes": minutes}})
     if spatial is not None:

@@ -16,7 +16,7 @@ from limner.drawing.display import RGBImage
 from limner.formats.terms import MASKS, Terms
 from limner.reporting.document import Part, render_document
 from limner.reporting.embedded_pictures import BUDGET_BYTES, Embedded, embed_pictures
-from limner.reporting.histogram import histogram
+from limner.reporting.histogram import histogram, legible_bars
 from limner.reporting.markup import Child, Html, tag
 from limner.reporting.numbers import compact, count, in_percent, percent, plural
 from limner.reporting.sections.audit import finding_list
@@ -253,14 +253,17 @@ def _class_histogram(data: CheckedData) -> Html | None:
     total = sum(row.pixels for row in rows)
     smallest = log2(min(row.pixels for row in rows)) - 1
     span = log2(max(row.pixels for row in rows)) - smallest
+    heights = [(log2(row.pixels) - smallest) / span for row in rows]
+    texts = [in_percent(row.pixels / total) for row in rows]
+    legible = legible_bars(texts, heights)
     bars = [
         tag(
             "span",
-            style=f"--part:{(log2(row.pixels) - smallest) / span:.3f}",
-            data_tally=in_percent(row.pixels / total),
+            style=f"--part:{heights[place]:.3f}",
+            data_tally=texts[place] if place in legible else "",
             title=f"{row.name}: {percent(row.pixels / total)}",
         )
-        for row in rows
+        for place, row in enumerate(rows)
     ]
     rarest = min(rows, key=lambda row: row.pixels)
     what = "images" if data.facts.are_classes else "pixels"

@@ -25,12 +25,13 @@ def histogram(
         scale: Numbers below the bars, evenly spaced.
     """
     highest = max(tally for _, tally in bins)
-    legible = _legible([tally for _, tally in bins])
+    texts = [compact(tally) if tally else "" for _, tally in bins]
+    legible = legible_bars(texts, [tally / highest for _, tally in bins])
     bars = [
         tag(
             "span",
             style=f"--part:{tally / highest:.3f}",
-            data_tally=compact(tally) if place in legible else "",
+            data_tally=texts[place] if place in legible else "",
             title=f"{range_}: {plural(tally, noun)}",
         )
         for place, (range_, tally) in enumerate(bins)
@@ -43,16 +44,21 @@ def histogram(
     )
 
 
-def _legible(tallies: Sequence[int]) -> set[int]:
-    """Return the bars whose counts are shown: the highest first, without overlaps."""
-    pitch, highest = CHARACTERS / len(tallies), max(tallies)
+def legible_bars(texts: Sequence[str], heights: Sequence[float]) -> set[int]:
+    """Return the bars whose texts are shown: the highest first, without overlaps.
+
+    Args:
+        texts: What is above each bar; empty for nothing.
+        heights: Height of each bar, relative to the highest.
+    """
+    pitch = CHARACTERS / len(texts)
     taken: list[tuple[float, float, float]] = []
     legible = set()
-    for place in sorted(range(len(tallies)), key=lambda i: -tallies[i]):
-        half, height = (len(compact(tallies[place])) + 1) / 2, tallies[place] / highest
+    for place in sorted(range(len(texts)), key=lambda i: -heights[i]):
+        half, height = (len(texts[place]) + 1) / 2, heights[place]
         left, right = place * pitch - half, place * pitch + half
         hidden = any(left < r and lf < right and abs(height - h) < LINE for lf, r, h in taken)
-        if tallies[place] and not hidden:
+        if texts[place] and not hidden:
             taken.append((left, right, height))
             legible.add(place)
     return legible

@@ -29,7 +29,7 @@ class AnswerKind(Enum):
 PICTURES = {kind.value[1]: kind for kind in AnswerKind if kind.media_type == PNG}
 """Option ``picture`` -> answer."""
 
-OPTIONS = ("model", "picture", "polygons")
+OPTIONS = ("model", "picture", "polygons", "volume")
 """Options of `/predict`, in the query."""
 
 

@@ -13,6 +13,7 @@ from limner.drawing.png import encode_png
 from limner.serving.answer_kinds import NIFTI, PNG, AnswerKind
 from limner.serving.refusal import Refusal
 from limner.serving.served_models import ServedModel
+from limner.serving.shown_volume import shown_volume
 from limner.tasks.prediction_folder import OVERLAYS, PredictionFolder
 
 MEASURES = {2: "area_mm2", 3: "volume_mm3"}
@@ -36,25 +37,44 @@ class ImageResult:
     seconds: float
 
 
-def predict_picture(model: ServedModel, picture: Picture, name: str) -> ImageResult:
+def predict_picture(model: ServedModel, picture: Picture, name: str, *, scored: bool = False) -> ImageResult:
     """Predict an image.
+
+    Args:
+        model: The model.
+        picture: The image.
+        name: Its name in answers.
+        scored: Whether to keep the probabilities of pixels, where the task has them.
 
     Raises:
         DataError: It does not suit the model.
     """
     started = time.perf_counter()
-    prediction = model.predictor.predict(picture.array, name=name, geometry=picture.geometry)
+    predictor = model.predictor
+    keeps = scored and predictor.task.allowed_with(predictor.plan.loss).probabilities
+    kept = {"probabilities": True} if keeps else {}
+    prediction = predictor.predict(picture.array, name=name, geometry=picture.geometry, **kept)
     return ImageResult(name, picture, prediction, time.perf_counter() - started)
 
 
-def json_of(result: ImageResult, model: ServedModel, *, polygons: bool) -> dict[str, Any]:
-    """Return what `/predict` answers about an image, with sizes in millimetres where the spacing is known."""
+def json_of(result: ImageResult, model: ServedModel, *, polygons: bool, volume: bool) -> dict[str, Any]:
+    """Return what `/predict` answers about an image, with sizes in millimetres where the spacing is known.
+
+    Args:
+        result: The prediction.
+        model: The model.
+        polygons: Whether to add outlines to the masks of objects.
+        volume: Whether to add what the page shows of volumes with label maps.
+    """
     array, spacing = result.picture.array, result.picture.geometry.spacing_mm
     found = model.predictor.task.to_json(result.prediction, model.predictor.labels, polygons=polygons)
     if spacing is not None:
         for row in (*found.get("classes", ()), *found.get("objects", ())):
             if "pixels" in row:
                 row[MEASURES[len(spacing)]] = row["pixels"] * math.prod(spacing)
+    if volume and model.predictor.task.has_label_maps and array.ndim == 4:
+        labels = result.prediction.semantic
+        found = found | {"volume": shown_volume(result.picture, labels, model.predictor.labels)}
     return {
         "file": result.name,
         "size": list(array.shape[:-1]),

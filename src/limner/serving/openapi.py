@@ -33,20 +33,59 @@ def _paths() -> Schema:
         "/predict": {"post": _predict()},
         "/corrections": {"post": _correct()},
         "/models": {"get": _get("The models and limits of the server", "Models")},
+        "/data": {
+            "get": _get(
+                "The images that the server shows, if it was started with --data", "Data", "400", "404"
+            )
+            | {
+                "parameters": [
+                    _parameter("start", _whole(0), "Number of the first image to list."),
+                    _parameter("count", _whole(60), "Maximum number of images to list."),
+                ]
+            }
+        },
+        "/data/{number}": {
+            "get": _get("An image with its labels", "", "400", "404", "422", media_type=PNG)
+            | {"parameters": [_number(), _parameter("large", _FLAG, "Whether it is enlarged.")]}
+        },
+        "/data/{number}/file": {
+            "get": _get(
+                "The file of an image", "", "400", "404", "422", media_type="application/octet-stream"
+            )
+            | {"parameters": [_number()]}
+        },
         "/health": {"get": _public(_get("Whether the server answers", "Health"))},
         "/metrics": {"get": _get("Counts and times for Prometheus", media_type="text/plain")},
         "/openapi.json": {"get": _public(_get("This description", "Anything"))},
         "/": {"get": _public(_get("The web page", media_type="text/html"))},
         "/page/{name}": {
-            "get": _public(_get("A file of the web page", media_type="*/*"))
+            "get": _public(_get("A file of the web page", "", "404", media_type="*/*"))
             | {"parameters": [_parameter("name", {"type": "string"}, "Name of the file.", where="path")]}
         },
+        **_labelling(),
+    }
+
+
+def _labelling() -> Schema:
+    """Return the addresses for Label Studio, whose documents describe the requests."""
+    posted = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
+    errors = ("400", "401", "403", "408", "413", "422", "429", "502", "503", "504")
+
+    def post(summary: str, schema: str) -> Schema:
+        content = {"application/json": {"schema": _ref(schema)}}
+        answer = {"200": {"description": summary, "content": content}}
+        return {"post": {"summary": summary, "requestBody": posted, "responses": answer | _errors(*errors)}}
+
+    return {
+        "/label-studio/health": {"get": _public(_get("Whether the ML backend answers", "LabellingHealth"))},
+        "/label-studio/setup": post("Connect a project of Label Studio", "LabellingSetup"),
+        "/label-studio/predict": post("Predict tasks of Label Studio", "LabellingResults"),
+        "/label-studio/webhook": post("Acknowledge an event of Label Studio", "LabellingEvent"),
     }
 
 
 def _predict() -> Schema:
     pictures = {"type": "string", "enum": list(PICTURES), "default": "labels"}
-    flag = {"type": "boolean", "default": False}
     answers = {
         "application/json": {"schema": _ref("Predictions")},
         PNG: {"schema": {"type": "string", "format": "binary"}},
@@ -61,11 +100,12 @@ def _predict() -> Schema:
         "parameters": [
             _parameter("model", {"type": "string"}, "Name of the model; default: the first."),
             _parameter("picture", pictures, "Which PNG is answered."),
-            _parameter("polygons", flag, "Whether objects have outlines beside masks."),
+            _parameter("polygons", _FLAG, "Whether objects have outlines beside masks."),
+            _parameter("volume", _FLAG, "Whether label maps of volumes have `volume`, as the page shows it."),
         ],
         "requestBody": _form({"images": {"type": "array", "items": _file(), "minItems": 1}}, ["images"]),
         "responses": {"200": {"description": "The predictions", "content": answers}}
-        | _errors("400", "401", "403", "406", "408", "413", "415", "422", "429", "503", "504"),
+        | _errors("400", "401", "403", "404", "406", "408", "413", "415", "422", "429", "503", "504"),
     }
 
 
@@ -90,16 +130,28 @@ def _correct() -> Schema:
                 "content": {"application/json": {"schema": _ref("Kept")}},
             }
         }
-        | _errors("400", "401", "403", "408", "409", "413", "415", "422", "429", "500"),
+        | _errors("400", "401", "403", "404", "408", "409", "413", "415", "422", "429", "500"),
     }
 
 
-def _get(summary: str, schema: str = "", media_type: str = "application/json") -> Schema:
+_FLAG: Schema = {"type": "boolean", "default": False}
+
+
+def _whole(default: int) -> Schema:
+    return {"type": "integer", "minimum": 0, "maximum": 999999999, "default": default}
+
+
+def _number() -> Schema:
+    schema = {"type": "integer", "minimum": 0}
+    return _parameter("number", schema, "Number of the image in /data.", where="path")
+
+
+def _get(summary: str, schema: str = "", *errors: str, media_type: str = "application/json") -> Schema:
     content = {"schema": _ref(schema)} if schema else {"schema": {"type": "string"}}
     return {
         "summary": summary,
         "responses": {"200": {"description": summary, "content": {media_type: content}}}
-        | _errors("401", "403"),
+        | _errors("401", "403", *errors),
     }
 
 
@@ -132,6 +184,7 @@ def _errors(*statuses: str) -> Schema:
         "400": "An option or field is wrong",
         "401": "No valid token",
         "403": "Another host or origin",
+        "404": "There is no such model, image or file",
         "406": "No answer of the accepted types",
         "408": "The request took too long to arrive",
         "409": "The name is taken, or the classes differ",
@@ -140,6 +193,7 @@ def _errors(*statuses: str) -> Schema:
         "422": "The file cannot be read, or does not suit the model",
         "429": "Too many requests; Retry-After has seconds",
         "500": "The server failed",
+        "502": "Label Studio does not give an image",
         "503": "The model changed on disk",
         "504": "The prediction took too long",
     }
@@ -165,6 +219,32 @@ def _list(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
+def _shown_schemas() -> Schema:
+    """Return the schemas of what the page shows besides predictions."""
+    text, whole, number, flag = ({"type": kind} for kind in ("string", "integer", "number", "boolean"))
+    numbers = _list(number)
+    return {
+        "Volume": _object(
+            {"size": _list(whole), "full_size": _list(whole), "spacing": numbers, "planes": _list(text)}
+            | {"start": _list(whole), "channels": whole, "image": text, "labels": text}
+        )
+        | {
+            "description": "Turned as in radiology if the orientation is known, and with voxels left out if "
+            "it is large. `image` is uint8 (slices, rows, columns, channels), `labels` little-endian uint16 "
+            "(slices, rows, columns): number of the class + 1, and 0 for none; both packed with gzip and "
+            "base64."
+        },
+        "Data": _object(
+            {"title": text, "score": {"anyOf": [text, {"type": "null"}]}, "total": whole}
+            | {"images": _list(_ref("ShownImage"))}
+        ),
+        "ShownImage": _object(
+            {"number": whole, "name": text, "file": text, "is_single": flag}
+            | {"score": {"anyOf": [number, {"type": "null"}]}}
+        ),
+    }
+
+
 def _schemas() -> Schema:
     text, whole, number, flag = ({"type": kind} for kind in ("string", "integer", "number", "boolean"))
     numbers = _list(number)
@@ -184,8 +264,9 @@ def _schemas() -> Schema:
         "probabilities": _list(_object(named | {"probability": number, "is_predicted": flag})),
     }
     image = {"file": text, "size": _list(whole), "channels": whole, "dtype": text, "seconds": number}
+    found["volume"] = _ref("Volume")
     image |= {"spacing_mm": {"anyOf": [numbers, {"type": "null"}]}}
-    return {
+    return _shown_schemas() | {
         "Error": _object(error),
         "Health": _object({"status": {"type": "string", "enum": ["ok"]}, "limner": text}),
         "Runs": _object({"counts": text, "size": _list(whole)})
@@ -193,7 +274,9 @@ def _schemas() -> Schema:
         "Image": _object(image, found),
         "Failure": _object({"file": text} | error),
         "Predictions": _object({"model": text, "images": _list({"anyOf": [_ref("Image"), _ref("Failure")]})}),
-        "Models": _object({"models": _list(_ref("Model")), "limits": _ref("Limits"), "keeps": flag}),
+        "Models": _object(
+            {"models": _list(_ref("Model")), "limits": _ref("Limits"), "keeps": flag, "shows": flag}
+        ),
         "Limits": _object({"max_megabytes": number, "max_pixels": whole, "queue": whole, "timeout": number}),
         "Model": _object(
             {"name": text, "task": text, "title": text, "network": text, "device": text}
@@ -201,5 +284,16 @@ def _schemas() -> Schema:
             | {"classes": _list(_ref("Class"))}
         ),
         "Class": _object(named | {"value": whole, "color": _list(whole), "is_background": flag}),
+        "LabellingHealth": _object({"status": {"type": "string", "enum": ["UP"]}, "model_class": text}),
+        "LabellingSetup": _object({"model_version": text, "classes_without_label": _list(text)}),
+        "LabellingResults": _object(
+            {
+                "results": _list(
+                    {"type": "object", "properties": {}, "required": []} | {"additionalProperties": True}
+                ),
+                "model_version": text,
+            }
+        ),
+        "LabellingEvent": _object({"status": text, "action": text}),
         "Kept": _object({"image": text, "mask": text, "is_replaced": flag, "num_images": whole}),
     }

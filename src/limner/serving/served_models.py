@@ -10,7 +10,8 @@ from limner.core.label_map import LabelMap
 from limner.core.labels import IGNORE_INDEX
 from limner.core.prediction import SCORE_THRESHOLD
 from limner.drawing.colors import class_colors
-from limner.inference.ensemble import AnyPredictor, model_paths, open_predictor
+from limner.inference.ensemble import model_paths
+from limner.inference.open_predictor import AnyPredictor, open_predictor
 from limner.storage.file_states import State, file_state
 from limner.storage.user_paths import user_path
 from limner.transforms.fit_values import ValueRange

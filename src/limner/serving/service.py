@@ -1,7 +1,7 @@
 """The HTTP service: its addresses, and what each answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -22,7 +22,9 @@ from limner.core.picture import Picture
 from limner.serving.answer_kinds import AnswerKind, refuse_unknown_query, wanted_answer
 from limner.serving.corrections import Corrections
 from limner.serving.guards import AddHeaders, LimitBody, RefuseStrangers
+from limner.serving.image_fetching import ImageFetcher
 from limner.serving.image_results import ImageResult, display_png, file_of, json_of, predict_picture
+from limner.serving.labelling_backend import PREFIX, LabellingBackend
 from limner.serving.limits import Limits
 from limner.serving.openapi import openapi
 from limner.serving.prediction_queue import PredictionQueue
@@ -37,10 +39,14 @@ from limner.serving.refusal import (
 )
 from limner.serving.request_counts import CONTENT_TYPE, CountRequests, RequestCounts
 from limner.serving.served_models import ServedModel, ServedModels
+from limner.serving.shown_data import ShownData
 from limner.serving.unread_bodies import DiscardRest
 from limner.serving.uploads import Upload, received
 
 R = TypeVar("R")
+
+MOST_LISTED = 500
+"""Maximum number of images in one answer of `/data`."""
 
 PAGE = "/page/"
 """Address of the files of the page."""
@@ -58,6 +64,8 @@ class Service:
         token: Token that requests need; None for none, which is for this machine alone.
         corrections: Where corrected predictions are kept; None keeps none.
         origins: Other origins whose pages may use the service.
+        data: Images that the page shows; None shows none.
+        fetcher: Where the images of Label Studio's tasks come from; None serves no Label Studio.
     """
 
     models: ServedModels
@@ -65,6 +73,8 @@ class Service:
     token: str | None = None
     corrections: Corrections | None = None
     origins: tuple[str, ...] = ()
+    data: ShownData | None = None
+    fetcher: ImageFetcher | None = None
     counts: RequestCounts = field(default_factory=RequestCounts)
 
     @cached_property
@@ -72,23 +82,35 @@ class Service:
         """The queue of predictions."""
         return PredictionQueue(self.limits)
 
+    @cached_property
+    def labelling(self) -> LabellingBackend:
+        """The addresses for Label Studio, of the first model."""
+        model = self.models.find(None)
+        return LabellingBackend(model, self.fetcher, self.limits, self.queue, self.counts)
+
     def app(self) -> Starlette:
         """Return the ASGI application."""
         routes = [
             Route("/predict", self.predict, methods=["POST"]),
             Route("/corrections", self.correct, methods=["POST"]),
             Route("/models", self.list_models),
+            Route("/data", self.list_data),
+            Route("/data/{number}", self.show_data),
+            Route("/data/{number}/file", self.send_data),
             Route("/health", self.health),
             Route("/metrics", self.metrics),
             Route("/openapi.json", self.describe),
             Route("/", self.page),
             Route(f"{PAGE}{{name}}", self.page_file),
+            *self.labelling.routes(),
         ]
         paths = {route.path for route in routes}
         page = [f"{PAGE}{name}" for name in _page_files()]
-        public = ("/", "/health", "/openapi.json", *page)
+        public = ("/", "/health", "/openapi.json", f"{PREFIX}/health", *page)
 
         def known(path: str) -> str:
+            if path.startswith("/data/"):
+                return "/data/..."
             return path if path in paths else f"{PAGE}..." if path in page else "other"
 
         return Starlette(
@@ -114,12 +136,12 @@ class Service:
     async def predict(self, request: Request) -> Response:
         """Predict the images of a request."""
         kind, model = wanted_answer(request), self._model(request)
-        polygons = _flag(request, "polygons")
+        flags = {name: _flag(request, name) for name in ("polygons", "volume")}
         with self.queue.place():
             async with received(request, self.limits, "images") as fields:
                 uploads = fields["images"]
                 if kind is AnswerKind.JSON:
-                    return await self._json(request, model, uploads, polygons=polygons)
+                    return await self._json(request, model, uploads, flags)
                 if len(uploads) > 1:
                     raise Refusal(
                         406,
@@ -157,7 +179,30 @@ class Service:
         """List the models, the limits, and whether corrections are kept."""
         models = [model.to_json() for model in self.models]
         keeps = self.corrections is not None
-        return JSONResponse({"models": models, "limits": asdict(self.limits), "keeps": keeps})
+        shows = self.data is not None
+        content = {"models": models, "limits": asdict(self.limits), "keeps": keeps, "shows": shows}
+        return JSONResponse(content)
+
+    async def list_data(self, request: Request) -> Response:
+        """List the images that the server shows."""
+        refuse_unknown_query(request, ("start", "count"))
+        data = self._data()
+        start, count = (_whole(request, name, default) for name, default in (("start", 0), ("count", 60)))
+        return JSONResponse(data.to_json(start, min(count, MOST_LISTED)))
+
+    async def show_data(self, request: Request) -> Response:
+        """Draw an image with its labels."""
+        refuse_unknown_query(request, ("large",))
+        data, number, is_large = self._data(), self._shown(request), _flag(request, "large")
+        content = await self._help(lambda: data.picture(number, is_large=is_large), names=data.names(number))
+        return Response(content, media_type=AnswerKind.IMAGE.media_type)
+
+    async def send_data(self, request: Request) -> Response:
+        """Send the file of an image."""
+        refuse_unknown_query(request, ())
+        data, number = self._data(), self._shown(request)
+        content = await self._help(lambda: data.file(number), names=data.names(number))
+        return Response(content, media_type="application/octet-stream")
 
     async def health(self, request: Request) -> Response:
         """Answer that the server runs."""
@@ -188,6 +233,24 @@ class Service:
         yield
         await asyncio.to_thread(self.queue.close)
 
+    def _data(self) -> ShownData:
+        if self.data is None:
+            raise Refusal(
+                404,
+                "The server shows no images",
+                found="a server that was started without --data",
+                expected="a dataset or a run",
+                fix="Start it with --data FOLDER.",
+            )
+        return self.data
+
+    def _shown(self, request: Request) -> int:
+        """Return the number of an image that is shown."""
+        text, total = request.path_params["number"], len(self._data().images)
+        if not _is_whole(text) or int(text) >= total:
+            raise Refusal(404, "There is no such image", found=text, expected=f"0 to {total - 1}")
+        return int(text)
+
     def _model(self, request: Request) -> ServedModel:
         try:
             return self.models.find(request.query_params.get("model"))
@@ -195,13 +258,13 @@ class Service:
             raise Refusal(404, str(error), fix="GET /models lists the models.") from None
 
     async def _json(
-        self, request: Request, model: ServedModel, uploads: Collection[Upload], *, polygons: bool
+        self, request: Request, model: ServedModel, uploads: Collection[Upload], flags: Mapping[str, bool]
     ) -> Response:
         """Answer with JSON; of several images, each may fail alone."""
 
         async def one(upload: Upload) -> dict[str, Any]:
             result = await self._predicted(request, model, upload)
-            return await self._help(lambda: json_of(result, model, polygons=polygons), upload)
+            return await self._help(lambda: json_of(result, model, **flags), upload)
 
         async def one_of_several(upload: Upload) -> dict[str, Any]:
             try:
@@ -235,12 +298,15 @@ class Service:
         self.counts.add_image(model.name, result.seconds)
         return result
 
-    async def _help(self, work: Callable[[], R], *uploads: Upload) -> R:
-        """Run a function in another thread; errors name files as the request does."""
+    async def _help(
+        self, work: Callable[[], R], *uploads: Upload, names: Mapping[str, str] | None = None
+    ) -> R:
+        """Run a function in another thread; errors name files as the request does, or as in `names`."""
         try:
             return await self.queue.help(work)
         except LimnerError as error:
-            raise as_refusal(error, names={str(one.path): one.name for one in uploads}) from error
+            sent = {str(one.path): one.name for one in uploads}
+            raise as_refusal(error, names=sent | dict(names or {})) from error
 
 
 def _flag(request: Request, name: str) -> bool:
@@ -250,6 +316,23 @@ def _flag(request: Request, name: str) -> bool:
             400, f"The option {name!r} is true or false", found=f"?{name}={value}", expected="true or false"
         )
     return value == "true"
+
+
+def _is_whole(text: str) -> bool:
+    """Return whether a text is a number from 0 to 999999999."""
+    return text.isascii() and text.isdecimal() and len(text) <= 9
+
+
+def _whole(request: Request, name: str, default: int) -> int:
+    value = request.query_params.get(name, str(default))
+    if not _is_whole(value):
+        raise Refusal(
+            400,
+            f"The option {name!r} is a whole number",
+            found=f"?{name}={value}",
+            expected="0 to 999999999",
+        )
+    return int(value)
 
 
 def _cors(origins: tuple[str, ...]) -> list[Middleware]:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
@@ -104,10 +105,15 @@ async def received(request: Request, limits: Limits, *fields: str) -> AsyncItera
                     expected=f"a file in each of the fields: {', '.join(fields)}",
                     fix=f"Send {HOW_TO_SEND}",
                 )
-        with tempfile.TemporaryDirectory(prefix=f"{TEMPORARY}{os.getpid()}-") as folder:
+        with temporary_folder() as folder:
             yield await asyncio.to_thread(_store_all, files, Path(folder))
     finally:
         await form.close()
+
+
+def temporary_folder() -> "tempfile.TemporaryDirectory[str]":
+    """Return a folder for images that goes with its block, or with the next server after a kill."""
+    return tempfile.TemporaryDirectory(prefix=f"{TEMPORARY}{os.getpid()}-")
 
 
 def remove_abandoned() -> None:
@@ -156,13 +162,24 @@ def _store_all(files: dict[str, list[UploadFile]], folder: Path) -> dict[str, li
 
 
 def _store(file: UploadFile, folder: Path) -> Upload:
-    name = shown_name(file.filename)
-    suffix = image_suffix(name)
+    return stored_upload(file.filename, file.file, folder)
+
+
+def stored_upload(name: str | None, content: IO[bytes], folder: Path) -> Upload:
+    """Store a file under a name of the service's own.
+
+    Args:
+        name: Its name, of which only the suffix is used.
+        content: The open file.
+        folder: A folder for it alone, which does not exist yet.
+    """
+    shown = shown_name(name)
+    suffix = image_suffix(shown)
     folder.mkdir()
     path = folder / f"image{suffix if suffix in IMAGE_SUFFIXES else ''}"
     with path.open("wb") as out:
-        shutil.copyfileobj(file.file, out)
-    return Upload(name, path)
+        shutil.copyfileobj(content, out)
+    return Upload(shown, path)
 
 
 def shown_name(name: str | None) -> str:

@@ -34,6 +34,20 @@ def read_xml(path: Path, *, root: str, what: str) -> ElementTree.Element:
     return found
 
 
+def parse_xml(text: str) -> ElementTree.Element:
+    """Return the root of XML in a text.
+
+    Raises:
+        ValueError: It is no XML, or defines entities.
+    """
+    if "<!ENTITY" in text.upper():
+        raise ValueError("it defines entities")
+    try:
+        return ElementTree.fromstring(text)  # noqa: S314
+    except ElementTree.ParseError as error:
+        raise ValueError(str(error)) from None
+
+
 def _parsed(data: bytes, path: Path) -> ElementTree.Element:
     if _ENTITY.search(data):
         raise ValueError("it defines entities")

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from limner.core.errors import ConfigError
+from limner.core.plan import InferencePlan
+
 
 @dataclass(frozen=True)
 class Allowed:
@@ -20,6 +23,35 @@ class Allowed:
     probabilities: bool = True
     sorting: bool = False
     why_not: str = ""
+
+    def refuse_others(self, task: str, settings: InferencePlan, *, probabilities: bool) -> None:
+        """Reject options that are not supported.
+
+        Args:
+            task: Name of the task.
+            settings: Window, flips and scales.
+            probabilities: Whether class probabilities are requested.
+
+        Raises:
+            ConfigError: One of them is set.
+        """
+        has_views = settings.flips or settings.scales != (1.0,)
+        asked = (
+            (settings.window is not None, self.windows),
+            (has_views, self.views),
+            (probabilities, self.probabilities),
+        )
+        if not any(is_asked and not is_allowed for is_asked, is_allowed in asked):
+            return
+        options = {
+            "--window": self.windows,
+            "--flips": self.views,
+            "--scales": self.views,
+            "--probabilities": self.probabilities,
+        }
+        *others, last = [option for option, is_allowed in options.items() if not is_allowed]
+        named = f"{', '.join(others)} and {last}" if others else last
+        raise ConfigError(f"The {task} task {self.why_not}. Omit {named}.")
 
 
 OBJECTS_ONLY_WHOLE = Allowed(

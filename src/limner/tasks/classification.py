@@ -14,11 +14,13 @@ from limner.evaluation.class_scorer import ClassScorer
 from limner.evaluation.scorer import USUAL, Extent
 from limner.tasks.class_writer import ClassWriter
 from limner.tasks.image_task import MOST_EXPLAINED, ImageTask
+from limner.tasks.image_uncertainty import ENTROPY_OF_IMAGE, mean_entropy
 from limner.tasks.prediction_folder import PredictionFolder
 from limner.tasks.prediction_json import probabilities_json
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
+    from limner.decoding.network_arrays import ArrayRuns
     from limner.decoding.network_runs import NetworkRuns
     from limner.tasks.objective import Objective
 
@@ -30,6 +32,7 @@ class ClassificationTask(ImageTask):
     title = "classification"
     labels_of = "classification"
     targets = (ImageClass,)
+    uncertainty_words = ENTROPY_OF_IMAGE
     shown_scores = ("accuracy", "top5_accuracy", "balanced_accuracy", "macro_f1_score")
 
     @property
@@ -61,6 +64,14 @@ class ClassificationTask(ImageTask):
 
         return ClassPrediction(name, predict_image_classes(runs, exclusive=True))
 
+    def predict_arrays(
+        self, runs: "ArrayRuns", *, name: str, labels: LabelTable, probabilities: bool
+    ) -> ClassPrediction:
+        """Return the same as `predict`, computed with NumPy."""
+        from limner.decoding.label_arrays import predict_class_array
+
+        return ClassPrediction(name, predict_class_array(runs, exclusive=True))
+
     def explained_first(self, prediction: ClassPrediction) -> tuple[int, ...]:
         """Return the most probable classes."""
         return tuple((-prediction.probabilities).argsort(kind="stable")[:MOST_EXPLAINED].tolist())
@@ -75,6 +86,10 @@ class ClassificationTask(ImageTask):
         """Return the probability of each class."""
         chances = prediction.probabilities
         return {"probabilities": probabilities_json(chances, labels, [prediction.label])}
+
+    def uncertainty(self, prediction: ClassPrediction, mirrored: None = None) -> float:
+        """Return the entropy of the classes."""
+        return mean_entropy(prediction.probabilities)
 
     def draw(
         self,

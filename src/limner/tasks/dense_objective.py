@@ -16,7 +16,7 @@ from limner.core.labels import LabelTable, ignored_among
 from limner.core.outputs import DenseLogits, Outputs, resize_logits
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.core.wording import share, times
-from limner.losses import DISTILLATIONS, LOSSES, build_loss
+from limner.losses import DISTILLATIONS, FEATURE_DISTILLATIONS, LOSSES, build_loss
 from limner.tasks.objective import Criterion, LossValue, Objective
 from limner.tasks.set_objective import TERM as SET_TERM
 from limner.tasks.situation import Situation
@@ -41,7 +41,7 @@ HEAVIEST = 10.0
 class DenseObjective(Objective):
     """Losses of `LOSSES` and, with a teacher, of `DISTILLATIONS`, on the logits of each pixel."""
 
-    losses = frozenset(LOSSES) | frozenset(DISTILLATIONS)
+    losses = frozenset(LOSSES) | frozenset(DISTILLATIONS) | frozenset(FEATURE_DISTILLATIONS)
     # The weight in mmrazor's recipe, for logits at temperature 1; the authors' repository has 3.
     distillation = LossTerm(name="distill_cwd", weight=5.0)
 

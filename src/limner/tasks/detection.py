@@ -15,11 +15,14 @@ from limner.drawing.display import RGBImage, display_image
 from limner.evaluation.detection_scorer import DetectionScorer
 from limner.evaluation.scorer import USUAL, Extent
 from limner.formats.coco.coco_writing import predicted_boxes, write_coco
+from limner.formats.pre_annotations import Candidate
 from limner.formats.predicted_boxes import BOX_FILES
 from limner.formats.source import BOX_TASK
 from limner.storage.whole_files import write_whole
 from limner.tasks.allowed import OBJECTS_IN_WINDOWS
 from limner.tasks.box_networks import default_box_network
+from limner.tasks.candidates import box_candidates
+from limner.tasks.image_uncertainty import DISAGREEMENT, differing_boxes
 from limner.tasks.prediction_folder import BOXES, OVERLAYS, PredictionFolder
 from limner.tasks.prediction_json import boxes_json
 from limner.tasks.situation import Situation
@@ -40,6 +43,9 @@ class DetectionTask(Task):
     targets = (Boxes,)
     allowed = OBJECTS_IN_WINDOWS
     large_scale_jitter = True
+    has_candidates = True
+    uncertainty_words = DISAGREEMENT
+    compares_views = True
     prediction_formats = tuple(BOX_FILES)
     shown_scores = ("box_ap", "box_ap50", "box_ap75", "f1")
 
@@ -94,6 +100,17 @@ class DetectionTask(Task):
     ) -> dict[str, Any]:
         """Return the boxes."""
         return {"objects": boxes_json(prediction, labels)}
+
+    def candidates(
+        self, prediction: BoxPrediction, labels: LabelTable, *, least_score: float | None = None
+    ) -> Iterator[Candidate]:
+        """Yield the boxes with a score of `least_score`, by default 0.5."""
+        return box_candidates(prediction, SCORE_THRESHOLD if least_score is None else least_score)
+
+    def uncertainty(self, prediction: BoxPrediction, mirrored: BoxPrediction | None = None) -> float:
+        """Return how much image and mirror image differ."""
+        assert mirrored is not None, "the mirror image is predicted too"
+        return differing_boxes(prediction, mirrored)
 
     def draw(
         self,

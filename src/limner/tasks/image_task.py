@@ -12,7 +12,6 @@ from limner.core.labels import LabelTable
 from limner.core.plan import Decision, InferencePlan
 from limner.core.prediction import ClassPrediction, Prediction, TagPrediction
 from limner.evaluation.scorer import MISTAKES_AND_HITS
-from limner.networks import NETWORKS
 from limner.tasks.allowed import Allowed
 from limner.tasks.class_presets import find_class_preset
 from limner.tasks.presets import Preset
@@ -27,6 +26,7 @@ class ImageTask(Task):
     """A task about classes of whole images."""
 
     sees_whole_images = True
+    array_kind = "ClassLogits"
     averages = True
     picture_groups = MISTAKES_AND_HITS
     allowed = Allowed(
@@ -71,6 +71,8 @@ class ImageTask(Task):
         budget = f" in {situation.minutes:g} min" if situation.minutes else ""
         place = "the CPU" if situation.machine.is_cpu else situation.machine.name
         yield Decision("network.name", preset.network, f"on {place}{budget}: {preset.why}")
+        from limner.networks import NETWORKS
+
         entry = NETWORKS.get(settled.get("network.name", preset.network))
         if entry is None or "backbone" not in entry.options.model_fields:
             return

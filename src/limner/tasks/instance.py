@@ -15,8 +15,11 @@ from limner.drawing.segment_colors import segment_comparison, segment_overlay
 from limner.evaluation.instance_scorer import InstanceScorer
 from limner.evaluation.scorer import USUAL, Extent
 from limner.formats.coco.coco_writing import predicted_objects, write_coco
+from limner.formats.pre_annotations import Candidate
 from limner.images.masks import write_values
 from limner.tasks.allowed import OBJECTS_IN_WINDOWS
+from limner.tasks.candidates import object_candidates
+from limner.tasks.image_uncertainty import DISAGREEMENT, differing_masks
 from limner.tasks.object_networks import default_object_network
 from limner.tasks.prediction_folder import INSTANCES, OVERLAYS, PredictionFolder
 from limner.tasks.prediction_json import objects_json
@@ -38,6 +41,9 @@ class InstanceTask(Task):
     targets = (Segments,)
     allowed = OBJECTS_IN_WINDOWS
     large_scale_jitter = True
+    has_candidates = True
+    uncertainty_words = DISAGREEMENT
+    compares_views = True
     shown_scores = ("ap", "ap50", "ap75", "box_ap")
 
     @property
@@ -101,6 +107,17 @@ class InstanceTask(Task):
     ) -> dict[str, Any]:
         """Return the objects."""
         return {"objects": objects_json(prediction, labels, polygons=polygons)}
+
+    def candidates(
+        self, prediction: SegmentPrediction, labels: LabelTable, *, least_score: float | None = None
+    ) -> Iterator[Candidate]:
+        """Yield the objects with a score of `least_score`, by default 0.5."""
+        return object_candidates(prediction, SCORE_THRESHOLD if least_score is None else least_score)
+
+    def uncertainty(self, prediction: SegmentPrediction, mirrored: SegmentPrediction | None = None) -> float:
+        """Return how much image and mirror image differ."""
+        assert mirrored is not None, "the mirror image is predicted too"
+        return differing_masks(prediction, mirrored)
 
     def draw(
         self,

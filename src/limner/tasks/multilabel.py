@@ -16,11 +16,13 @@ from limner.evaluation.scorer import USUAL, WORST_AND_BEST, Extent
 from limner.evaluation.tag_scorer import TagScorer
 from limner.tasks.class_writer import TagWriter
 from limner.tasks.image_task import MOST_EXPLAINED, ImageTask
+from limner.tasks.image_uncertainty import ENTROPY_OF_IMAGE, mean_binary_entropy
 from limner.tasks.prediction_folder import PredictionFolder
 from limner.tasks.prediction_json import probabilities_json
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
+    from limner.decoding.network_arrays import ArrayRuns
     from limner.decoding.network_runs import NetworkRuns
     from limner.tasks.objective import Objective
 
@@ -33,6 +35,7 @@ class MultilabelTask(ImageTask):
     labels_of = "multilabel"
     targets = (ClassShares,)
     picture_groups = WORST_AND_BEST
+    uncertainty_words = ENTROPY_OF_IMAGE
     shown_scores = ("macro_average_precision", "macro_f1_score", "micro_f1_score", "subset_accuracy")
 
     @property
@@ -64,6 +67,14 @@ class MultilabelTask(ImageTask):
 
         return TagPrediction(name, predict_image_classes(runs, exclusive=False))
 
+    def predict_arrays(
+        self, runs: "ArrayRuns", *, name: str, labels: LabelTable, probabilities: bool
+    ) -> TagPrediction:
+        """Return the same as `predict`, computed with NumPy."""
+        from limner.decoding.label_arrays import predict_class_array
+
+        return TagPrediction(name, predict_class_array(runs, exclusive=False))
+
     def explained_first(self, prediction: TagPrediction) -> tuple[int, ...]:
         """Return the most probable classes."""
         return tuple((-prediction.probabilities).argsort(kind="stable")[:MOST_EXPLAINED].tolist())
@@ -78,6 +89,10 @@ class MultilabelTask(ImageTask):
         """Return the probability of each class."""
         chances = prediction.probabilities
         return {"probabilities": probabilities_json(chances, labels, prediction.labels)}
+
+    def uncertainty(self, prediction: TagPrediction, mirrored: None = None) -> float:
+        """Return the entropy of the classes."""
+        return mean_binary_entropy(prediction.probabilities)
 
     def draw(
         self,

@@ -16,7 +16,7 @@ from limner.core.outputs import Outputs
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.tasks.allowed import Allowed
 from limner.tasks.situation import Situation
-from limner.tasks.teacher import Distillation
+from limner.tasks.teacher import Distillation, QueryDistillation
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Criterion(nn.Module, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self.distillation: Distillation | None = None
+        self.distillation: Distillation | QueryDistillation | None = None
 
     @abstractmethod
     def loss(self, outputs: Outputs, batch: Batch) -> LossValue:

@@ -15,8 +15,11 @@ from limner.drawing.segment_colors import segment_comparison, segment_overlay
 from limner.evaluation.panoptic_scorer import PanopticScorer
 from limner.evaluation.scorer import USUAL, Extent
 from limner.formats.coco.coco_writing import predicted_segments, write_coco
+from limner.formats.pre_annotations import Candidate
 from limner.images.masks import write_values
 from limner.tasks.allowed import OBJECTS_ONLY_WHOLE
+from limner.tasks.candidates import segment_candidates
+from limner.tasks.image_uncertainty import DISAGREEMENT, differing_segments
 from limner.tasks.object_networks import default_object_network
 from limner.tasks.prediction_folder import MASKS, OVERLAYS, PANOPTIC, PredictionFolder
 from limner.tasks.prediction_json import classes_json, segments_json
@@ -38,6 +41,9 @@ class PanopticTask(Task):
     targets = (Segments,)
     allowed = OBJECTS_ONLY_WHOLE
     has_stuff = True
+    has_candidates = True
+    uncertainty_words = DISAGREEMENT
+    compares_views = True
     large_scale_jitter = True
     shown_scores = ("pq", "sq", "rq", "pq_things", "pq_stuff")
 
@@ -95,6 +101,19 @@ class PanopticTask(Task):
         """Return the number of pixels of each class, and the segments."""
         classes = classes_json(prediction.semantic(nothing=labels.ignore_index), labels)
         return {"classes": classes, "objects": segments_json(prediction, labels, polygons=polygons)}
+
+    def candidates(
+        self, prediction: PanopticPrediction, labels: LabelTable, *, least_score: float | None = None
+    ) -> Iterator[Candidate]:
+        """Yield objects and regions of stuff with a score of `least_score`, by default all."""
+        return segment_candidates(prediction, labels, least_score or 0.0)
+
+    def uncertainty(
+        self, prediction: PanopticPrediction, mirrored: PanopticPrediction | None = None
+    ) -> float:
+        """Return how much image and mirror image differ."""
+        assert mirrored is not None, "the mirror image is predicted too"
+        return differing_segments(prediction, mirrored)
 
     def draw(
         self,

@@ -13,14 +13,18 @@ from limner.core.picture import PLAIN, Image, Picture
 from limner.core.plan import Decision, InferencePlan
 from limner.core.prediction import SemanticPrediction
 from limner.core.sample import Sample
+from limner.decoding.largest_component import without_small_parts
 from limner.drawing.colors import overlay
 from limner.drawing.display import RGBImage, display_image
 from limner.drawing.truth_and_prediction import comparison, slice_with_most_foreground
 from limner.evaluation.error_maps import error_map
 from limner.evaluation.scorer import USUAL, Extent
 from limner.evaluation.semantic_scorer import SemanticScorer
+from limner.formats.pre_annotations import Candidate
 from limner.images.masks import mask_suffix, write_values
 from limner.storage.whole_files import open_whole, write_whole
+from limner.tasks.candidates import class_candidates
+from limner.tasks.image_uncertainty import ENTROPY_OF_PIXELS, mean_entropy
 from limner.tasks.object_networks import default_query_options
 from limner.tasks.prediction_folder import MASKS, OVERLAYS, PROBABILITIES, PredictionFolder
 from limner.tasks.prediction_json import classes_json
@@ -33,6 +37,7 @@ from limner.transforms.turn import Turn
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
+    from limner.decoding.network_arrays import ArrayRuns
     from limner.decoding.network_runs import NetworkRuns
     from limner.decoding.probability_maps import Probabilities
     from limner.tasks.objective import Objective
@@ -46,6 +51,9 @@ class SemanticTask(Task):
     labels_of = "semantic"
     targets = (LabelMap,)
     has_label_maps = True
+    has_candidates = True
+    uncertainty_words = ENTROPY_OF_PIXELS
+    array_kind = "DenseLogits"
     averages = True
     shown_scores = ("foreground_dice", "mean_dice", "mean_iou", "pixel_accuracy")
 
@@ -96,6 +104,7 @@ class SemanticTask(Task):
             uncertainty=extent.uncertainty,
             cases=extent.cases,
             tolerance=extent.tolerance,
+            case_of=extent.case_of,
         )
 
     def predict(
@@ -105,7 +114,16 @@ class SemanticTask(Task):
         from limner.decoding.label_maps import predict_label_map
 
         found, mean = predict_label_map(runs, num_classes=labels.num_classes, probabilities=probabilities)
-        return SemanticPrediction(name, _without_small_parts(found, runs.settings, labels), mean)
+        return SemanticPrediction(name, without_small_parts(found, runs.settings, labels), mean)
+
+    def predict_arrays(
+        self, runs: "ArrayRuns", *, name: str, labels: LabelTable, probabilities: bool
+    ) -> SemanticPrediction:
+        """Return the same as `predict`, computed with NumPy from logits of each pixel."""
+        from limner.decoding.label_arrays import predict_label_array
+
+        found, mean = predict_label_array(runs, num_classes=labels.num_classes, probabilities=probabilities)
+        return SemanticPrediction(name, without_small_parts(found, runs.settings, labels), mean)
 
     def averaged(
         self,
@@ -127,7 +145,7 @@ class SemanticTask(Task):
                 yield one.probabilities
 
         found, mean = averaged_label_map(maps())
-        found = _without_small_parts(found, settings, labels)
+        found = without_small_parts(found, settings, labels)
         return SemanticPrediction(names[0], found, mean if probabilities else None)
 
     def turned_back(self, prediction: SemanticPrediction, turn: Turn) -> SemanticPrediction:
@@ -157,6 +175,19 @@ class SemanticTask(Task):
         """Return the number of pixels and the mask of each class."""
         return {"classes": classes_json(prediction.semantic, labels)}
 
+    def candidates(
+        self, prediction: SemanticPrediction, labels: LabelTable, *, least_score: float | None = None
+    ) -> Iterator[Candidate]:
+        """Yield the connected parts of each class but the background; all of them by default."""
+        for one in class_candidates(prediction, labels):
+            if least_score is None or one.score is None or one.score >= least_score:
+                yield one
+
+    def uncertainty(self, prediction: SemanticPrediction, mirrored: None = None) -> float:
+        """Return the mean entropy of the pixels' classes."""
+        assert prediction.probabilities is not None, "probabilities are asked for"
+        return mean_entropy(prediction.probabilities)
+
     def draw(
         self,
         image: Image,
@@ -176,17 +207,6 @@ class SemanticTask(Task):
             geometry = PLAIN if truth is None else truth.geometry
             return draw_volume(image, prediction.semantic, labels, table, geometry, title=title)
         return comparison(image, prediction.semantic, table, truth=labels, title=title)
-
-
-def _without_small_parts(found: LabelArray, settings: InferencePlan, labels: LabelTable) -> LabelArray:
-    """Keep the largest part alone of the classes for which the settings say so."""
-    from limner.decoding.largest_component import component_classes, keep_largest
-
-    cleaned = component_classes(settings.largest_component or (), labels)
-    if not cleaned:
-        return found
-    assert labels.background_index is not None, "such settings are refused"
-    return keep_largest(found, cleaned, background=labels.background_index)
 
 
 def _flat(image: Image, predicted: LabelArray, table: LabelTable) -> tuple[Image, LabelArray]:

@@ -15,9 +15,11 @@ from limner.core.labels import LabelTable, ignored_among
 from limner.core.outputs import DenseLogits, Outputs, QueryMasks
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.core.segments import Segments, SegmentTargets
+from limner.losses import QUERY_DISTILLATIONS
 from limner.losses.segment_set import SegmentSetLoss
 from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDefaults, only_term
 from limner.tasks.situation import Situation
+from limner.tasks.teacher import QueryDistillation, distilling
 
 TERM = "segment_set"
 """Name of the loss."""
@@ -42,7 +44,8 @@ class SetObjective(Objective):
         samples_to_learn: As in `Objective`.
     """
 
-    losses = frozenset({TERM})
+    losses = frozenset({TERM}) | frozenset(QUERY_DISTILLATIONS)
+    distillation = LossTerm(name="distill_queries")
     optimizer = OptimizerDefaults(
         # The paper's rate is 1e-4 at a batch of 16.
         learning_rate=2e-4,
@@ -91,9 +94,13 @@ class SetCriterion(Criterion):
     def __init__(self, plan: LossPlan, *, num_classes: int) -> None:
         super().__init__()
         self.num_classes = num_classes
-        term = only_term(plan, TERM, SegmentSetLoss, networks="predict a set of segments")
+        taught = distilling(plan.terms)
+        rest = plan.model_copy(update={"terms": tuple(one for one in plan.terms if one not in taught)})
+        term = only_term(rest, TERM, SegmentSetLoss, networks="predict a set of segments")
         self.weight = term.weight
         self.set_loss = SegmentSetLoss(**term.options)
+        self.queries = QueryDistillation(taught[0], term.options) if taught else None
+        self.distillation = self.queries
 
     def loss(self, outputs: Outputs, batch: Batch) -> LossValue:
         """Match queries with the segments of a batch, and compute the loss.
@@ -116,7 +123,10 @@ class SetCriterion(Criterion):
             label_maps = batch.get(LabelMap)
             assert label_maps is not None, "training needs labelled batches"
             segments = tuple(regions_of(labels, self.num_classes) for labels in label_maps)
-        return LossValue.of(self.set_loss(outputs, segments), weight=self.weight)
+        parts = {name: self.weight * part for name, part in self.set_loss(outputs, segments).items()}
+        if self.queries is not None:
+            parts |= self.queries(outputs, batch.images)
+        return LossValue.of(parts, weight=1.0)
 
 
 def regions_of(labels: torch.Tensor, num_classes: int) -> SegmentTargets:

@@ -24,7 +24,9 @@ from limner.transforms.turn import Turn
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
+    from limner.decoding.network_arrays import ArrayRuns
     from limner.decoding.network_runs import NetworkRuns
+    from limner.formats.pre_annotations import Candidate
     from limner.tasks.objective import Criterion, Objective
 
 
@@ -56,8 +58,16 @@ class Task(ABC):
     """Whether it is trained with zooms of 0.1 to 2 on accelerators, as is usual for objects."""
     picture_groups: ClassVar[tuple[PictureGroup, ...]] = WORST_AND_BEST
     """Which images of an evaluated split are drawn."""
+    array_kind: ClassVar[str | None] = None
+    """Name of the output kind that `predict_arrays` decodes without PyTorch; None if there is none."""
     averages: ClassVar[bool] = False
     """Whether predictions of several models can be averaged."""
+    has_candidates: ClassVar[bool] = False
+    """Whether its predictions can be outlines or boxes in labelling tools, see `candidates`."""
+    uncertainty_words: ClassVar[str] = ""
+    """What `uncertainty` is, to follow "the uncertainty of an image is"; empty if the task has none."""
+    compares_views: ClassVar[bool] = False
+    """Whether `uncertainty` needs the prediction of the mirrored image, rather than probabilities."""
     has_outlines: ClassVar[bool] = False
     """Whether it predicts outlines of words."""
     sought: ClassVar[float] = 0.0
@@ -128,6 +138,24 @@ class Task(ABC):
             DataError: The image is too large for the network.
         """
 
+    def predict_arrays(
+        self,
+        runs: "ArrayRuns",
+        *,
+        name: str,
+        labels: LabelTable,
+        probabilities: bool,
+    ) -> Prediction:
+        """Return the same as `predict` for an exported network, without PyTorch; only of `array_kind`.
+
+        Args:
+            runs: Runs of the network on the image.
+            name: Name of the image.
+            labels: The trained classes.
+            probabilities: Whether to return class probabilities too; only if `allowed`.
+        """
+        raise NotImplementedError(f"the task {self.name!r} does not predict without PyTorch")
+
     def turned_back(self, prediction: Any, turn: Turn) -> Prediction:  # noqa: ANN401 - of this task
         """Return the prediction of a volume in the volume's own orientation, given it after a turn.
 
@@ -170,6 +198,31 @@ class Task(ABC):
             ConfigError: The task does not define it.
         """
         raise ConfigError(f"Predictions of the task {self.name!r} cannot be written as JSON.")
+
+    def candidates(
+        self,
+        prediction: Any,  # noqa: ANN401 - of this task
+        labels: LabelTable,
+        *,
+        least_score: float | None = None,
+    ) -> "Iterator[Candidate]":
+        """Yield the objects of a prediction of an image, for labelling tools.
+
+        Args:
+            prediction: Prediction of this task.
+            labels: The trained classes.
+            least_score: Leaves out objects with a lower score; None for what is usual for the task.
+        """
+        raise NotImplementedError(f"predictions of the task {self.name!r} have no outlines or boxes")
+
+    def uncertainty(self, prediction: Any, mirrored: Any = None) -> float:  # noqa: ANN401 - of this task
+        """Return how unsure the model is of an image, in [0, 1]; only with `uncertainty_words`.
+
+        Args:
+            prediction: Prediction of the image, with probabilities.
+            mirrored: Prediction of the image mirrored left to right, if the task `compares_views`.
+        """
+        raise NotImplementedError(f"the task {self.name!r} has no measure of uncertainty")
 
     @abstractmethod
     def draw(

@@ -42,11 +42,14 @@ class ProgressDisplay(Watcher):
         self._clock = clock
         self._shown = float("-inf")
         self._values: dict[str, float] = {}
+        self._of_volumes = False
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
     def start(self, moment: Moment, settings: Mapping[str, object]) -> None:
         """Print what is trained, then open the live line or print the first plain one."""
+        dims, axis = settings.get("input.spatial_dims"), settings.get("input.slice_axis")
+        self._of_volumes = dims == 3 or axis is not None
         if settings:
             self.say(describe_run(settings))
         if self._live:
@@ -63,7 +66,7 @@ class ProgressDisplay(Watcher):
         """Store the newest values; validation scores are shown at once."""
         self._values.update(values)
         if any(name.startswith("val/") for name in values):
-            self.say(f"step {step}: validation  {_scores(values)}")
+            self.say(f"step {step}: validation  {_scores(values, of_volumes=self._of_volumes)}")
 
     def say(self, message: str) -> None:
         """Print a message, control characters written out."""
@@ -137,9 +140,10 @@ def describe_moment(moment: Moment, values: Mapping[str, float]) -> str:
     return "  ".join(parts)
 
 
-def _scores(values: Mapping[str, float]) -> str:
+def _scores(values: Mapping[str, float], *, of_volumes: bool) -> str:
     scores = {name.removeprefix("val/"): value for name, value in values.items()}
-    return "  ".join(f"{SCORES[name].label} {scores[name]:.4f}" for name in shown(scores))
+    rows = {name: SCORES[name].of_voxels() if of_volumes else SCORES[name] for name in shown(scores)}
+    return "  ".join(f"{row.label} {scores[name]:.4f}" for name, row in rows.items())
 
 
 def _time(seconds: float) -> str:

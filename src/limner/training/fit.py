@@ -24,6 +24,7 @@ from limner.inference.predictor import Predictor
 from limner.loading.dataset import Dataset
 from limner.loading.loader import training_batches
 from limner.loading.pipeline import build_mixing, build_pipeline
+from limner.loading.pseudo_labelled import JoinedDataset, build_views
 from limner.networks import NETWORKS
 from limner.planning.missing_weights import without_pretrained
 from limner.storage.folder_lock import locked_folder
@@ -203,8 +204,16 @@ def _learner(
     if accelerator.is_main_process:
         _write_plan(run, plan)
     recorded = run if accelerator.is_main_process else None
-    criterion = build_criterion(plan, recorded, say=say).to(accelerator.device)
+    criterion = build_criterion(plan, recorded, say=say)
+    if criterion.distillation is not None and criterion.distillation.teacher is not None:
+        criterion.distillation.attach(model, _example_images(plan))
+    criterion = criterion.to(accelerator.device)
     return Learner(model, plan=plan, criterion=criterion, accelerator=accelerator, say=say)
+
+
+def _example_images(plan: Plan) -> torch.Tensor:
+    """Return (1, C, *S) images in file values, of the size of a crop."""
+    return torch.zeros(1, plan.input.channels, *plan.input.crop_size)
 
 
 def build_model(
@@ -259,7 +268,8 @@ def _watchers(plan: Plan, run: RunFolder, extra: Sequence[Watcher], *, run_id: s
 
 def build_batches(plan: Plan, dataset: Dataset, accelerator: Accelerator) -> Batches:
     """Return a function of the first step that yields this process's endless training batches."""
-    pipeline = build_pipeline(plan.augment, plan.input, plan.data.label_table)
+    build = build_views if isinstance(dataset, JoinedDataset) else build_pipeline
+    pipeline = build(plan.augment, plan.input, plan.data.label_table)
     return lambda first_step: training_batches(
         dataset,
         pipeline,

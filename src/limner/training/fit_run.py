@@ -3,6 +3,7 @@
 from limner.core.execution import Execution
 from limner.preparation.prepared_run import PreparedRun
 from limner.training.fit import FitResult, fit
+from limner.training.self_training import with_pseudo_labels
 
 
 def fit_run(prepared: PreparedRun, execution: Execution, *, resume: bool = False) -> FitResult:
@@ -18,9 +19,10 @@ def fit_run(prepared: PreparedRun, execution: Execution, *, resume: bool = False
         TrainingError: As in `fit`.
         ConfigError: As in `fit`.
     """
+    plan, train = with_pseudo_labels(prepared, prepared.training_dataset("train"), execution)
     return fit(
-        prepared.plan,
-        train=prepared.training_dataset("train"),
+        plan,
+        train=train,
         val=prepared.dataset("val") if "val" in prepared.splits else None,
         run=prepared.folder,
         network=prepared.network,

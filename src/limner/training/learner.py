@@ -8,18 +8,25 @@ from accelerate import Accelerator
 from torch import nn
 
 from limner.core.batch import Batch
-from limner.core.errors import TrainingError, describe
+from limner.core.errors import ConfigError, TrainingError, describe
 from limner.core.plan import Plan
 from limner.core.randomness import torch_seed
 from limner.devices.convolution_layout import choose_memory_format, prefers_winograd
 from limner.devices.memory import is_out_of_memory, more_parts, release_memory
+from limner.layers.onednn_convolution import use_onednn
 from limner.layers.single_pixels import pad_single_pixels
 from limner.layers.training_progress import notify_progress
 from limner.layers.winograd import use_winograd
 from limner.tasks.objective import Criterion
 from limner.training.averaging import WeightAverage
 from limner.training.checkpoints import RunCheckpoint
-from limner.training.optimizers import build_optimizer, load_named_state, named_state, set_learning_rate
+from limner.training.optimizers import (
+    add_parameters,
+    build_optimizer,
+    load_named_state,
+    named_state,
+    set_learning_rate,
+)
 from limner.training.step import StepResult, compute_gradients
 from limner.weights.model import Model
 
@@ -63,11 +70,18 @@ class Learner:
         self.model.freeze()
         if prefers_winograd(accelerator.device) and not plan.train.compile:
             use_winograd(self.model)
+        if accelerator.device.type == "cpu" and not plan.train.compile:
+            use_onednn(self.model)  # for validation
         if accelerator.device.type == "cpu" and plan.train.precision == "bfloat16":
             pad_single_pixels(self.model)
         decay = plan.train.ema_decay
         self._average = None if decay is None else WeightAverage(self.model, decay=decay)
         self._optimizer = build_optimizer(self.model, plan.optimizer)
+        self._adapters = {name: p for name, p in criterion.named_parameters() if p.requires_grad}
+        if self._adapters:
+            _refuse_several(accelerator.num_processes)
+            named = {f"criterion.{name}": p for name, p in self._adapters.items()}
+            add_parameters(self._optimizer, named, plan.optimizer)
         # Wrapped for float16, where the gradient scaler may skip steps.
         self._infinite_by_design = frozenset(self._infinite())
         self._stepper = accelerator.prepare_optimizer(self._optimizer, device_placement=False)
@@ -153,6 +167,8 @@ class Learner:
         parts = {"model": self.model.state_dict(), "optimizer": named_state(self._optimizer)}
         if self._average is not None:
             parts["average"] = self._average.module.state_dict()
+        if self._adapters:
+            parts["criterion"] = {name: p.detach() for name, p in self._adapters.items()}
         return {f"{part}/{name}": value for part, tensors in parts.items() for name, value in tensors.items()}
 
     def broken_tensors(self) -> list[str]:
@@ -168,6 +184,8 @@ class Learner:
     def load(self, checkpoint: RunCheckpoint) -> None:
         """Restore the state from a checkpoint."""
         self.model.load_state_dict(checkpoint.part("model"))
+        for name, saved in checkpoint.part("criterion").items() if self._adapters else ():
+            self._adapters[name].data.copy_(saved)
         load_named_state(self._optimizer, checkpoint.part("optimizer"))
         if self._average is not None:
             self._average.module.load_state_dict(checkpoint.part("average"))
@@ -215,6 +233,19 @@ class Learner:
                     else "Use smaller crops (--set input.crop_size=...) or a smaller network."
                 ),
             )
+        )
+
+
+def _refuse_several(num_processes: int) -> None:
+    """Refuse losses with parameters in several processes, which exchange those of the model alone.
+
+    Raises:
+        ConfigError: There are several.
+    """
+    if num_processes > 1:
+        raise ConfigError(
+            "The loss 'distill_features' trains a convolution of its own, which several processes do not "
+            "exchange. Train on one device, or use distill_cwd, which compares outputs."
         )
 
 

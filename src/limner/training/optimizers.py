@@ -42,6 +42,19 @@ def build_optimizer(module: nn.Module, plan: OptimizerPlan) -> Optimizer:
     return AdamW(groups, lr=plan.learning_rate, betas=plan.betas, fused=fused)
 
 
+def add_parameters(optimizer: Optimizer, parameters: Mapping[str, nn.Parameter], plan: OptimizerPlan) -> None:
+    """Train further parameters, such as those of a loss, with the plan's rate and decay.
+
+    Args:
+        optimizer: From `build_optimizer`.
+        parameters: By name.
+        plan: As of `build_optimizer`.
+    """
+    rate = plan.learning_rate
+    group = {"params": list(parameters.values()), "names": list(parameters), "lr": rate}
+    optimizer.add_param_group({**group, "largest_rate": rate, "weight_decay": plan.weight_decay})
+
+
 def parameter_groups(module: nn.Module, plan: OptimizerPlan) -> list[dict[str, Any]]:
     """Group the trainable parameters by learning rate and weight decay.
 

@@ -236,12 +236,16 @@ def _cubic(places: npt.NDArray[np.float64], length: int) -> npt.NDArray[np.float
     at_voxels[0, 1] = at_voxels[-1, -2] = 2 / 6
     repeated = np.eye(length)[np.clip(np.arange(count) - PADDING, 0, length - 1)]
     coefficients = np.linalg.solve(at_voxels, repeated)
-    distance = np.abs(places[:, None] + PADDING - np.arange(count))
-    near = 2 / 3 - distance**2 + distance**3 / 2
-    far = np.maximum(2 - distance, 0) ** 3 / 6
-    kernel = np.where(distance < 1, near, far)
+    kernel = spline_kernel(np.abs(places[:, None] + PADDING - np.arange(count)))
     weights: npt.NDArray[np.float64] = kernel @ coefficients
     return weights
+
+
+def spline_kernel(distance: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the weights of the uniform cubic B-spline at distances from its middle, at least 0."""
+    near = 2 / 3 - distance**2 + distance**3 / 2
+    far = np.maximum(2 - distance, 0) ** 3 / 6
+    return np.where(distance < 1, near, far)
 
 
 def _weighted(part: npt.NDArray[np.float32], weights: Sequence[Weights]) -> npt.NDArray[np.float32]:

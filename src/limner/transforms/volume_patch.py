@@ -1,7 +1,8 @@
-"""Random patches of volumes, rotated and zoomed in one step.
+"""Random patches of volumes, rotated, zoomed and deformed in one step.
 
-Only the box that a patch needs is read from the (possibly memory-mapped) volume. Rotation and zoom are one
-affine map, so that voxels are interpolated once; most patches have neither, and are cut out as they are.
+Only the box that a patch needs is read from the (possibly memory-mapped) volume. Rotation, zoom and
+deformation are one map, so that voxels are interpolated once; most patches have none of them, and are cut out
+as they are.
 
 Shape legend: S spatial axes (D, H, W); C channels.
 """
@@ -18,6 +19,7 @@ from torch.nn import functional as F
 from limner.core.picture import Image
 from limner.core.sample import Sample
 from limner.core.targets import Array, Move, Points
+from limner.transforms.elastic import Bend, draw_bend
 from limner.transforms.resize_array import as_dtype
 
 Matrix = npt.NDArray[np.float64]
@@ -33,21 +35,23 @@ class VolumePatchParams:
             is smaller than the patch, which is then padded.
         degrees: Angle of rotation around each axis.
         zoom: Factor by which things in the patch are enlarged.
+        bend: Elastic deformation of the patch, or None.
     """
 
     start: tuple[int, ...]
     degrees: tuple[float, ...] = (0.0, 0.0, 0.0)
     zoom: float = 1.0
+    bend: Bend | None = None
 
     @property
     def is_cut(self) -> bool:
         """Whether the patch is a part of the volume as it is."""
-        return self.zoom == 1 and not any(self.degrees)
+        return self.zoom == 1 and not any(self.degrees) and self.bend is None
 
 
 @dataclass(frozen=True)
 class VolumePatch:
-    """Cut a patch out of a volume at a random place, sometimes rotated or zoomed.
+    """Cut a patch out of a volume at a random place, sometimes rotated, zoomed or deformed.
 
     Rotations are in space: with the volume's spacing, so that nothing is sheared. Image values are
     interpolated linearly, labels are those of the nearest voxel.
@@ -59,7 +63,10 @@ class VolumePatch:
             so that enlarging and reducing are equally frequent.
         probability: Fraction of patches that are rotated, and, drawn apart, of those that are zoomed.
         thick_axis: Axis of thick slices, between which nothing is interpolated: patches are rotated around it
-            only, and zoomed within slices.
+            only, and zoomed and deformed within slices.
+        elastic: Standard deviation of an elastic deformation in voxels; 0 deforms nothing.
+        elastic_grid: Distance between its control points in voxels.
+        elastic_probability: Fraction of patches that are deformed.
         fill: Value of voxels outside the volume, per channel or one for all, in image values; in label maps
             they are ignored.
         foreground_probability: Fraction of patches that are centred on a foreground voxel.
@@ -71,19 +78,26 @@ class VolumePatch:
     scale: tuple[float, float] = (1.0, 1.0)
     probability: float = 1.0
     thick_axis: int | None = None
+    elastic: float = 0.0
+    elastic_grid: int = 32
+    elastic_probability: float = 1.0
     fill: Sequence[float] | float = 0.0
     foreground_probability: float = 0.0
     background: int | None = None
 
     def draw(self, rng: np.random.Generator, sample: Sample) -> VolumePatchParams:
-        """Draw rotation, zoom, and place."""
+        """Draw rotation, zoom, place, and deformation."""
         rotates, zooms = rng.random(2) < self.probability
         angles = rng.uniform(-self.rotation, self.rotation, 3) * rotates
         if self.thick_axis is not None:
             angles *= np.arange(3) == self.thick_axis
         zoom = np.exp(rng.uniform(log(self.scale[0]), log(self.scale[1]))) if zooms else 1.0
         start = self._draw_start(rng, sample)
-        return VolumePatchParams(start, tuple(float(a) for a in angles), float(zoom))
+        bend = None
+        if self.elastic:  # nothing is drawn otherwise, so that older runs can be resumed
+            amounts = (self.elastic, self.elastic_grid, self.elastic_probability)
+            bend = draw_bend(rng, *amounts, self.thick_axis)
+        return VolumePatchParams(start, tuple(float(a) for a in angles), float(zoom), bend)
 
     def _draw_start(self, rng: np.random.Generator, sample: Sample) -> tuple[int, ...]:
         shape = sample.spatial_shape
@@ -120,8 +134,10 @@ class VolumePatch:
         matrix = np.diag(1 / steps) @ rotation_of(params.degrees) @ np.diag(steps * zooms)
         half = np.array(self.size) / 2
         centre = np.array(params.start) + half  # voxel 0 covers 0 to 1
-        box = _box(centre, np.abs(matrix) @ half + 1, sample.spatial_shape)
-        grid = _grid(matrix, centre, box, self.size)
+        bend = params.bend
+        moved_by = 0.0 if bend is None else np.abs(bend.controls(self.size)).max(axis=(1, 2, 3))
+        box = _box(centre, np.abs(matrix) @ (half + moved_by) + 1, sample.spatial_shape)
+        grid = _grid(matrix, centre, box, self.size, bend)
 
         def labels(array: Array, outside: int) -> Array:
             part = torch.from_numpy(array[box].astype(np.float32) - np.float32(outside))[None, None]
@@ -129,8 +145,8 @@ class VolumePatch:
             return np.asarray(moved + np.float32(outside), array.dtype)
 
         def points(points: Points) -> Points:
-            moved: Points = ((points[:, ::-1] - centre) @ np.linalg.inv(matrix).T + half)[:, ::-1]
-            return moved
+            moved: Points = (points[:, ::-1] - centre) @ np.linalg.inv(matrix).T + half
+            return (moved if bend is None else bend.undone(moved, self.size))[:, ::-1]
 
         spacing = sample.spacing_mm and tuple(float(step) for step in steps * zooms)
         return sample.moved(Move(self.size, labels, points), self._image(sample.image[box], grid), spacing)
@@ -159,7 +175,11 @@ def rotation_of(degrees: Sequence[float]) -> Matrix:
 
 
 def _grid(
-    matrix: Matrix, centre: npt.NDArray[np.float64], box: tuple[slice, ...], size: tuple[int, ...]
+    matrix: Matrix,
+    centre: npt.NDArray[np.float64],
+    box: tuple[slice, ...],
+    size: tuple[int, ...],
+    bend: Bend | None,
 ) -> torch.Tensor:
     """Return the place in `box` of each voxel of the patch, (1, *S, 3), as `grid_sample` counts: -1 to 1."""
     lengths = np.array([b.stop - b.start for b in box], np.float64)
@@ -170,7 +190,11 @@ def _grid(
     shift = 2 * (centre - begin) / lengths - 1
     theta = np.concatenate([linear[::-1, ::-1], shift[::-1, None]], axis=1)
     whole = torch.from_numpy(theta).float()[None]
-    return F.affine_grid(whole, [1, 1, *size], align_corners=False)
+    grid = F.affine_grid(whole, [1, 1, *size], align_corners=False)
+    if bend is None:
+        return grid
+    moved = np.tensordot(2 / lengths[:, None] * matrix, bend.field(size), axes=1)
+    return grid + torch.from_numpy(np.ascontiguousarray(np.moveaxis(moved[::-1], 0, -1))).float()
 
 
 def _box(

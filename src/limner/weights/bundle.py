@@ -20,12 +20,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from limner import __version__
-from limner.core.config import parse_config, parse_yaml
-from limner.core.dataset_file import DatasetFile
-from limner.core.errors import ConfigError, ModelError, UnknownNameError, describe
-from limner.core.labels import LabelTable
+from limner.core.errors import ModelError, UnknownNameError, describe
 from limner.core.plan import Plan
-from limner.core.plan_text import plan_from_yaml, plan_to_yaml
+from limner.core.plan_text import plan_to_yaml
 from limner.core.yaml_text import dump_yaml
 from limner.storage.output_folder import refuse_unwritable
 from limner.storage.whole_folders import folder_written_aside
@@ -42,8 +39,10 @@ from limner.weights.card import (
     read_card,
     verify,
 )
-from limner.weights.exported import EXPORT_CARD, load_network, read_export_card
+from limner.weights.exported import EXPORT_CARD, read_export_card
+from limner.weights.exported_network import load_network
 from limner.weights.model import Model
+from limner.weights.model_settings import read_model_settings
 from limner.weights.tensors import separate_tensors
 
 
@@ -84,7 +83,7 @@ def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
         return _load_exported(folder)
     card = read_card(folder)
     verify(folder, card)
-    plan, labels = _read_settings(folder)
+    plan, labels = read_model_settings(folder)
     try:
         model = Model.from_plan(plan, network)
     except UnknownNameError as error:
@@ -100,7 +99,7 @@ def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
 def _load_exported(folder: Path) -> Model:
     """Load an exported file as a model; normalisation is in the file."""
     card = read_export_card(folder)
-    plan, labels = _read_settings(folder)
+    plan, labels = read_model_settings(folder)
     model = Model(load_network(folder, card), plan, labels)
     model.normalization = nn.Identity()
     return model.eval()
@@ -116,7 +115,7 @@ def read_model_plan(folder: Path | str) -> Plan:
         read_export_card(Path(folder))
     else:
         verify(Path(folder), read_card(folder), names=(PLAN, LABELS))
-    plan, _ = _read_settings(Path(folder))
+    plan, _ = read_model_settings(Path(folder))
     return plan
 
 
@@ -181,24 +180,6 @@ def _refuse_to_replace_other_things(folder: Path) -> None:
                 fix="Choose a folder that does not exist yet.",
             )
         )
-
-
-def _read_settings(folder: Path) -> tuple[Plan, LabelTable]:
-    try:
-        plan = plan_from_yaml(_text(folder / PLAN), where=str(folder / PLAN))
-        named = parse_yaml(_text(folder / LABELS), where=str(folder / LABELS))
-        labels = parse_config(DatasetFile, named, where=str(folder / LABELS)).label_table()
-    except ConfigError as error:
-        raise ModelError(
-            describe("The model's settings cannot be read", where=folder, found=str(error), fix=COPY_AGAIN)
-        ) from error
-    if labels is None:
-        raise ModelError(describe("The model's labels contain no class", where=folder / LABELS))
-    return plan, labels
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _load_weights(network: nn.Module, path: Path) -> None:

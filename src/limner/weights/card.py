@@ -19,6 +19,9 @@ PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".pth.tar", ".jobl
 IMPORTED_FROM = "imported_from"
 """Key of `ModelCard.origin` for the checkpoint of an imported model."""
 COPY_AGAIN = "Copy the model folder again, or save it again from its run."
+EXPORTED_ALONE = (
+    "limner predicts with a file of `limner export` if export.json, plan.yaml and labels.yaml are beside it."
+)
 
 
 class ModelCard(Config):
@@ -142,7 +145,10 @@ def _not_a_model(folder: Path, missing: list[str]) -> str:
             fix = f"Saving was interrupted; the previous model is intact: rename {old}."
         return describe("There is no such model", where=folder, expected=expected, fix=fix)
     if folder.is_file():
-        return describe("This is not a model folder", where=folder, found="a file", expected=expected)
+        fix = EXPORTED_ALONE if folder.suffix in (".onnx", ".pt2", ".xml") else ""
+        return describe(
+            "This is not a model folder", where=folder, found="a file", expected=expected, fix=fix
+        )
     inside = folder / "model"
     hint = f"Did you mean {inside}?" if (inside / CARD).is_file() else ""
     if (folder / "config.json").is_file():
@@ -151,6 +157,23 @@ def _not_a_model(folder: Path, missing: list[str]) -> str:
     return describe(
         "This is not a complete model folder", where=folder, found=found, expected=expected, fix=hint
     )
+
+
+def _several_models(run: RunFolder) -> str:
+    folds = sorted((path for path in run.root.glob("fold-*") if path.is_dir()), key=_by_number)
+    names = f"{folds[0]} to {folds[-1].name}" if len(folds) > 1 else str(run.fold(0).root)
+    return describe(
+        "This is a cross-validation of several models, where one is needed",
+        where=run.root,
+        found=f"{len(folds)} runs, one for each fold",
+        expected="one model",
+        fix=f"Name one of the runs: {names}. The cross-validation itself is for `limner predict`, `evaluate` "
+        "and `serve`, and for `limner.load`, which average its models.",
+    )
+
+
+def _by_number(fold: Path) -> tuple[int, str]:
+    return len(fold.name), fold.name
 
 
 def is_model(path: Path | str) -> bool:
@@ -169,13 +192,7 @@ def model_folder(path: Path | str) -> Path:
     run = RunFolder(path)
     inside = run.model
     if run.folds.is_file():
-        raise ModelError(
-            describe(
-                "This is a cross-validation of several models, where one is needed",
-                where=path,
-                fix=f"Name the run of one of its folds, such as {run.fold(0).root}.",
-            )
-        )
+        raise ModelError(_several_models(run))
     if run.splits.is_file() and not inside.exists():
         raise ModelError(
             describe(

@@ -1,12 +1,11 @@
 """Classifiers of images as initial weights: their encoder is used, the rest of the network is new.
 
-Recognised are ResNets under the names of torchvision and timm; for other encoders the user names the
-backbone, whose tensors are then matched by timm's names.
+Recognised are the classifiers of `sources.classifiers`, and ResNets without their last layer; for other
+encoders the user names the backbone, whose tensors are then matched by timm's names.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from limner.core.errors import ConfigError, LimnerError, ModelError, describe
@@ -15,12 +14,20 @@ from limner.core.plan import Plan, ResizePlan
 from limner.networks import NETWORKS
 from limner.networks.backbones.pretrained import fill_backbone
 from limner.tasks import find_task
-from limner.weights.checkpoint_files import CLASSIFIER_HEADS, Checkpoint, read_checkpoint
-from limner.weights.checkpoint_source import CheckpointSource, Conclusions, Inferred, NetworkShape
+from limner.weights.checkpoint_files import CLASSIFIER_HEADS, Checkpoint
+from limner.weights.checkpoint_source import (
+    Asked,
+    CheckpointSource,
+    Conclusions,
+    Inferred,
+    NetworkShape,
+    Normalization,
+)
 from limner.weights.imported_plan import plan_of
 from limner.weights.model import Model
 from limner.weights.sources import SOURCES
 from limner.weights.sources.backbone_shapes import recognize_backbone
+from limner.weights.sources.classifiers import CLASSIFIERS
 from limner.weights.sources.dense_facts import RECIPE, TASK, imagenet
 from limner.weights.transfer import Transfer
 
@@ -33,23 +40,21 @@ class Encoder:
     """A classifier of images.
 
     Attributes:
-        checkpoint: Its tensors, by their own names.
+        checkpoint: Its tensors, by timm's names, or by their own if the backbone is unknown.
         backbone: Its name, as in `build_backbone`, or None if unknown.
+        normalization: Mean and standard deviation of its images, or None if unknown.
     """
 
     checkpoint: Checkpoint
     backbone: str | None
+    normalization: Inferred[Normalization] | None = None
 
 
-def read_encoder(path: Path) -> Encoder | None:
-    """Return a classifier of images, or None if the file is something else.
-
-    Raises:
-        ModelError: The file cannot be read.
-    """
-    checkpoint = read_checkpoint(path)
-    if any(source.recognises(checkpoint) for source in SOURCES.values()):
-        return None
+def recognize_encoder(checkpoint: Checkpoint) -> Encoder | None:
+    """Return a classifier of images, or None if the checkpoint is something else."""
+    source = next((one for one in SOURCES.values() if one.recognises(checkpoint)), None)
+    if source is not None:
+        return _of_classifier(source, checkpoint) if source in CLASSIFIERS.values() else None
     names = checkpoint.tensors
     is_resnet = "conv1.weight" in names and "layer1.0.conv1.weight" in names
     if not is_resnet and not any(name.startswith(CLASSIFIER_HEADS) for name in names):
@@ -58,13 +63,30 @@ def read_encoder(path: Path) -> Encoder | None:
         return Encoder(checkpoint, None)
     sizes = {f"backbone.{name}": tuple(tensor.shape) for name, tensor in names.items()}
     try:
-        return Encoder(checkpoint, recognize_backbone(sizes, str(path)))
+        return Encoder(checkpoint, recognize_backbone(sizes, str(checkpoint.path)))
     except ModelError:
         return Encoder(checkpoint, None)
 
 
+def _of_classifier(source: CheckpointSource, checkpoint: Checkpoint) -> Encoder:
+    """Return the encoder of a recognised classifier; of a member that limner does not know, its tensors."""
+    try:
+        read = source.read(checkpoint, Asked())
+    except ModelError:
+        return Encoder(checkpoint, None)
+    renamed = read.tensors
+    tensors = {
+        name.removeprefix("backbone.").removeprefix("model.")
+        if name.startswith("backbone.")
+        else renamed.theirs[name]: tensor
+        for name, tensor in renamed.tensors.items()
+    }
+    named = replace(checkpoint, tensors=tensors)
+    return Encoder(named, str(read.network.options["backbone"]), read.conclusions.normalization)
+
+
 def encoder_plan(encoder: Encoder, wanted: Mapping[str, Any], *, task: str) -> Plan:
-    """Return the plan of a network on the encoder, with ImageNet's normalisation.
+    """Return the plan of a network on the encoder, with its normalisation, or else ImageNet's.
 
     Args:
         encoder: The classifier.
@@ -94,7 +116,9 @@ def encoder_plan(encoder: Encoder, wanted: Mapping[str, Any], *, task: str) -> P
             )
         )
     shape = NetworkShape(name, {**options, "backbone": backbone}, 2, 3, f"{name} on {backbone}")
-    return plan_of(encoder.checkpoint, _SOURCE, shape, _CONCLUSIONS)
+    known = encoder.normalization
+    conclusions = _CONCLUSIONS if known is None else replace(_CONCLUSIONS, normalization=known)
+    return plan_of(encoder.checkpoint, _SOURCE, shape, conclusions)
 
 
 def load_encoder(encoder: Encoder, model: Model) -> Transfer:

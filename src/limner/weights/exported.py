@@ -1,21 +1,23 @@
 """Export folders: a network as a file of another runtime, with all that its users need to know.
 
     exported/
-      model.onnx or model.pt2   images in file values -> outputs; normalisation is inside
+      model.onnx or model.pt2   images in file values -> outputs; normalisation is inside. Of OpenVINO,
+                                model.xml and model.bin
       plan.yaml, labels.yaml    as in a model folder; the plan's window is the size that the file takes
       export.json               input, outputs, classes, licence, hashes, agreement with the model
 
-Shape legend: B batch, C channels, *S spatial axes.
+Shape legend: B batch, C channels, K classes, *S spatial axes.
 """
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+import numpy.typing as npt
 
 from limner.core.config import Config, parse_config
 from limner.core.errors import (
@@ -26,14 +28,21 @@ from limner.core.errors import (
     UnknownNameError,
     describe,
 )
-from limner.core.outputs import Outputs, output_kinds
-from limner.devices.precision import without_autocast
+from limner.devices.host import num_cores
 from limner.weights.card import file_sha256
 
 EXPORT_CARD = "export.json"
 
-Run = Callable[[Tensor], tuple[Tensor, ...]]
-"""Runs an exported file: images (B, C, *S) in float32 -> its outputs."""
+FINISHED = {
+    "probabilities": "(B, K, *S) float32: probability of each class at each pixel of the image",
+    "labels": "(B, *S) int64: index of the class of each pixel of the image",
+}
+"""Kinds of outputs that need no further step, and so cannot be decoded by limner; and their meaning."""
+
+Array = npt.NDArray[Any]
+
+Run = Callable[[Array], tuple[Array, ...]]
+"""Runs an exported file: images (B, C, *S) in float32 -> its outputs, new arrays."""
 
 
 class ExportCard(Config):
@@ -43,6 +52,8 @@ class ExportCard(Config):
     """Version of limner that wrote it."""
     runtime: str
     """A row of `RUNTIMES`."""
+    precision: str = "float32"
+    """How the file stores weights and computes: ``float32``, ``float16`` or ``int8``."""
     file: str
     """Name of the network's file."""
     kind: str
@@ -61,6 +72,8 @@ class ExportCard(Config):
     """File name -> SHA-256 of its bytes."""
     agreement: dict[str, Any]
     """How the file's outputs differ from the model's, on which images, and how fast both are."""
+    scores: dict[str, Any] | None = None
+    """In lower precision: the scores of the model and of the file on the same labelled images."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +84,27 @@ class Runtime:
         title: Name in a sentence.
         file: Name of the file in the folder.
         load: Opens a file.
+        beside: Names of further files of the network, which the runtime finds beside it.
     """
 
     title: str
     file: str
     load: Callable[[Path], Run]
+    beside: tuple[str, ...] = ()
 
 
 def _load_program(path: Path) -> Run:
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingPartError("torch", "Running programs of torch.export", "pip install torch") from error
     module = torch.export.load(path).module()
-    return lambda images: tuple(module(images))
+
+    def run(images: Array) -> tuple[Array, ...]:
+        with torch.no_grad():
+            return tuple(each.numpy() for each in module(torch.from_numpy(images)))
+
+    return run
 
 
 def _load_onnx(path: Path) -> Run:
@@ -89,55 +113,42 @@ def _load_onnx(path: Path) -> Run:
     except ImportError as error:
         raise MissingPartError("onnxruntime", "Running ONNX files", "pip install 'limner[export]'") from error
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = num_threads()
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     (name,) = [each.name for each in session.get_inputs()]
-    return lambda images: tuple(map(torch.from_numpy, session.run(None, {name: images.numpy()})))
+    return lambda images: tuple(session.run(None, {name: images}))
+
+
+def _load_openvino(path: Path) -> Run:
+    try:
+        import openvino
+    except ImportError as error:
+        fix = "pip install 'limner[openvino]'"
+        raise MissingPartError("openvino", "Running OpenVINO files", fix) from error
+    # By default, processors with 16-bit arithmetic compute float32 files in it.
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": num_threads()}
+    compiled = openvino.Core().compile_model(path, "CPU", settings)
+    outputs = list(compiled.outputs)
+
+    def run(images: Array) -> tuple[Array, ...]:
+        found = compiled([images])
+        return tuple(np.array(found[each]) for each in outputs)  # copies: the next run fills the same memory
+
+    return run
+
+
+def num_threads() -> int:
+    """Return the number of threads to compute with: OMP_NUM_THREADS if set, else one for each core."""
+    chosen = os.environ.get("OMP_NUM_THREADS", "")
+    return int(chosen) if chosen.isdecimal() and int(chosen) > 0 else num_cores()
 
 
 RUNTIMES = {
     "onnx": Runtime("ONNX Runtime", "model.onnx", _load_onnx),
+    "openvino": Runtime("OpenVINO", "model.xml", _load_openvino, ("model.bin",)),
     "torch": Runtime("PyTorch's exported programs", "model.pt2", _load_program),
 }
 """Runtimes by the name of ``limner export --to``."""
-
-
-class ExportedNetwork(nn.Module):
-    """An exported file in place of a network; it runs on the CPU, in its own precision.
-
-    Args:
-        run: Runs the file.
-        card: Its description.
-    """
-
-    def __init__(self, run: Run, card: ExportCard) -> None:
-        super().__init__()
-        self._run = run
-        self._kind = output_kinds()[card.kind]
-        self._names = tuple(card.outputs)
-        self._shape = list(card.inputs["shape"])
-
-    def forward(self, images: Tensor) -> Outputs:
-        """Map images (B, C, *S) in file values to outputs."""
-        wanted = self._shape[2:]
-        if all(isinstance(side, int) for side in wanted) and list(images.shape[2:]) != wanted:
-            raise DataError(
-                describe(
-                    "The exported file takes images of one size only",
-                    found=" x ".join(map(str, images.shape[2:])),
-                    expected=" x ".join(map(str, wanted)),
-                    fix="Resize or cut the images, or export the model with --size any.",
-                )
-            )
-        given = images.float().cpu().contiguous()
-        with without_autocast(given.device):
-            if self._shape[0] != 1 or len(given) == 1:
-                found = self._run(given)
-            else:
-                each = [self._run(given[i : i + 1]) for i in range(len(given))]
-                found = tuple(torch.cat(parts) for parts in zip(*each, strict=True))
-        named = zip(self._names, found, strict=True)
-        return self._kind(**{name: tensor.to(images.device) for name, tensor in named})
 
 
 def read_export_card(folder: Path) -> ExportCard:
@@ -168,33 +179,83 @@ def read_export_card(folder: Path) -> ExportCard:
     return card
 
 
-def load_network(folder: Path, card: ExportCard) -> ExportedNetwork:
-    """Open the file of an export.
+def export_folder(path: Path) -> Path | None:
+    """Return the folder of an export, given it or the network's file in it; None if it is none."""
+    if (path / EXPORT_CARD).is_file():
+        return path
+    is_file = path.suffix in {Path(row.file).suffix for row in RUNTIMES.values()} and path.is_file()
+    return path.parent if is_file and (path.parent / EXPORT_CARD).is_file() else None
+
+
+def refuse_finished(folder: Path, card: ExportCard) -> None:
+    """Refuse an export with `FINISHED` outputs.
 
     Raises:
-        ModelError: The file returns finished probabilities or labels, which limner cannot decode further, or
-            cannot be opened.
-        MissingPartError: Its runtime is not installed.
+        ModelError: It is one.
     """
-    if card.runtime not in RUNTIMES:
-        raise UnknownNameError("runtime", card.runtime, RUNTIMES)
-    kinds = output_kinds()
-    if card.kind not in kinds:
+    if card.kind in FINISHED:
         raise ModelError(
             describe(
                 "This export is for other programs: its outputs are finished",
                 where=folder,
                 found=card.kind,
-                expected=f"one of {', '.join(kinds)}",
+                expected="the network's own outputs",
                 fix="Export the model with --finish outputs to predict with limner.",
             )
         )
+
+
+def open_file(runtime: Runtime, path: Path) -> Run:
+    """Open a file in its runtime.
+
+    Raises:
+        ModelError: The runtime refuses it.
+        MissingPartError: The runtime is not installed.
+    """
     try:
-        run = RUNTIMES[card.runtime].load(folder / card.file)
+        return runtime.load(path)
     except MissingPartError:
         raise
     except Exception as error:  # every runtime has its own errors
         raise ModelError(
-            describe("The exported file cannot be opened", where=folder / card.file, found=str(error))
+            describe(f"{runtime.title} cannot open the exported file", where=path, found=str(error))
         ) from error
-    return ExportedNetwork(run, card)
+
+
+def open_export(folder: Path, card: ExportCard) -> Run:
+    """Open the file of an export; what it returns refuses images of other sizes than it takes.
+
+    Args:
+        folder: The folder.
+        card: Its description, from `read_export_card`.
+
+    Raises:
+        ModelError: The file cannot be opened.
+        MissingPartError: Its runtime is not installed.
+    """
+    if card.runtime not in RUNTIMES:
+        raise UnknownNameError("runtime", card.runtime, RUNTIMES)
+    run = open_file(RUNTIMES[card.runtime], folder / card.file)
+    batch, _, *wanted = card.inputs["shape"]
+
+    def run_checked(images: Array) -> tuple[Array, ...]:
+        _refuse_other_size(images, wanted)
+        if batch != 1 or len(images) == 1:
+            return run(images)
+        each = [run(images[i : i + 1]) for i in range(len(images))]
+        return tuple(np.concatenate(parts) for parts in zip(*each, strict=True))
+
+    return run_checked
+
+
+def _refuse_other_size(images: Array, wanted: list[int | str]) -> None:
+    """Refuse images (B, C, *S) of another size than the numbers in `wanted`."""
+    if all(isinstance(side, int) for side in wanted) and list(images.shape[2:]) != wanted:
+        raise DataError(
+            describe(
+                "The exported file takes images of one size only",
+                found=" x ".join(map(str, images.shape[2:])),
+                expected=" x ".join(map(str, wanted)),
+                fix="Resize or cut the images, or export the model with --size any.",
+            )
+        )

@@ -21,8 +21,11 @@ SHOWN = 3
 
 COUNTER = "num_batches_tracked"
 
-_CLASSIFIERS = re.compile(r"(head|heads\.\d+|classifier)\.conv$")
-"""Ends of the names of convolutions whose outputs are the scores, one row per class."""
+_CLASSIFIERS = re.compile(
+    r"((head|heads\.\d+|classifier)\.conv|^branches\.\d+\.(last\.(conv|norm)|convs\.2\.\d)"
+    r"|^guide_head\.(conv|norm))$"
+)
+"""Layers whose outputs are scores, one row per class: convolutions, and norms and slopes after them."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,9 @@ def fit_tensors(reading: ReadNetwork, checkpoint: Checkpoint) -> Fitted:
     wanted = shapes_of(network)
     _refuse_differences(wanted, renamed, network, checkpoint)
     state = {name: t.float() if t.is_floating_point() else t for name, t in renamed.tensors.items()}
-    fresh = {name: "a counter of batches, which starts at 0" for name in wanted.keys() - state.keys()}
-    state |= {name: torch.zeros((), dtype=torch.int64) for name in fresh}
+    counters = {name: "a counter of batches, which starts at 0" for name in wanted.keys() - state.keys()}
+    state |= {name: torch.zeros((), dtype=torch.int64) for name in counters}
+    fresh = counters | renamed.added
     table = _account(renamed, checkpoint, fresh)
     if network.num_classes == 1 and NETWORKS[network.name].output is DenseLogits:
         return _with_background(network, state, table, renamed, checkpoint)
@@ -96,7 +100,8 @@ def _with_background(
             )
         )
     for name in changed:
-        state[name] = torch.cat((torch.zeros_like(state[name]), state[name]))
+        row = torch.ones_like if name.endswith(".running_var") else torch.zeros_like
+        state[name] = torch.cat((row(state[name]), state[name]))
         reshaped[renamed.theirs[name]] = "a row of zeros added for the background: softmax equals the sigmoid"
     used = tuple(name for name in table.used if name not in reshaped)
     moved = {name: ours for name, ours in table.renamed.items() if name not in reshaped}
@@ -107,7 +112,7 @@ def _account(renamed: Renamed, checkpoint: Checkpoint, fresh: dict[str, str]) ->
     reshaped: dict[str, str] = {}
     moved: dict[str, str] = {}
     used: list[str] = []
-    for ours in sorted(renamed.tensors):
+    for ours in sorted(renamed.tensors.keys() - renamed.added.keys()):
         theirs = renamed.theirs[ours]
         if ours in renamed.joined:
             reshaped |= {piece: "joined: queries, keys and values in one" for piece in renamed.joined[ours]}
@@ -125,9 +130,9 @@ def _refuse_differences(
 ) -> None:
     given = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
     missing = sorted(name for name in wanted.keys() - given.keys() if not name.endswith(COUNTER))
-    unexpected = sorted(renamed.theirs[name] for name in given.keys() - wanted.keys())
+    unexpected = sorted(renamed.theirs.get(name, name) for name in given.keys() - wanted.keys())
     misshapen = [
-        f"{renamed.theirs[name]} {given[name]} for {wanted[name]}"
+        f"{renamed.theirs.get(name, name)} {given[name]} for {wanted[name]}"
         for name in sorted(wanted.keys() & given.keys())
         if wanted[name] != given[name]
     ]

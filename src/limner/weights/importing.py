@@ -21,6 +21,7 @@ from limner.weights.imported_plan import plan_of, summarize
 from limner.weights.model import Model
 from limner.weights.sources import SOURCES
 from limner.weights.sources.by_name import BY_NAME
+from limner.weights.sources.classifiers import CLASSIFIERS
 from limner.weights.tensor_table import TensorTable
 
 SHOWN = 3
@@ -81,7 +82,18 @@ def import_checkpoint(
             unexpected tensors, or it is a pickle that could run code.
         ConfigError: The task is unknown.
     """
-    found = _read(path, Asked(task, classes, licence, network, settings or {}), part)
+    asked = Asked(task, classes, licence, network, settings or {})
+    return model_of_checkpoint(read_checkpoint(user_path(path), part=part), asked)
+
+
+def model_of_checkpoint(checkpoint: Checkpoint, asked: Asked) -> Imported:
+    """Import a checkpoint that is read already, which stays as it is.
+
+    Raises:
+        ModelError: As in `import_checkpoint`.
+        ConfigError: The task is unknown.
+    """
+    found = _interpret(checkpoint, asked)
     model = Model.from_plan(found.plan)
     model.network.load_state_dict(found.fitted.state)
     model.eval()
@@ -90,45 +102,39 @@ def import_checkpoint(
     return Imported(
         model,
         found.source.title,
-        found.checkpoint.path,
+        checkpoint.path,
         found.reading.conclusions.licence.value,
-        facts | dict(found.checkpoint.notes),
+        facts | dict(checkpoint.notes),
         found.fitted.table,
     )
 
 
-def read_checkpoint_plan(path: Path | str, *, task: str | None = None) -> Plan:
-    """Return the plan of a checkpoint as in `import_checkpoint`, without building the model.
-
-    Args:
-        path: As in `import_checkpoint`.
-        task: As in `import_checkpoint`.
+def plan_of_checkpoint(checkpoint: Checkpoint, asked: Asked) -> Plan:
+    """Return the plan of the model that `model_of_checkpoint` makes, without building the model.
 
     Raises:
         ModelError: As in `import_checkpoint`.
         ConfigError: The task is unknown.
     """
-    return _read(path, Asked(task), None).plan
+    return _interpret(checkpoint, asked).plan
 
 
 @dataclass(frozen=True)
-class _Read:
-    """A checkpoint, what was inferred from it, and its tensors as limner's."""
+class _Interpreted:
+    """What was inferred from a checkpoint, and its tensors as limner's."""
 
-    checkpoint: Checkpoint
     source: CheckpointSource
     reading: ReadNetwork
     fitted: Fitted
     plan: Plan
 
 
-def _read(path: Path | str, asked: Asked, part: str | None) -> _Read:
-    checkpoint = read_checkpoint(user_path(path), part=part)
+def _interpret(checkpoint: Checkpoint, asked: Asked) -> _Interpreted:
     source = BY_NAME if asked.network else _source_of(checkpoint)
     reading = source.read(checkpoint, asked)
     fitted = fit_tensors(reading, checkpoint)
     plan = plan_of(checkpoint, source, fitted.network, reading.conclusions)
-    return _Read(checkpoint, source, reading, fitted, _with_settings(plan, asked))
+    return _Interpreted(source, reading, fitted, _with_settings(plan, asked))
 
 
 def _with_settings(plan: Plan, asked: Asked) -> Plan:
@@ -155,10 +161,12 @@ def _source_of(checkpoint: Checkpoint) -> CheckpointSource:
     if any(name.startswith(CLASSIFIER_HEADS) for name in names):
         raise ModelError(
             describe(
-                "The checkpoint is of a classifier of images, which has no scores of pixels",
+                "The checkpoint is of a classifier of images that limner does not recognise",
                 where=checkpoint.path,
                 found=f"{len(names)} tensors, such as {', '.join(names[:SHOWN])}",
-                fix=f"Train a network on its encoder: limner train DATA --weights {checkpoint.path}",
+                expected=", ".join(f"{one.architecture} of {one.title}" for one in CLASSIFIERS.values()),
+                fix="If timm has this encoder, train a network on it: limner train DATA --weights "
+                f"{checkpoint.path} --set network.options.backbone=NAME",
             )
         )
     for source in SOURCES.values():

@@ -44,6 +44,7 @@ class Renamed:
         joined: Our name -> the original names of its pieces.
         unused: Original name -> why it was omitted.
         reshaped: Our name -> what was changed in the tensor.
+        added: Our name -> why the checkpoint lacks this tensor, whose values are known all the same.
     """
 
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -51,6 +52,11 @@ class Renamed:
     unused: dict[str, str] = field(default_factory=dict)
     reshaped: dict[str, str] = field(default_factory=dict)
     joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    added: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, tensor: torch.Tensor, why: str) -> None:
+        """Add a tensor that the checkpoint lacks."""
+        self.tensors[name], self.added[name] = tensor, why
 
     def change(self, name: str, change: Callable[[torch.Tensor], torch.Tensor], what: str) -> None:
         """Change one tensor, if it is there, and note what was changed."""
@@ -70,7 +76,8 @@ class Renamed:
 def rename(tensors: Mapping[str, torch.Tensor], naming: Naming) -> Renamed:
     """Rename tensors to limner's names, and concatenate those that are split into pieces.
 
-    Tensors with a missing piece are omitted, so that they are reported as missing.
+    Tensors with a missing piece are omitted, so that they are reported as missing. Of equal tensors with one
+    name, the first is used; one that differs keeps its original name, so that it is reported as unexpected.
     """
     unused = {name: naming.why_unused for name in sorted(tensors) if re.search(naming.unused, name)}
     whole: dict[str, torch.Tensor] = {}
@@ -78,8 +85,13 @@ def rename(tensors: Mapping[str, torch.Tensor], naming: Naming) -> Renamed:
     originals: dict[str, list[str]] = {}
     pieces: dict[str, dict[str, torch.Tensor]] = {}
     theirs: dict[str, str] = {}
-    for name in tensors.keys() - unused.keys():
+    for name in sorted(tensors.keys() - unused.keys()):
         ours, _, place = our_name(name, naming).partition(PART)
+        if ours in whole:
+            if torch.equal(whole[ours], tensors[name]):
+                unused[name] = f"equals {theirs[ours]}, of which it is a copy"
+                continue
+            ours = name
         theirs[ours] = min(name, theirs.get(ours, name))
         if place:
             pieces.setdefault(ours, {})[place] = tensors[name]

@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from limner.core.errors import ConfigError
+from limner.core.outputs import ClassLogits
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
+from limner.networks import NETWORKS
+from limner.tasks import find_task
 from limner.weights.bundle import load_model, read_model_plan
-from limner.weights.card import CARD, WEIGHTS, file_sha256, read_card
-from limner.weights.encoders import encoder_plan, load_encoder, read_encoder
-from limner.weights.importing import import_checkpoint, read_checkpoint_plan
+from limner.weights.card import CARD, WEIGHTS, file_sha256, model_folder, read_card
+from limner.weights.checkpoint_files import Checkpoint, read_checkpoint
+from limner.weights.checkpoint_source import Asked
+from limner.weights.encoders import Encoder, encoder_plan, load_encoder, recognize_encoder
+from limner.weights.importing import model_of_checkpoint, plan_of_checkpoint
 from limner.weights.model import Model
 from limner.weights.transfer import Transfer, transfer
 
-Read = TypeVar("Read")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,8 @@ def read_starting_plan(path: Path, *, task: str, network: Mapping[str, Any] | No
     """Return the plan of the weights, with their network, input and classes.
 
     Args:
-        path: A model folder, a run, a checkpoint that `import_checkpoint` reads, or a classifier of images.
+        path: A model folder, a run with a model, a checkpoint that `import_checkpoint` reads, or a
+            classifier of images, of which tasks other than classification use the encoder.
         task: The task to train, for checkpoints that do not contain their task.
         network: `name` and `options` that the user set, for the encoder of a classifier.
 
@@ -53,10 +59,11 @@ def read_starting_plan(path: Path, *, task: str, network: Mapping[str, Any] | No
     folder = _model_folder(path)
     if folder is not None:
         return read_model_plan(folder)
-    encoder = read_encoder(path)
-    if encoder is not None:
+    checkpoint = read_checkpoint(path)
+    encoder = recognize_encoder(checkpoint)
+    if encoder is not None and not _is_whole(encoder, task, (network or {}).get("name")):
         return encoder_plan(encoder, network or {}, task=task)
-    return _read_for_task(read_checkpoint_plan, path, task)
+    return _for_task(plan_of_checkpoint, checkpoint, task)
 
 
 def start_from(path: Path, model: Model) -> tuple[Transfer, str | None]:
@@ -72,10 +79,11 @@ def start_from(path: Path, model: Model) -> tuple[Transfer, str | None]:
     Raises:
         ModelError: The weights cannot be read, or none of them match.
     """
-    encoder = None if _model_folder(path) is not None else read_encoder(path)
-    if encoder is not None:
+    found = _model_or_checkpoint(path)
+    encoder = recognize_encoder(found) if isinstance(found, Checkpoint) else None
+    if encoder is not None and not _is_whole(encoder, model.plan.task, model.plan.network.name):
         return load_encoder(encoder, model), None
-    start = read_start(path, task=model.plan.task)
+    start = _start(found, path, model.plan.task)
     return transfer(start.model, model), start.licence
 
 
@@ -85,20 +93,38 @@ def read_start(path: Path, *, task: str) -> Start:
     Raises:
         ModelError: The weights cannot be read.
     """
-    folder = _model_folder(path)
-    if folder is not None:
-        return Start(load_model(folder), path, read_card(folder).licence)
-    imported = _read_for_task(import_checkpoint, path, task)
+    return _start(_model_or_checkpoint(path), path, task)
+
+
+def _start(found: Path | Checkpoint, path: Path, task: str) -> Start:
+    """Return the weights of a model folder or of a checkpoint."""
+    if isinstance(found, Path):
+        return Start(load_model(found), path, read_card(found).licence)
+    imported = _for_task(model_of_checkpoint, found, task)
     return Start(imported.model, path, imported.licence)
 
 
+def _model_or_checkpoint(path: Path) -> Path | Checkpoint:
+    """Return the model folder, or else the content of the checkpoint."""
+    return _model_folder(path) or read_checkpoint(path)
+
+
+def _is_whole(encoder: Encoder, task: str, network: str | None) -> bool:
+    """Return whether the whole classifier can be used, since the task is to classify images too."""
+    is_classifier = network is None or (network in NETWORKS and NETWORKS[network].output is ClassLogits)
+    return encoder.normalization is not None and is_classifier and find_task(task).accepts(ClassLogits)
+
+
 def _model_folder(path: Path) -> Path | None:
+    run = RunFolder(path)
+    if run.folds.is_file() or run.splits.is_file():
+        return model_folder(path)  # refuses several models, and a run without one
     return next((f for f in (path, RunFolder(path).model) if (f / CARD).is_file()), None)
 
 
-def _read_for_task(read: Callable[..., Read], path: Path, task: str) -> Read:
-    """Read a checkpoint; if it does not contain its task, use `task`, which determines its class names."""
+def _for_task(make: Callable[[Checkpoint, Asked], Made], checkpoint: Checkpoint, task: str) -> Made:
+    """Import a checkpoint; if it does not contain its task, use `task`, which determines its class names."""
     try:
-        return read(path)
+        return make(checkpoint, Asked())
     except ConfigError:
-        return read(path, task=task)
+        return make(checkpoint, Asked(task))

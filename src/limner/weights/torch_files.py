@@ -19,6 +19,7 @@ HARMLESS = (
     *("mmengine.", "mmcv.", "mmseg.", "mmdet.", "pytorch_lightning.", "lightning.", "lightning_fabric."),
     *("omegaconf.", "argparse.Namespace", "pathlib.", "collections.", "typing.", "datetime.", "yacs."),
     *("detectron2.", "fvcore.", "torch.optim.", "torch.nn.modules.", "numpy.", "builtins.set", "enum."),
+    *("mmpretrain.", "mmcls.", "mmocr."),
     *("addict.", "easydict.", "hydra.", "deepspeed.", "transformers.training_args", "torchmetrics."),
 )
 """Starts of the names of objects that frameworks store beside weights. They are never looked up: a stand-in

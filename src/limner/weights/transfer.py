@@ -51,6 +51,8 @@ class Transfer:
                 f"  classes  {_counted(self.by_class)}: {len(self.carried)} matched by name"
                 f"{_examples(self.carried)}, {len(self.fresh)} new{_examples(self.fresh)}"
             )
+        elif self.fresh:
+            yield f"  classes  none matched by name, {len(self.fresh)} new{_examples(self.fresh)}"
         yield f"  new      {_counted(self.new)}"
         yield f"  skipped  {_counted(self.skipped)}"
 

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from limner.core.errors import ConfigError, MissingPartError, ModelError, describe
-from limner.core.outputs import QueryBoxes, QueryMasks, resize_logits
+from limner.core.outputs import ClassLogits, QueryBoxes, QueryMasks, resize_logits
 from limner.decoding.label_maps import as_pixel_outputs
 from limner.weights.checkpoint_files import Checkpoint, read_checkpoint
 from limner.weights.importing import Imported
+from limner.weights.sources.classifiers import TASK as CLASSIFICATION
 from limner.weights.sources.monai_library import arguments_for_library
 from limner.weights.sources.monai_names import TITLE as MONAI
 from limner.weights.sources.nnunet_plans import read_configuration
@@ -29,7 +30,11 @@ Scores = tuple[Tensor, ...]
 Network = Callable[[Tensor], Scores]
 
 SIZES = {2: ((96, 160), (97, 161)), 3: ((32, 64, 32), (64, 32, 96))}
-"""Number of axes -> sizes of the images, in pixels; the second is odd for images."""
+"""Number of axes -> sizes of the images, in pixels; the second is odd for images.
+
+Images for networks whose positions are learned for one size have that size, since they differ in how they fit
+others.
+"""
 
 TOLERANCE = 1e-3
 """Largest difference of scores, in multiples of the largest score, that rounding explains."""
@@ -93,7 +98,7 @@ def _compare(imported: Imported, theirs: Network, library: str) -> Verification:
     channels = imported.model.plan.input.channels
     draws = torch.Generator().manual_seed(0)
     done, difference, largest = [], 0.0, 0.0
-    sizes = SIZES[imported.model.plan.input.spatial_dims]
+    sizes = _sizes(imported)
     for size in sizes:
         images = torch.randn(1, channels, *size, generator=draws)
         with torch.no_grad():
@@ -113,6 +118,17 @@ def _compare(imported: Imported, theirs: Network, library: str) -> Verification:
     return Verification(library, difference, largest, tuple(done))
 
 
+def _sizes(imported: Imported) -> tuple[tuple[int, ...], ...]:
+    plan = imported.model.plan
+    side = plan.network.options.get("image_size")
+    if imported.source == TRANSFORMERS and isinstance(side, int):
+        return ((side, side),)
+    resize = plan.inference.resize
+    if plan.task == CLASSIFICATION and resize is not None and resize.size is not None:
+        return (resize.size,)
+    return SIZES[plan.input.spatial_dims]
+
+
 def _size_words(sizes: Iterable[Sequence[int]]) -> str:
     return " and ".join("x".join(map(str, size)) for size in sizes)
 
@@ -121,6 +137,8 @@ def _ours(imported: Imported, images: Tensor) -> Scores:
     found = imported.model.network(images)
     if isinstance(found, QueryBoxes):
         return found.class_logits, found.boxes
+    if isinstance(found, ClassLogits):
+        return (found.logits,)
     outputs = as_pixel_outputs(found)
     if isinstance(outputs, QueryMasks):
         return outputs.class_logits, outputs.mask_logits
@@ -143,6 +161,8 @@ _BIASES = ("classifier.4.bias", "classifier.low_classifier.bias")
 
 def _torchvision(_: Any, checkpoint: Checkpoint, imported: Imported) -> Network:  # noqa: ANN401
     plan = imported.model.plan.network
+    if plan.name == "classifier":
+        return _torchvision_classifier(checkpoint, imported)
     segmentation = importlib.import_module("torchvision.models.segmentation")
     build = getattr(segmentation, f"{plan.name}_{plan.options['backbone']}")
     side = {} if plan.name == "lraspp" else {"aux_loss": _has_side(checkpoint)}
@@ -154,6 +174,31 @@ def _torchvision(_: Any, checkpoint: Checkpoint, imported: Imported) -> Network:
     ).eval()
     network.load_state_dict(checkpoint.tensors)
     return lambda images: (network(images)["out"],)
+
+
+def _torchvision_classifier(checkpoint: Checkpoint, imported: Imported) -> Network:
+    models = importlib.import_module("torchvision.models")
+    backbone = str(imported.model.plan.network.options["backbone"])
+    name = _TORCHVISION_NAMES.get(backbone, backbone)
+    classes = imported.model.labels.num_classes
+    network = models.get_model(name, weights=None, num_classes=classes).eval()
+    network.load_state_dict(checkpoint.tensors)
+    return lambda images: (network(images),)
+
+
+_TORCHVISION_NAMES = {
+    **{
+        f"vit_{size}_patch{patch}_224": f"vit_{size[0]}_{patch}"
+        for size in ("base", "large")
+        for patch in (16, 32)
+    },
+    "vit_huge_patch14_224": "vit_h_14",
+    **{f"swin_{size}_patch4_window7_224": f"swin_{size[0]}" for size in ("tiny", "small", "base")},
+    "mobilenetv2_100": "mobilenet_v2",
+    "mobilenetv3_large_100": "mobilenet_v3_large",
+    "mobilenetv3_small_100": "mobilenet_v3_small",
+}
+"""limner's name of an encoder, which is timm's -> torchvision's, where they differ."""
 
 
 def _has_side(checkpoint: Checkpoint) -> bool:
@@ -178,6 +223,8 @@ def _transformers(library: Any, checkpoint: Checkpoint, imported: Imported) -> N
         for names in (("class_queries_logits", "masks_queries_logits"), ("logits", "pred_boxes")):
             if all(name in outputs for name in names):
                 return tuple(outputs[name] for name in names)
+        if outputs.logits.ndim == 2:  # of whole images
+            return (outputs.logits,)
         return (resize_logits(outputs.logits, images.shape[2:]),)
 
     return scores

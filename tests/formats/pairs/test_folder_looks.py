@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from limner.formats import open_source
+from limner.formats.pairs.folder_looks import has_few_colours
 
 RNG = np.random.default_rng(0)
 PHOTO = RNG.integers(0, 256, (24, 32, 3), dtype=np.uint8)
@@ -19,6 +20,17 @@ FOLDERS = {
     "one of two is known": ("CXR_png/{n}.png", "masks/{n}_mask.png"),
     "below splits": ("train/Bilder/{n}.png", "train/Masken/{n}.png"),
 }
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("number", [1, 63, 64, 65, 200])
+@pytest.mark.parametrize("side", [15, 300])
+def test_few_colours_are_64_or_fewer_wherever_they_are(channels, number, side):
+    """The last pixels have colours of their own, which a sample of a large image does not see."""
+    pixels = np.zeros((side, side, channels), np.uint16)
+    pixels.reshape(-1, channels)[1 - number :, -1] = np.arange(1, number) if number > 1 else 0
+    assert len(np.unique(pixels.reshape(-1, channels), axis=0)) == number
+    assert has_few_colours(pixels) == (number <= 64)
 
 
 @pytest.mark.parametrize("pattern", FOLDERS.values(), ids=FOLDERS)

@@ -39,8 +39,11 @@ def test_weights_from_the_hub(published, wanted):
 
 
 @pytest.mark.parametrize("wanted", [False, "no"])
-def test_none_are_fetched_unasked(offline, wanted):
-    build_backbone("resnet18", pretrained=wanted)
+def test_none_are_fetched_unasked(monkeypatch, wanted):
+    fetched = []
+    monkeypatch.setattr(pretrained, "fetch_from_hub", fetched.append)
+    backbone = build_backbone("resnet18", pretrained=wanted)
+    assert fetched == [] and backbone.conv1.weight.std() > 0
 
 
 def test_auto_without_the_hub_says_so_in_one_line_and_starts_from_scratch(offline, caplog):

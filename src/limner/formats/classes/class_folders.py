@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from limner.core.dataset_file import DatasetFile
-from limner.core.finding import Finding, Severity
+from limner.core.finding import Finding
 from limner.core.labels import alphabetical
 from limner.core.sample import Record
 from limner.formats.classes.image_classes import ImageClasses
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import read_folder_name
+from limner.formats.format_codes import format_finding
 from limner.formats.pairs.pairing_findings import tree_findings
 from limner.formats.split_lists import apply_split_lists, lists_beside
 
@@ -74,7 +75,7 @@ class ClassFolders(ImageClasses):
         shown = _few([f"{name} ({counts[name]})" for name in self.class_names])
         said = f"The folders are the classes: {shown}."
         return records, (
-            Finding("layout", Severity.NOTE, "the dataset", said),
+            format_finding("layout", "the dataset", said),
             *tree_findings(tree),
             *findings,
             *self._renamed_numbers(),
@@ -90,13 +91,12 @@ class ClassFolders(ImageClasses):
         new = {value: one.name for one in table.classes for value in one.values}
         pairs = [f"{folder} is {new[i]!r}" for i, folder in enumerate(folders) if i in new]
         said = f"dataset.yaml renames the folders in numeric order: {_few(pairs)}."
-        yield Finding(
+        yield format_finding(
             "class-order",
-            Severity.WARNING,
             "dataset.yaml",
             f"{said} Earlier versions of limner ordered them as text: {_few(before)}.",
-            "each class with its folder, so that no order matters",
-            f"Write `{{name: {new.get(0, folders[0])}, names: ['{folders[0]}']}}` for each class.",
+            expected="each class with its folder, so that no order matters",
+            fix=f"Write `{{name: {new.get(0, folders[0])}, names: ['{folders[0]}']}}` for each class.",
         )
 
 

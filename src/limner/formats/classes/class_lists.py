@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.core.finding import MOST_FILES, Finding, Severity
+from limner.core.finding import Finding
 from limner.core.labels import alphabetical
 from limner.core.sample import Record
 from limner.formats.classes.image_classes import ImageClasses
@@ -19,6 +18,7 @@ from limner.formats.classes.listed_classes import (
     names_beside,
 )
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.format_codes import format_finding
 from limner.formats.split_lists import apply_split_lists
 
 
@@ -67,9 +67,8 @@ class ClassLists(ImageClasses):
         listed = tuple(sorted(records.values(), key=lambda record: record.name))
         listed, findings = apply_split_lists(listed, self.root, self.settings, {}, may_be_unused=False)
         counts = ", ".join(f"{len(found.rows)} in {found.path}" for found in lists)
-        layout = Finding(
-            "layout", Severity.NOTE, str(lists[0].path) if lists else "the dataset", f"{counts}. {said}"
-        )
+        place = str(lists[0].path) if lists else "the dataset"
+        layout = format_finding("layout", place, f"{counts}. {said}")
         names = self.class_names
         left_out = (*missing_files(missing), *_unclear(unclear), *_unknown(unknown, names))
         return listed, (layout, *left_out, *findings)
@@ -141,14 +140,13 @@ def _unclear(lines: Sequence[str]) -> list[Finding]:
 
 def _unknown(lines: Sequence[str], names: Sequence[str]) -> list[Finding]:
     """Return an error for images of a class that does not exist."""
-    found = _left_out(
+    return _left_out(
         "listed-class-unknown",
         lines,
         "give an image a class that the file of class names does not have",
         f"one of {len(names)} classes: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}",
         "Correct the class, or add it to the file of class names.",
     )
-    return [replace(finding, severity=Severity.ERROR) for finding in found]
 
 
 def _left_out(code: str, lines: Sequence[str], said: str, expected: str, fix: str) -> list[Finding]:
@@ -156,5 +154,4 @@ def _left_out(code: str, lines: Sequence[str], said: str, expected: str, fix: st
         return []
     lists = Counter(line.partition(":")[0] for line in lines)
     found = f"{len(lines)} lines of {', '.join(lists)} {said}; they are left out."
-    files = tuple(lines[:MOST_FILES])
-    return [Finding(code, Severity.WARNING, lines[0], found, expected, fix, files=files, count=len(lines))]
+    return [format_finding(code, lines[0], found, expected=expected, fix=fix, files=lines)]

@@ -5,13 +5,14 @@ from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 
 from limner.core.dataset_file import DatasetFile
-from limner.core.finding import Finding, Severity
+from limner.core.finding import Finding
 from limner.core.labels import alphabetical
 from limner.core.sample import Record
 from limner.formats.classes.class_folders import Place, class_places
 from limner.formats.classes.image_classes import ImageClasses
 from limner.formats.classes.tag_lists import FEWEST_SEVERAL, MIN_SEVERAL
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.format_codes import format_finding
 from limner.formats.pairs.pairing_findings import tree_findings
 from limner.formats.split_lists import apply_split_lists, lists_beside
 
@@ -58,7 +59,7 @@ class TagFolders(ImageClasses):
             f"The folders are the classes, and copies of an image are one image with several: "
             f"{len(records)} images in {sum(map(len, copies.values()))} files."
         )
-        layout = Finding("layout", Severity.NOTE, "the dataset", said)
+        layout = format_finding("layout", "the dataset", said)
         return records, (layout, *tree_findings(tree), *findings)
 
     def read_tags(self, record: Record) -> tuple[int, ...]:

@@ -4,13 +4,14 @@ from pathlib import Path, PurePosixPath
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.core.finding import Finding, Severity
+from limner.core.finding import Finding
 from limner.core.labels import alphabetical
 from limner.core.sample import Record
 from limner.formats.classes.class_lists import missing_files
 from limner.formats.classes.image_classes import ImageClasses
 from limner.formats.classes.listed_classes import ClassList, ListedImageFinder, class_lists
 from limner.formats.file_tree import list_files
+from limner.formats.format_codes import format_finding
 from limner.formats.split_lists import apply_split_lists
 
 MIN_SEVERAL, FEWEST_SEVERAL = 0.1, 3
@@ -59,7 +60,7 @@ class TagLists(ImageClasses):
         listed, findings = apply_split_lists(listed, self.root, self.settings, {}, may_be_unused=False)
         counts = ", ".join(f"{len(found.rows)} in {found.path}" for found in lists)
         said = f"{counts}. An image may have any number of {len(self.class_names)} classes."
-        layout = Finding("layout", Severity.NOTE, str(lists[0].path) if lists else "the dataset", said)
+        layout = format_finding("layout", str(lists[0].path) if lists else "the dataset", said)
         return listed, (layout, *missing_files(missing), *findings)
 
     def read_tags(self, record: Record) -> tuple[int, ...]:

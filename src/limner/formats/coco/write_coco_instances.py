@@ -37,6 +37,7 @@ class WriteCocoInstances(Writer):
             {"category_id": category(numbered, drawn.value)}
             | _row(drawn, *image.size)
             | {"iscrowd": int(drawn.is_crowd)}
+            | ({} if drawn.score is None else {"score": round(drawn.score, 5)})
             for drawn in image.objects
             if drawn.value != numbered.ignore_index
         ]

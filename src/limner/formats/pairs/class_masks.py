@@ -13,12 +13,13 @@ import numpy as np
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.core.finding import MOST_FILES, Finding, Severity
+from limner.core.finding import Finding
 from limner.core.labels import LabelClass, LabelTable, ValueMap, alphabetical, distinct_color
 from limner.core.sample import Record, size_text
 from limner.core.segments import Mask, Segments
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import FolderName, read_folder_name, without_number
+from limner.formats.format_codes import format_finding
 from limner.formats.named_classes import BACKGROUND_NAMES, with_values
 from limner.formats.pairs.affixes import bare_label_name
 from limner.formats.pairs.folder_looks import MAX_FOLDERS, looks_like
@@ -109,7 +110,7 @@ class ClassMasks(Source):
     ) -> Iterator[Finding]:
         example = next((mask for masks in masks_of.values() for mask in masks.values()), PurePosixPath())
         said = f"A mask for each of {len(names)} classes, such as {example}: {', '.join(names)}."
-        yield Finding("layout", Severity.NOTE, str(example.parent), said)
+        yield format_finding("layout", str(example.parent), said)
         partly = sorted(str(image) for image, masks in masks_of.items() if len(masks) < len(names))
         if partly:
             yield _finding(
@@ -349,5 +350,4 @@ def _by_image_folder(root: Path, tree: FileTree) -> MasksOf:
 
 
 def _finding(code: str, names: Sequence[str], found: str, expected: str, fix: str) -> Finding:
-    files = tuple(names[:MOST_FILES])
-    return Finding(code, Severity.WARNING, names[0], found, expected, fix, files=files, count=len(names))
+    return format_finding(code, names[0], found, expected=expected, fix=fix, files=names)

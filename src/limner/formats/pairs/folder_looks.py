@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
 from limner.core.errors import DataError
 from limner.formats.file_tree import FileTree
 from limner.formats.folder_words import Role, read_folder_name, split_of_folder
 from limner.formats.pairs.folder_roles import Roles, roles_of_tree
 from limner.formats.pairs.pairing import Item, pair, shared_affix
 from limner.images.file_names import image_stem
-from limner.images.pixels import read_pixels
+from limner.images.masks import unique_colors
+from limner.images.pixels import Pixels, read_pixels
 
 MAX_FOLDERS = 12
 """More folders than this are classes or patients, and looking into them would take long."""
@@ -25,6 +24,7 @@ MIN_PAIRED = 0.9
 """Minimum share of the files on both sides that match by name."""
 
 _MAX_LOOKED_AT = 2
+_SAMPLE = 4096  # pixels, spread over the image
 
 
 def roles_by_content(root: Path, tree: FileTree) -> Roles | None:
@@ -85,8 +85,16 @@ def _is_mask(path: Path) -> bool | None:
         pixels, _ = read_pixels(path)
     except DataError:  # a damaged file is a finding of its own
         return None
-    colours = np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)
-    return len(colours) <= MAX_COLOURS
+    return has_few_colours(pixels)
+
+
+def has_few_colours(pixels: Pixels) -> bool:
+    """Tell whether an image (*spatial, C) has at most `MAX_COLOURS` colours."""
+    rows = pixels.reshape(-1, pixels.shape[-1])
+    some = rows[
+        :: max(1, len(rows) // _SAMPLE)
+    ]  # those of a photograph are sorted in a second, a sample is not
+    return len(unique_colors(some)) <= MAX_COLOURS and len(unique_colors(rows)) <= MAX_COLOURS
 
 
 def _placed(item: Item, folder: PurePosixPath) -> Item:

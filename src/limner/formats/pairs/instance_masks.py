@@ -13,12 +13,13 @@ import numpy as np
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.core.finding import MOST_FILES, Finding, Severity
+from limner.core.finding import Finding
 from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
 from limner.core.sample import Record, size_text
 from limner.core.segments import Mask, Segments, segments_of
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import read_folder_name, split_of_folder
+from limner.formats.format_codes import format_finding
 from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_beside
 from limner.images.file_names import image_stem, without_suffix
@@ -200,6 +201,4 @@ def _finding(code: str, names: list[str]) -> Finding:
         "image-without-mask": (f"{count} images have no mask and are left out of training.", "masks/*.png"),
     }
     found, expected = words[code]
-    return Finding(
-        code, Severity.WARNING, names[0], found, expected, files=tuple(names[:MOST_FILES]), count=count
-    )
+    return format_finding(code, names[0], found, expected=expected, files=names)

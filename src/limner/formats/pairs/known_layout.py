@@ -6,10 +6,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 from limner.core.dataset_file import DatasetFile
-from limner.core.finding import Finding, Severity
+from limner.core.finding import Finding
 from limner.core.labels import LabelTable
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.format_codes import format_finding
 from limner.formats.named_classes import with_values_if_named
 from limner.formats.pairs.paired_folders import PairedFolders
 
@@ -58,7 +59,7 @@ class KnownLayout(PairedFolders):
         records, findings = super().index()
         if self.recognised_by is None:  # the user named the format; files are paired by name alone
             return records, findings
-        said = Finding("known-dataset", Severity.NOTE, self.name, f"{self.recognised_by.evidence}.")
+        said = format_finding("known-dataset", self.name, f"{self.recognised_by.evidence}.")
         return records, (said, *findings)
 
 

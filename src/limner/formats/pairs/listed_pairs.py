@@ -6,9 +6,10 @@ from pathlib import Path, PurePosixPath
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.core.finding import MOST_FILES, Finding, Severity
+from limner.core.finding import Finding
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.format_codes import format_finding
 from limner.formats.listed_names import LIST_SUFFIXES
 from limner.formats.name_index import NameIndex
 from limner.formats.pairs.paired_folders import PairedFolders
@@ -164,9 +165,7 @@ def _named_twice(image: PurePosixPath, first: PurePosixPath, second: PurePosixPa
 
 def _layout_finding(lists: list[_List]) -> Finding:
     parts = ", ".join(f"{len(found.pairs)} in {found.path}" for found in lists)
-    return Finding(
-        "layout", Severity.NOTE, str(lists[0].path) if lists else ".", f"Pairs as listed: {parts}."
-    )
+    return format_finding("layout", str(lists[0].path) if lists else ".", f"Pairs as listed: {parts}.")
 
 
 def _missing(lists: list[_List]) -> list[Finding]:
@@ -174,14 +173,12 @@ def _missing(lists: list[_List]) -> list[Finding]:
     if not lines:
         return []
     return [
-        Finding(
+        format_finding(
             "listed-file-missing",
-            Severity.WARNING,
             lines[0],
             f"{len(lines)} lines of the lists name a file that is not there; they are left out.",
-            "an image and its mask, both in the dataset folder",
-            "Add the files, or remove the lines.",
-            files=tuple(lines[:MOST_FILES]),
-            count=len(lines),
+            expected="an image and its mask, both in the dataset folder",
+            fix="Add the files, or remove the lines.",
+            files=lines,
         )
     ]

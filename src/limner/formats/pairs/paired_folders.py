@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.core.finding import Finding, Severity
+from limner.core.finding import Finding
 from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
 from limner.core.sample import Record
 from limner.core.segments import Segments, segments_of_index
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.format_codes import format_finding
 from limner.formats.label_grid import on_image_grid
 from limner.formats.pairs.folder_looks import roles_by_content
 from limner.formats.pairs.folder_roles import Roles, assign_roles, roles_of_tree
@@ -54,7 +55,7 @@ class PairedFolders(Source):
         findings = pairing_findings(roles.images, pairing, roles.other_labels)
         if pairing.label_of:
             places = folders_of(pairing.label_of.values())
-            findings.insert(0, Finding("layout", Severity.NOTE, places, f"{layout.evidence}."))
+            findings.insert(0, format_finding("layout", places, f"{layout.evidence}."))
         self._set_tasks()
         return records, (*findings, *tree_findings(tree), *split_findings)
 

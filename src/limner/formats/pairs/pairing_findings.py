@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.formats.file_tree import FileTree, folder_of
+from limner.formats.format_codes import format_finding
 from limner.formats.pairs.pairing import Item, Pairing
 from limner.images.file_names import image_suffix
 
@@ -39,7 +40,6 @@ def tree_findings(tree: FileTree) -> list[Finding]:
     return [
         _finding(
             code,
-            Severity.WARNING,
             paths,
             what if len(paths) == 1 else f"{len(paths)} times {what}",
             fix=f"{verb} {'it' if len(paths) == 1 else 'them'}.",
@@ -64,13 +64,12 @@ def _without_mask(items: list[Item], *, labelled_splits: Collection[str | None])
     if unlabelled:
         splits = " and ".join(sorted({item.split or "" for item in unlabelled}))
         found = f"None of the {len(unlabelled)} images of {splits} has a mask: left out."
-        severity = Severity.WARNING if "train" in splits else Severity.NOTE
-        findings.append(_finding("split-unlabelled", severity, _paths(unlabelled), found))
+        severity = Severity.WARNING if "train" in splits else None
+        findings.append(_finding("split-unlabelled", _paths(unlabelled), found, severity=severity))
     if gaps:
         findings.append(
             _finding(
                 "image-without-mask",
-                Severity.WARNING,
                 _paths(gaps),
                 f"{_files(len(gaps), 'image')} without a mask: left out of training and scoring.",
                 expected="one mask for each image, with the same name",
@@ -86,7 +85,6 @@ def _without_image(items: Sequence[Item]) -> list[Finding]:
     return [
         _finding(
             "mask-without-image",
-            Severity.WARNING,
             _paths(items),
             f"{_files(len(items), 'mask')} without an image: not used.",
             expected="one image for each mask, with the same name",
@@ -103,7 +101,6 @@ def _ambiguous(ambiguous: Mapping[Item, tuple[Item, ...]]) -> list[Finding]:
     return [
         _finding(
             "ambiguous-pairing",
-            Severity.WARNING,
             _paths(ambiguous),
             f"{_files(len(ambiguous), 'image')} with several masks: left out. {image.path} has {some}.",
             expected="one mask for each image",
@@ -119,7 +116,6 @@ def _passed_over(items: Sequence[Item]) -> list[Finding]:
     return [
         _finding(
             "several-label-sets",
-            Severity.WARNING,
             _paths(items),
             f"{_files(len(items), 'file')} in {folders_of(items)} could be masks too; they are not used.",
             expected="one set of masks",
@@ -134,7 +130,6 @@ def _unused(items: Sequence[Item]) -> list[Finding]:
     return [
         _finding(
             "other-labels-not-used",
-            Severity.NOTE,
             _paths(items),
             f"{_files(len(items), 'label file')} in {folders_of(items)} not used: a second observer, "
             "instances, or pictures of the labels, by the names.",
@@ -155,7 +150,6 @@ def _shared(label_of: Mapping[Item, Item]) -> list[Finding]:
     return [
         _finding(
             "mask-shared-by-images",
-            Severity.WARNING,
             _paths(shared),
             f"{_files(len(shared), 'mask')} serving several images; {label.path} serves {users}.",
             expected="one image for each mask",
@@ -166,15 +160,24 @@ def _shared(label_of: Mapping[Item, Item]) -> list[Finding]:
 
 def _finding(
     code: str,
-    severity: Severity,
     paths: Sequence[PurePosixPath],
     found: str,
     *,
     expected: str = "",
     fix: str = "",
+    severity: Severity | None = None,
 ) -> Finding:
-    files = tuple(path.as_posix() for path in paths[:MOST_FILES])
-    return Finding(code, severity, files[0], found, expected, fix, files=files, count=len(paths))
+    files = [path.as_posix() for path in paths[:MOST_FILES]]
+    return format_finding(
+        code,
+        files[0],
+        found,
+        expected=expected,
+        fix=fix,
+        files=files,
+        count=len(paths),
+        severity=severity,
+    )
 
 
 def _paths(items: Iterable[Item]) -> list[PurePosixPath]:

@@ -12,11 +12,12 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw
 
 from limner.core.errors import DataError
-from limner.core.finding import MOST_FILES, Finding, Severity
+from limner.core.finding import Finding
 from limner.core.labels import IGNORE_INDEX, ValueMap
 from limner.core.sample import Record
 from limner.core.segments import Segments, segments_of_index
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.format_codes import format_finding
 from limner.formats.pairs.known_layout import Known, KnownLayout
 from limner.formats.public import class_tables
 from limner.formats.shapes.valid_shapes import stated_size
@@ -81,13 +82,11 @@ class Cityscapes(KnownLayout):
         if not test or not all(self._is_blank(record) for record in test[:_MAX_LOOKED_AT]):
             return records, findings
         files = tuple(record.image.relative_to(self.root).as_posix() for record in test)
-        said = Finding(
+        said = format_finding(
             "split-unlabelled",
-            Severity.NOTE,
             files[0],
             f"The labels of the {len(test)} test images are blank, as Cityscapes publishes them: left out.",
-            files=files[:MOST_FILES],
-            count=len(files),
+            files=files,
         )
         bare = tuple(replace(r, labels=()) if r.split == "test" else r for r in records)
         return bare, (*findings, said)

@@ -129,6 +129,11 @@ def _grouped(item: ElementTree.Element) -> Sequence[tuple[str, list[ElementTree.
     return list(groups.values())
 
 
+_NUMBERS = ("xtl", "ytl", "xbr", "ybr", "cx", "cy", "rx", "ry", "points", "rotation")
+_SHOWN = 40
+"""Maximum number of characters of a number, or of points, in a message."""
+
+
 def _shape_or_none(item: ElementTree.Element, size: tuple[int, int] | None, report: Report) -> Shape | None:
     if item.tag in ("cuboid", "skeleton"):
         report("shape-unknown", f"{item.get('label')!r} is a {item.tag}")
@@ -148,7 +153,8 @@ def _shape(item: ElementTree.Element, size: tuple[int, int] | None, report: Repo
     known = [number for number in numbers if number is not None]
     degrees = number_of(item.get("rotation", "0"))
     if not known or len(known) < len(numbers) or len(known) % 2 or degrees is None:
-        report("annotation-malformed", f"<{item.tag}> without its numbers")
+        stated = " ".join(f'{k}="{v[:_SHOWN]}"' for k, v in item.items() if k in _NUMBERS)
+        report("annotation-malformed", f"<{item.tag} {stated}>: numbers are missing, or too large")
         return None
     if item.tag in ("box", "ellipse"):
         return _rotated(Shape("box" if item.tag == "box" else "ellipse", known), degrees)

@@ -1,6 +1,7 @@
 """Label Studio's JSON: brush strokes, polygons, ellipses and rectangles in percent, one task per image."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 from urllib.parse import ParseResult, parse_qs, unquote, urlparse
@@ -25,6 +26,19 @@ _BARE_KINDS = ("rectangle", "polygon", "brush", "ellipse", "keypoint")
 _NOT_DRAWN = ("choices", "textarea", "rating", "None")
 
 
+@dataclass(frozen=True)
+class _Task:
+    """The regions of an image.
+
+    Attributes:
+        results: Those of the last annotator, since the others drew the same objects; or of a model.
+        is_predicted: Whether they are of a model.
+    """
+
+    results: list[JsonObject]
+    is_predicted: bool
+
+
 class LabelStudio(ListedImages):
     """Objects drawn with Label Studio, from its export `JSON`; the images are found by name."""
 
@@ -35,23 +49,32 @@ class LabelStudio(ListedImages):
     @classmethod
     def is_one(cls, both: bytes) -> bool:
         """Tell by the list of tasks."""
-        tasks = b'"annotations"' in both or b'"completions"' in both
+        tasks = any(key in both for key in (b'"annotations"', b'"completions"', b'"predictions"'))
         return both.lstrip()[:1] == b"[" and tasks and b'"data"' in both
 
     def listed(self, path: PurePosixPath, tree: FileTree) -> Iterator[Listed]:
         """Yield the image of each task; one without annotations is unlabelled.
 
+        The predictions of a model are read only if the file has no annotation at all.
+
         Raises:
             DataError: It is no JSON, or no list of tasks.
         """
-        for position, task in enumerate(_tasks(self.root / path)):
+        tasks = _tasks(self.root / path)
+        is_annotated = any(task.items("annotations") or task.items("completions") for task in tasks)
+        read = _annotations if is_annotated else _predictions
+        for position, task in enumerate(tasks):
             name, where = _image_name(task), f"{path}, task {task.text('id') or position}"
-            labelled = bool(_annotations(task))
-            yield Listed([name, _without_prefix(name)], where, task, is_labelled=labelled)
+            sets = read(task)
+            item = _Task(sets[-1].children("result") if sets else [], read is _predictions and bool(sets))
+            yield Listed([name, _without_prefix(name)], where, item, is_labelled=bool(sets))
 
     def draw(self, listed: Listed, image: PurePosixPath, problems: Problems) -> Drawing:
         """Return the objects of a task, and the size of its image."""
-        results = _with_labels(_results(listed.item))
+        task: _Task = listed.item
+        if task.is_predicted:
+            problems.add("labels-are-predictions", listed.where, "predictions, no annotation")
+        results = _with_labels(task.results)
         size = next((s for result in results if (s := _size(result))), None)
         drawn = []
         for position, result in enumerate(results):
@@ -120,10 +143,9 @@ def _annotations(task: JsonObject) -> list[JsonObject]:
     ]
 
 
-def _results(task: JsonObject) -> list[JsonObject]:
-    """Return the results of the last annotator; the others drew the same objects."""
-    found = _annotations(task)
-    return found[-1].children("result") if found else []
+def _predictions(task: JsonObject) -> list[JsonObject]:
+    """Return the predictions of models; exports may have their numbers alone."""
+    return [JsonObject(one) for one in task.items("predictions") if isinstance(one, dict) and "result" in one]
 
 
 def _with_labels(results: list[JsonObject]) -> list[JsonObject]:
@@ -158,7 +180,7 @@ def _shape(kind: str, value: JsonObject, size: tuple[int, int], report: Report) 
         if points is None:
             report("annotation-malformed", "a polygon that is not [[x, y], ...]")
             return None
-        return Shape("polygon", [n * (down if i % 2 else across) for i, n in enumerate(points)])
+        return Shape("polygon", [_pixels(n, down if i % 2 else across) for i, n in enumerate(points)])
     keys = {
         "rectanglelabels": ("x", "y", "width", "height"),
         "ellipselabels": ("x", "y", "radiusX", "radiusY"),
@@ -167,7 +189,7 @@ def _shape(kind: str, value: JsonObject, size: tuple[int, int], report: Report) 
     if numbers is None or degrees is None:
         report("annotation-malformed", f"{kind} without its numbers")
         return None
-    x, y, *sides = (n * (down if i % 2 else across) for i, n in enumerate(numbers))
+    x, y, *sides = (_pixels(n, down if i % 2 else across) for i, n in enumerate(numbers))
     if kind == "keypointlabels":
         report("drawn-by-width", "a key point")
         return Shape("point", [x, y])
@@ -177,6 +199,11 @@ def _shape(kind: str, value: JsonObject, size: tuple[int, int], report: Report) 
         shape = Shape("box", [x, y, x + sides[0], y + sides[1]])
     # Rectangles turn about their first corner, ellipses about their centre.
     return Shape("polygon", rotate(corners(shape), degrees, (x, y))) if degrees % 360 else shape
+
+
+def _pixels(percent: float, hundredth: float) -> float:
+    """Return a length in pixels, rounded to a millionth, so that percentages give back whole pixels."""
+    return round(percent * hundredth, 6)
 
 
 def _brush(value: JsonObject, size: tuple[int, int], report: Report) -> Shape | None:

@@ -6,11 +6,12 @@ from pathlib import Path, PurePosixPath
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError
-from limner.core.finding import Finding, Severity
+from limner.core.finding import Finding
 from limner.core.labels import alphabetical
 from limner.core.sample import Record
 from limner.formats.classes.image_classes import ImageClasses
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.format_codes import format_finding
 from limner.formats.problems import Problems
 from limner.formats.shapes.annotation_files import ImagesOfFiles, split_of
 from limner.formats.split_lists import apply_split_lists, lists_beside
@@ -54,7 +55,7 @@ class LabelmeFlags(ImageClasses):
         records = tuple(sorted(self._records(files, tree, problems), key=lambda record: record.name))
         records, more = apply_split_lists(records, self.root, self.settings, lists_beside(tree, records))
         said = f"The flags are the classes: {', '.join(self.class_names)}."
-        layout = Finding("layout", Severity.NOTE, "the dataset", said)
+        layout = format_finding("layout", "the dataset", said)
         return records, (layout, *problems.findings(self.terms), *more)
 
     def _records(self, files: Sequence[_File], tree: FileTree, problems: Problems) -> Iterator[Record]:

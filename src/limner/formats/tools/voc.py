@@ -10,10 +10,11 @@ from typing import ClassVar
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.core.finding import MOST_FILES, Finding, Severity
+from limner.core.finding import MOST_FILES, Finding
 from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.format_codes import format_finding
 from limner.formats.named_classes import refuse_names, with_values_if_named
 from limner.formats.pairs.color_tables import find_table, label_table, show_colors
 from limner.formats.pairs.known_layout import Known, completed
@@ -176,28 +177,27 @@ def _shown(place: PurePosixPath) -> str:
 def _gap_findings(listed: list[Record], num_others: int, root: Path) -> list[Finding]:
     findings = []
     if listed:
-        files = tuple(record.image.relative_to(root).as_posix() for record in listed[:MOST_FILES])
+        files = [record.image.relative_to(root).as_posix() for record in listed[:MOST_FILES]]
         findings.append(
-            Finding(
+            format_finding(
                 "image-without-mask",
-                Severity.WARNING,
                 files[0],
                 f"{len(listed)} images of the split lists have no mask: left out of training and scoring.",
-                "a mask of the same name",
-                "Add the masks, or take the names out of the lists.",
+                expected="a mask of the same name",
+                fix="Add the masks, or take the names out of the lists.",
                 files=files,
                 count=len(listed),
             )
         )
     if num_others:
         found = f"{num_others} images have no mask and are in no list; they are not part of this dataset."
-        findings.append(Finding("image-not-segmented", Severity.NOTE, _IMAGES, found, count=num_others))
+        findings.append(format_finding("image-not-segmented", _IMAGES, found, count=num_others))
     return findings
 
 
 def _orphan_findings(masks: list[PurePosixPath]) -> list[Finding]:
     if not masks:
         return []
-    files = tuple(path.as_posix() for path in masks[:MOST_FILES])
+    files = [path.as_posix() for path in masks]
     found = f"{len(masks)} masks have no image in {_IMAGES}; they are not used."
-    return [Finding("mask-without-image", Severity.WARNING, files[0], found, files=files, count=len(masks))]
+    return [format_finding("mask-without-image", files[0], found, files=files)]

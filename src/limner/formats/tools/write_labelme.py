@@ -77,8 +77,9 @@ def labelme_content(image: Outgoing, name: str, labels: LabelTable) -> dict[str,
             key: True for key, said in (("crowd", drawn.is_crowd), ("difficult", drawn.is_difficult)) if said
         }
         rows = _rows(drawn, height, width)
-        group = number if len(rows) > 1 else None
-        shapes += [{"label": label, **row, "group_id": group, "flags": flags} for row in rows]
+        shared: dict[str, Any] = {"group_id": number if len(rows) > 1 else None, "flags": flags}
+        shared |= {} if drawn.score is None else {"description": f"{drawn.score:.3f}"}
+        shapes += [{"label": label, **row, **shared} for row in rows]
     return {
         "version": VERSION,
         "flags": {},

@@ -1,7 +1,7 @@
 """Layouts with a folder for each case: the files are told apart by their names inside it."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.core.finding import MOST_FILES, Finding, Severity
+from limner.core.finding import Finding
 from limner.core.labels import ValueMap
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import split_of_folder
+from limner.formats.format_codes import format_finding
 from limner.formats.label_grid import on_image_grid
 from limner.formats.pairs.pairing_findings import tree_findings
 from limner.formats.source import Source
@@ -94,7 +95,7 @@ class CaseFolders(Source):
         if first is not None:
             channels = f" with the channels {', '.join(first.channels)}" if self.files_are_channels else ""
             said = f"{self.what}: {len(cases)} cases{channels}."
-            yield Finding("layout", Severity.NOTE, str(next(iter(first.channels.values())).parent), said)
+            yield format_finding("layout", str(next(iter(first.channels.values())).parent), said)
 
 
 def _gaps(cases: Mapping[str, CaseFiles], *, channels: bool) -> Iterator[Finding]:
@@ -102,18 +103,12 @@ def _gaps(cases: Mapping[str, CaseFiles], *, channels: bool) -> Iterator[Finding
     unlabelled = [name for name, files in cases.items() if not files.labels]
     if unlabelled and len(unlabelled) < len(cases):
         found = f"{len(unlabelled)} cases without labels: left out of training and scoring."
-        yield _finding(
-            "image-without-mask", Severity.WARNING, unlabelled, found, "Add the labels, or take them out."
-        )
+        fix = "Add the labels, or take them out."
+        yield format_finding("image-without-mask", unlabelled[0], found, fix=fix, files=unlabelled)
     wanted = dict.fromkeys(c for files in cases.values() for c in files.channels) if channels else {}
     lacking = [name for name, files in cases.items() if len(files.channels) < len(wanted)]
     if lacking:
         missing = ", ".join(c for c in wanted if c not in cases[lacking[0]].channels)
         found = f"{len(lacking)} of {len(cases)} cases lack channels; this one lacks {missing}"
         fix = "Add the files, or take these cases out."
-        yield _finding("channel-missing", Severity.ERROR, lacking, found, fix)
-
-
-def _finding(code: str, severity: Severity, names: Sequence[str], found: str, fix: str) -> Finding:
-    files = tuple(names[:MOST_FILES])
-    return Finding(code, severity, names[0], found, fix=fix, files=files, count=len(names))
+        yield format_finding("channel-missing", lacking[0], found, fix=fix, files=lacking)

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from limner.core.finding import MOST_FILES, Finding, Severity
+from limner.core.finding import Finding
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import read_folder_name
+from limner.formats.format_codes import format_finding
 from limner.formats.pairs.known_layout import Known, KnownLayout
 from limner.formats.volumes.dataset_json import DatasetJson, has_dataset_json, read_dataset_json
 from limner.images.file_names import image_stem, image_suffix
@@ -81,15 +82,13 @@ def _incomplete(cases: Mapping[tuple[PurePosixPath, str], Mapping[int, PurePosix
     if lacking:
         names = [str(files[min(files)]) for files in lacking]
         missing = ", ".join(f"_{number:04d}" for number in sorted(wanted - lacking[0].keys()))
-        yield Finding(
+        yield format_finding(
             "channel-missing",
-            Severity.ERROR,
             names[0],
             f"{len(lacking)} of {len(cases)} cases lack channels; this one lacks {missing}",
-            f"the channels {', '.join(f'_{number:04d}' for number in sorted(wanted))} of each case",
-            "Add the files, or take these cases out.",
-            files=tuple(names[:MOST_FILES]),
-            count=len(names),
+            expected=f"the channels {', '.join(f'_{number:04d}' for number in sorted(wanted))} of each case",
+            fix="Add the files, or take these cases out.",
+            files=names,
         )
 
 

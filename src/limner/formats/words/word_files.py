@@ -7,10 +7,11 @@ from pathlib import Path, PurePosixPath
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.core.finding import Finding, Severity
+from limner.core.finding import Finding
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import split_of_folder
+from limner.formats.format_codes import format_finding
 from limner.formats.pairs.pairing_findings import tree_findings
 from limner.formats.split_lists import apply_split_lists, lists_beside
 from limner.formats.words.words_source import WordsSource
@@ -67,7 +68,7 @@ class WordFiles(WordsSource):
         paired = sum(text is not None for text in pairs.values())
         said = f"{paired} of {len(pairs)} images have a text file with words."
         return records, (
-            Finding("layout", Severity.NOTE, "the dataset", said),
+            format_finding("layout", "the dataset", said),
             *tree_findings(tree),
             *findings,
         )

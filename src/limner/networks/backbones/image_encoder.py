@@ -105,6 +105,18 @@ def input_statistics(name: str) -> Statistics:
     return tuple(255 * value for value in known.mean), tuple(255 * value for value in known.std)
 
 
+@lru_cache
+def imagenet_names() -> tuple[str, ...]:
+    """Return the names of the 1000 classes of ImageNet-1k in the usual order, in timm's words.
+
+    Of synonyms the first is taken; a name that several classes have is followed by their number.
+    """
+    from timm.data.imagenet_info import ImageNetInfo  # slow to import
+
+    words = [text.split(",")[0].strip() for text in ImageNetInfo("imagenet-1k").label_descriptions()]
+    return tuple(f"{word} ({i})" if words.count(word) > 1 else word for i, word in enumerate(words))
+
+
 def is_encoder(name: str) -> bool:
     """Return whether `build_encoder` knows a name."""
     if name.split(".")[0] in RESNETS:

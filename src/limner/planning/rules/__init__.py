@@ -28,11 +28,12 @@ from limner.planning.rules.optimization import choose_learning_rate, choose_opti
 from limner.planning.rules.patch import choose_patch
 from limner.planning.rules.probe import choose_probe
 from limner.planning.rules.volume_augmentation import choose_volume_augmentation
-from limner.planning.rules.volumes import choose_spacing, choose_volumes
+from limner.planning.rules.volumes import choose_normalized_voxels, choose_spacing, choose_volumes
 
 RULES: tuple[Rule, ...] = (
     choose_task,
     choose_volumes,
+    choose_normalized_voxels,
     choose_spacing,
     choose_channels,
     choose_resize,

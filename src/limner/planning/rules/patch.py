@@ -1,6 +1,6 @@
 """The patch of networks in three dimensions, and their stages where these follow from it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import prod
 from typing import Any
 
@@ -10,7 +10,13 @@ from limner.core.wording import memory, number, share, size
 from limner.networks import NETWORKS
 from limner.networks.nnunet_topology import Topology, plan_topology
 from limner.planning.decisions import Case
-from limner.planning.patch_size import REFERENCE_GIB, batch_of_patches, plan_patch, reference_elements
+from limner.planning.patch_size import (
+    REFERENCE_GIB,
+    batch_of_patches,
+    coarser_spacing,
+    plan_patch,
+    reference_elements,
+)
 from limner.planning.rules.duration import VALIDATION_PART
 from limner.planning.rules.input import FEWEST_SAMPLES, memory_budget
 from limner.planning.rules.network import preset_of
@@ -29,23 +35,30 @@ def choose_patch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
         return
     median = case.seen(settled).median
     spacing = seen_spacing(case, settled)
-    topology, limit = fitting_patch(case, settled)
+    fits, limit = what_fits(case, settled)
+    topology = plan_patch(spacing, median, fits)
     reason = f"the median volume is {size(median)} at {spacing_text(spacing)}"
     patch = topology.patch
     covered = min(prod(patch) / prod(median), 1.0)
     if any(side < most for side, most in zip(patch, median, strict=True)):
         reason += f", and a patch has its proportions; {limit}"
     reason += f"; it covers {share(covered)} of the volume, in steps that the network can halve"
+    coarse = coarser_spacing(spacing, median, fits) if settled["input.resample"] else None
+    if coarse is not None:
+        values = ",".join(f"{step:.3g}" for step in coarse)
+        reason += (
+            f"; if things are told apart by what is far around them, --set input.spacing_mm=[{values}] shows "
+            "a quarter of it, as nnU-Net's 3d_lowres"
+        )
     yield Decision("input.crop_size", patch, reason)
     entry = NETWORKS.get(settled["network.name"])
     if entry is not None and entry.takes_topology and case.start is None:
         yield Decision("network.options", topology.options(), "stages, kernels and strides for this patch")
 
 
-def fitting_patch(case: Case, settled: Mapping[str, Any]) -> tuple[Topology, str]:
-    """Return the patch with its stages, and what limits it."""
+def what_fits(case: Case, settled: Mapping[str, Any]) -> tuple[Callable[[Topology], bool], str]:
+    """Return what tells whether the patch of a topology fits in memory and time, and what limits it."""
     entry, preset = NETWORKS.get(settled["network.name"]), preset_of(case, settled)
-    median, spacing = case.seen(settled).median, seen_spacing(case, settled)
     place = "the CPU" if case.machine.is_cpu else "this accelerator"
     limits = [(float(preset.crop_pixels), f"up to {number(preset.crop_pixels)} voxels on {place}")]
     if entry is not None and entry.takes_topology and case.start is None:
@@ -57,7 +70,7 @@ def fitting_patch(case: Case, settled: Mapping[str, Any]) -> tuple[Topology, str
             elements = topology.map_elements(num_classes=case.labels.num_classes)
             return elements <= most and prod(topology.patch) <= voxels
 
-        return plan_patch(spacing, median, fits), limit
+        return fits, limit
     cost, budget = case.measure(settled), memory_budget(case)
     fitting = cost.pixels_that_fit(budget, optimizer=settled["optimizer.name"]) // FEWEST_SAMPLES
     limits.append((fitting, f"more does not fit in {memory(budget)} of memory"))
@@ -67,7 +80,7 @@ def fitting_patch(case: Case, settled: Mapping[str, Any]) -> tuple[Topology, str
         voxels = max(voxels, float(LEAST_VOXELS))
         limits.append((voxels, f"a larger one would leave fewer than {FEWEST_STEPS} steps"))
     most, limit = min(limits)
-    return plan_patch(spacing, median, lambda topology: prod(topology.patch) <= most), limit
+    return (lambda topology: prod(topology.patch) <= most), limit
 
 
 def batch_of_volumes(case: Case, settled: Mapping[str, Any]) -> int:

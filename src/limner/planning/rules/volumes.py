@@ -17,6 +17,10 @@ from limner.transforms.resample_volume import ANISOTROPIC
 HOUNSFIELD = -200.0
 """A 0.5th percentile below this is that of air in CT; MR and microscopes give no such values."""
 
+MOSTLY_EMPTY = 0.75
+"""Part of a volume in the box around its voxels that are not 0, below which these are normalised alone, as in
+nnU-Net."""
+
 EMPTY_SLICES = 0.25
 """Maximum part of the training slices without foreground: they are alike, and volumes can be mostly empty."""
 
@@ -56,6 +60,23 @@ def choose_volumes(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]
     else:
         reason = f"values down to {darkest:g}, as in CT, have one unit in all volumes"
         yield Decision("input.normalize_each", False, reason)
+
+
+def choose_normalized_voxels(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Normalise by the voxels that are not 0 where volumes are mostly empty, by nnU-Net's rule."""
+    volumes = case.fingerprint.volumes
+    if volumes is None or not settled["input.normalize_each"]:
+        return
+    start = None if case.start is None else case.start.input
+    if start is not None and start.normalize_each:
+        yield Decision("input.normalize_over", start.normalize_over, AS_IN_START)
+        return
+    inside = f"the box around what is not 0 is {share(volumes.nonzero_share)} of the median volume"
+    if volumes.nonzero_share < MOSTLY_EMPTY:
+        reason = f"{inside}, as where heads are cut out: what is not 0 is normalised, and zeros stay 0"
+        yield Decision("input.normalize_over", "nonzero", reason)
+    else:
+        yield Decision("input.normalize_over", None, f"all voxels count: {inside}")
 
 
 def choose_spacing(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:

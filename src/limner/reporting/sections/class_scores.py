@@ -12,6 +12,9 @@ FEW_CLASSES = 8
 MOST_ABSENT = 10
 """Up to this number of classes without a score, label maps have a row for each."""
 
+MANY_COLUMNS = 10
+"""From this number of columns, headings are wrapped, and the table may be wider than the text."""
+
 MANY_CLASSES = 30
 """Number of rows from which a table can be searched."""
 
@@ -69,7 +72,7 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
         tag("thead", head),
         tag("tbody", [_row(facts, file, row, columns) for row in rows]),
         tag("tfoot", foot) if means else None,
-        class_="sortable scores" + (" many" if len(rows) > FEW_CLASSES else ""),
+        class_=_table_class(len(rows), len(columns)),
     )
     whole = ", ".join(
         f"{file.score(name).title} {value_with_unit(file, name, file.scores[name])}"
@@ -85,6 +88,11 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
         _absent([row.name for row in file.classes if row not in there], are_rows=rows is file.classes),
         _spread(evaluation),
     )
+
+
+def _table_class(num_rows: int, num_columns: int) -> str:
+    many = " many" if num_rows > FEW_CLASSES else ""
+    return f"sortable scores{many}{' wide' if num_columns >= MANY_COLUMNS else ''}"
 
 
 def _f1(row: ClassRow) -> float:

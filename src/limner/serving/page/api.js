@@ -20,7 +20,7 @@ export async function models() {
 
 /** Return what a model finds in a file. */
 export async function predict(file, model) {
-  const { images } = await (await send("predict", { model }, { images: file }, "application/json")).json();
+  const { images } = await (await send("predict", { model, volume: true }, { images: file }, "application/json")).json();
   if (images[0].error) throw new Failure(422, images[0]);
   return images[0];
 }
@@ -28,6 +28,21 @@ export async function predict(file, model) {
 /** Return a file of a prediction: `picture` is labels, overlay or image; `type` its media type. */
 export async function predictedFile(file, model, picture, type = "image/png") {
   return (await send("predict", { model, picture }, { images: file }, type)).blob();
+}
+
+/** Return some of the images that the server shows, from number `start` on. */
+export async function shownImages(start) {
+  return (await request(`data?${new URLSearchParams({ start })}`)).json();
+}
+
+/** Return an image that the server shows, with its labels. */
+export async function shownPicture(number, large) {
+  return (await request(`data/${number}?${new URLSearchParams({ large })}`)).blob();
+}
+
+/** Return the file of an image that the server shows. */
+export async function shownFile({ number, file }) {
+  return new File([await (await request(`data/${number}/file`)).blob()], file);
 }
 
 /** Keep corrected labels of a file under a name. */

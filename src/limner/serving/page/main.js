@@ -3,14 +3,17 @@
 import { Failure, keep, models as listModels, predict, predictedFile } from "./api.js";
 import { ask } from "./ask.js";
 import { Correction } from "./correction.js";
-import { $, download, h, percent, pngOf, stem } from "./dom.js";
+import { $, h, percent, pngOf } from "./dom.js";
+import { downloads } from "./downloads.js";
+import { Gallery } from "./gallery.js";
 import { classMap, css, objectColor, objectMap, stepFor, tint } from "./paint.js";
 import { above, hasScores, resultsOf, summary } from "./results.js";
 import { shape, Viewer } from "./viewer.js";
+import { drawPlane, planeSize, readVolume, VolumeView } from "./volume.js";
 
-const NIFTI = "application/x-nifti";
 const WORD = [38, 200, 110];
 const isTouch = matchMedia("(pointer: coarse)").matches;
+const VOLUME_HINT = isTouch ? "Touch a plane to move the other two." : "Click in a plane to move the other two, scroll through its slices. O hides the overlay.";
 const HINT = isTouch ? "Two fingers zoom, one moves." : "Scroll to zoom, drag to move.";
 const OVERLAY_HINT = isTouch ? HINT : `${HINT} O hides the overlay.`;
 const PAINT_HINT = isTouch
@@ -30,6 +33,13 @@ const viewer = new Viewer($("panes"), {
   },
 });
 
+const volumeView = new VolumeView($("panes"));
+
+const gallery = new Gallery({
+  onPredict: (file) => add([file]),
+  onFailure: (error) => $("purpose").replaceChildren(h("span", { className: "error", textContent: error.message })),
+});
+
 const modelOf = (name) => state.models.find((model) => model.name === name);
 const chosenModels = () => state.chosen.map(modelOf);
 
@@ -37,7 +47,8 @@ const chosenModels = () => state.chosen.map(modelOf);
 
 async function start() {
   try {
-    const { models, keeps, limits } = await listModels();
+    const { models, keeps, limits, shows } = await listModels();
+    if (shows) gallery.more();
     Object.assign(state, { models, keeps, limits });
     state.chosen = [models[0].name];
     state.threshold = models[0].score_threshold;
@@ -79,6 +90,7 @@ async function add(files) {
   if (!items.length || !state.models.length) return;
   state.items.push(...items);
   $("welcome").hidden = true;
+  $("back").hidden = $("data").hidden;
   $("work").hidden = $("add").hidden = false;
   select(items[0]);
   for (const item of items) await Promise.all([open(item), predictItem(item)]);
@@ -131,6 +143,12 @@ async function drawOnServer(item, answer, name) {
   const { entry } = answer;
   const isVolume = entry.size.length === 3;
   const [height, width] = entry.size.slice(-2);
+  if (entry.volume) {
+    answer.volume = await readVolume(entry.volume);
+    delete entry.volume; // the packed text is as large as the volume
+    setPicture(item, middleOf(answer.volume));
+    return;
+  }
   if (isVolume) {
     const bitmap = await createImageBitmap(await predictedFile(item.file, name, "overlay"));
     setPicture(item, bitmap);
@@ -140,6 +158,13 @@ async function drawOnServer(item, answer, name) {
   const isAsShown = item.picture && item.width === width && item.height === height;
   if (entry.dtype === "uint8" && isAsShown && !isDark(item.picture)) return;
   setPicture(item, await createImageBitmap(await predictedFile(item.file, name, "image")), width, height);
+}
+
+/** Draw the plane with most foreground, for the list of images. */
+function middleOf(volume) {
+  const canvas = h("canvas", planeSize(volume, 0));
+  drawPlane(canvas, volume, 0, volume.start[0]);
+  return canvas;
 }
 
 /** Tell whether 99.5 % of the values of a picture are too dark to see. */
@@ -175,8 +200,13 @@ function show() {
   const entries = chosenModels().map((model) => item.answers.get(model.name)?.entry).filter(Boolean);
   const isVolume = entries.some((entry) => entry.size.length === 3);
   const isPainted = !isVolume && entries.some((entry) => entry.classes || entry.objects || entry.words);
+  const volumes = chosenModels().map((model) => ({ model, name: model.name, volume: item.answers.get(model.name)?.volume }));
+  const hasPlanes = volumes.some((one) => one.volume);
   $("modes").hidden = !isPainted || state.correction !== null;
-  $("fade").hidden = !isPainted;
+  $("fade").hidden = !isPainted && !hasPlanes;
+  document.querySelector(".zoom").hidden = hasPlanes;
+  if (hasPlanes) return showVolumes(volumes.filter((one) => one.volume));
+  volumeView.leave();
   const panes = [];
   const isSide = state.mode === "side" && isPainted && !state.correction;
   if (isSide) panes.push({ caption: "Original", hasOverlay: false });
@@ -198,9 +228,22 @@ function show() {
   showResults();
 }
 
+/** Show three planes of a volume for each model. */
+function showVolumes(volumes) {
+  viewer.show(null, 1, 1, []);
+  state.volumes = volumes;
+  volumeView.show(volumes);
+  paint();
+  showResults();
+}
+
 /** Draw what was found on every pane. */
 function paint(part = null) {
   const item = state.current;
+  if (volumeView.isShown) {
+    volumeView.paint((i) => classColors(state.volumes[i].model), state.opacity, state.isOverlayShown);
+    return;
+  }
   if (!item.picture) return;
   for (const pane of viewer.panes) {
     const entry = pane.model && item.answers.get(pane.model.name)?.entry;
@@ -225,8 +268,12 @@ function mapOf(item, model, entry) {
   }
   if (!entry.classes) return {};
   entry.map ??= classMap(entry, item.step);
-  const colors = model.classes.map((one) => (one.is_background || hides(one.name) ? undefined : one.color));
-  return { map: corrected ?? entry.map, colors: [undefined, ...colors] };
+  return { map: corrected ?? entry.map, colors: classColors(model) };
+}
+
+/** Return the colour of each class by its number + 1; undefined for what is not shown. */
+function classColors(model) {
+  return [undefined, ...model.classes.map((one) => (one.is_background || state.hidden.has(one.name) ? undefined : one.color))];
 }
 
 function drawShapes(pane, entry) {
@@ -284,19 +331,19 @@ function showResults() {
     found.push([model, counted]);
     texts.push(`${model.name}: ${summary(model, counted, state.threshold)}`);
     parts.push(resultsOf(model, counted, {
-      threshold: state.threshold, hidden: state.hidden, mm: state.mm, isSeveral: state.chosen.length > 1, onToggle: toggle,
+      threshold: state.threshold, hidden: state.hidden, mm: state.mm, hasPlanes: volumeView.isShown, isSeveral: state.chosen.length > 1, onToggle: toggle,
       onHover: (row) => {
         state.hovered = row;
         viewer.panes.forEach((pane) => pane.model && item.answers.get(pane.model.name)?.entry && drawShapes(pane, item.answers.get(pane.model.name).entry));
       },
     }));
   }
-  if (found.length) parts.push(agreement(found), settings(found), correctBlock(item), downloads(item, found));
+  if (found.length) parts.push(agreement(found), settings(found), correctBlock(item), downloads(item, found, { attempt, mapOf, state }));
   const before = document.activeElement?.getAttribute?.("data-keeps");
   $("results").replaceChildren(...parts.filter(Boolean));
   if (before) $("results").querySelector(`[data-keeps="${before}"]`)?.focus();
   $("announced").textContent = texts.join(". ") || "Predicting";
-  if (!state.correction) tell(found.length ? ($("fade").hidden ? HINT : OVERLAY_HINT) : "");
+  if (!state.correction) tell(found.length ? (volumeView.isShown ? VOLUME_HINT : $("fade").hidden ? HINT : OVERLAY_HINT) : "");
 }
 
 /** Return the answer with the numbers of the correction, if there is one. */
@@ -344,59 +391,6 @@ function settings(found) {
     parts.push(h("label", { className: "setting" }, h("span", { textContent: "Millimetres per pixel" }), input));
   }
   return parts.length ? h("div", {}, ...parts) : null;
-}
-
-function downloads(item, found) {
-  const button = (text, action) => {
-    const made = h("button", { type: "button", className: "small", textContent: text });
-    made.addEventListener("click", () => attempt(action));
-    return made;
-  };
-  const name = stem(item.name);
-  const buttons = [];
-  for (const [model, entry] of found) {
-    const suffix = found.length > 1 ? `-${model.name}` : "";
-    const of = found.length > 1 ? ` (${model.name})` : "";
-    const isVolume = entry.size.length === 3;
-    if (isVolume) {
-      buttons.push(button(`NIfTI${of}`, async () => download(await predictedFile(item.file, model.name, "labels", NIFTI), `${name}${suffix}-labels.nii.gz`)));
-    } else {
-      buttons.push(button(`Overlay${of}`, async () => download(await overlayOf(item, model), `${name}${suffix}-overlay.png`)));
-      if (entry.classes || entry.objects?.some((row) => row.mask)) {
-        buttons.push(button(`Label map${of}`, async () => download(await labelMap(item, model), `${name}${suffix}-labels.png`)));
-      }
-    }
-    buttons.push(button(`JSON${of}`, () => download(jsonOf(model, entry), `${name}${suffix}.json`)));
-  }
-  return h("section", { className: "block", "aria-label": "Download" }, h("h2", { textContent: "Download" }), h("div", { className: "row" }, ...buttons));
-}
-
-function jsonOf(model, entry) {
-  const { map, ...plain } = entry;
-  return new Blob([JSON.stringify({ model: model.name, images: [plain] }, null, 2)], { type: "application/json" });
-}
-
-/** Return the image with the overlay as it is shown now, without boxes and outlines, which the server draws. */
-async function overlayOf(item, model) {
-  const entry = item.answers.get(model.name).entry;
-  const { map, colors } = mapOf(item, model, entry);
-  if (!map) return predictedFile(item.file, model.name, "overlay");
-  const over = h("canvas", { width: item.picture.width, height: item.picture.height });
-  tint(over, map, colors, state.opacity);
-  const both = h("canvas", { width: over.width, height: over.height });
-  const context = both.getContext("2d");
-  context.drawImage(item.picture, 0, 0);
-  context.drawImage(over, 0, 0);
-  return pngOf(both);
-}
-
-/** Return the label map in the values of the model's own masks: the correction, or what the server predicts. */
-async function labelMap(item, model) {
-  const isCorrected = state.correction?.model === model && state.correction.isChanged;
-  if (!isCorrected) return predictedFile(item.file, model.name, "labels");
-  const values = model.classes.map((one) => one.value);
-  if (Math.max(...values) > 255) throw new Failure(0, { error: "A corrected label map with values above 255 cannot be made in the browser.", fix: "Keep the correction on the server." });
-  return pngOf(state.correction.toCanvas((index) => values[index]));
 }
 
 // Corrections
@@ -530,6 +524,11 @@ function listen() {
   $("in").addEventListener("click", () => viewer.zoom(1.4));
   $("out").addEventListener("click", () => viewer.zoom(1 / 1.4));
   $("fit").addEventListener("click", () => viewer.fit());
+  $("back").addEventListener("click", () => {
+    leaveCorrection();
+    $("work").hidden = $("back").hidden = true;
+    $("welcome").hidden = false;
+  });
   addEventListener("keydown", onKey);
 }
 

@@ -35,7 +35,7 @@ function sizeOf(row, entry, mm) {
 
 /**
  * Build the results of one model for an image.
- * options: threshold, hidden (names of classes), mm, isSeveral, onToggle(name), onHover(row or null).
+ * options: threshold, hidden (names of classes), mm, hasPlanes (of a volume), isSeveral, onToggle(name), onHover(row or null).
  */
 export function resultsOf(model, entry, options) {
   const children = options.isSeveral ? [h("h2", { textContent: model.name })] : [];
@@ -58,7 +58,7 @@ function classes(model, entry, options) {
     const size = sizeOf(row, entry, options.mm);
     const isVolume = entry.size.length === 3;
     const details = [`${count(row.pixels)} ${isVolume ? "voxels" : "pixels"}`, size];
-    return classRow(model.classes[row.index], percent(row.pixels / total(entry)), details, options, !isVolume);
+    return classRow(model.classes[row.index], percent(row.pixels / total(entry)), details, options, !isVolume || options.hasPlanes);
   }));
 }
 

@@ -3,9 +3,20 @@
 from collections.abc import Mapping
 
 from limner.weights.checkpoint_source import CheckpointSource
+from limner.weights.sources.authors_networks import AUTHORS_NETWORKS
+from limner.weights.sources.classifiers import CLASSIFIERS
+from limner.weights.sources.dbnet_checkpoints import DBNET_AUTHORS, DBNET_MMOCR
+from limner.weights.sources.deformable_detr_checkpoints import (
+    DEFORMABLE_DETR_AUTHORS,
+    DEFORMABLE_DETR_HUGGING_FACE,
+    DEFORMABLE_DETR_MMDET,
+)
+from limner.weights.sources.dpt_checkpoints import DPT_HUGGING_FACE
+from limner.weights.sources.eomt_checkpoints import EOMT_HUGGING_FACE
 from limner.weights.sources.mask2former_checkpoints import MASK2FORMER_DETECTRON2, MASK2FORMER_HUGGING_FACE
 from limner.weights.sources.maskformer_checkpoints import MASKFORMER_HUGGING_FACE
 from limner.weights.sources.milesial import MILESIAL
+from limner.weights.sources.mmdet_segments import MMDET_SEGMENTS
 from limner.weights.sources.mmseg import MMSEG
 from limner.weights.sources.monai import MONAI
 from limner.weights.sources.nnunet_results import NNUNET
@@ -18,14 +29,24 @@ SOURCES: Mapping[str, CheckpointSource] = {
     "mask2former-hugging-face": MASK2FORMER_HUGGING_FACE,
     "mask2former-detectron2": MASK2FORMER_DETECTRON2,
     "maskformer-hugging-face": MASKFORMER_HUGGING_FACE,
+    "eomt-hugging-face": EOMT_HUGGING_FACE,
+    "dpt-hugging-face": DPT_HUGGING_FACE,
     "segformer-hugging-face": SEGFORMER_HUGGING_FACE,
     "upernet-hugging-face": UPERNET_HUGGING_FACE,
     "rtdetr-hugging-face": RTDETR_HUGGING_FACE,
+    "deformable-detr-hugging-face": DEFORMABLE_DETR_HUGGING_FACE,
+    "deformable-detr-mmdetection": DEFORMABLE_DETR_MMDET,
+    "deformable-detr-authors": DEFORMABLE_DETR_AUTHORS,
+    "mmdetection": MMDET_SEGMENTS,
     "torchvision": TORCHVISION,
     "segmentation-models-pytorch": SMP,
     "mmsegmentation": MMSEG,
     "milesial-unet": MILESIAL,
     "nnunet": NNUNET,
     "monai": MONAI,
+    "mmocr": DBNET_MMOCR,
+    "dbnet-authors": DBNET_AUTHORS,
+    **AUTHORS_NETWORKS,
+    **CLASSIFIERS,
 }
 """All supported kinds of checkpoints, in the order in which they are tried."""

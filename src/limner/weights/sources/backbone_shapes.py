@@ -44,6 +44,11 @@ def input_channels(sizes: Sizes) -> int:
     return next((shape[1] for shape in found if shape), 3)
 
 
+def count_layers(sizes: Sizes, pattern: str) -> int:
+    """Return how many different numbers the pattern's group has among the names."""
+    return len({match[1] for name in sizes if (match := re.match(pattern, name))})
+
+
 def count_blocks(sizes: Iterable[str], pattern: re.Pattern[str]) -> tuple[int, ...]:
     """Return the number of blocks of each stage; the pattern's groups are the stage and the block."""
     found = [match for name in sizes if (match := pattern.match(name))]

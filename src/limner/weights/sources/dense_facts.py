@@ -6,6 +6,7 @@ Each value has a reason, which is shown and saved.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from limner.core.errors import ConfigError, ModelError, describe
@@ -116,7 +117,7 @@ def _labels(
     if num_classes == 1:
         return _background_and(asked.classes)
     if asked.classes is None:
-        said = _framework_names(checkpoint)
+        said = framework_names(checkpoint)
         if said is not None:
             found = labels_of_names(said.value, said.why, checkpoint, num_classes, TASK)
             return Inferred(_with_palette(found.value, checkpoint), found.why)
@@ -137,10 +138,10 @@ def _background_and(classes: LabelTable | None) -> Inferred[LabelTable]:
     return Inferred(table, why)
 
 
-def _framework_names(checkpoint: Checkpoint) -> Inferred[Sequence[str]] | None:
+def framework_names(checkpoint: Checkpoint) -> Inferred[Sequence[str]] | None:
     """Return the class names that mmcv or mmengine stored in the checkpoint."""
     inside = checkpoint.meta.get("dataset_meta")
-    for key, meta in (("classes", inside), ("CLASSES", checkpoint.meta), ("classes", checkpoint.meta)):
+    for key, meta in product(("classes", "CLASSES"), (inside, checkpoint.meta)):
         if isinstance(meta, Mapping) and isinstance(meta.get(key), (list, tuple)):
             names = [str(name).strip() for name in meta[key]]
             unique = [f"{n} ({i})" if names.count(n) > 1 else n for i, n in enumerate(names)]

@@ -9,7 +9,7 @@ from limner.networks.maskformer import MaskFormerOptions
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import Asked, CheckpointSource, Conclusions, NetworkShape, ReadNetwork
 from limner.weights.renaming import Naming, Rule, rename
-from limner.weights.sources.backbone_shapes import Sizes, input_channels, recognize_backbone
+from limner.weights.sources.backbone_shapes import Sizes, count_layers, input_channels, recognize_backbone
 from limner.weights.sources.mask2former_checkpoints import RECIPE
 from limner.weights.sources.mask2former_facts import infer_labels, infer_licence, infer_task
 from limner.weights.sources.mask2former_images import infer_normalization, infer_resize
@@ -77,7 +77,9 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
                 expected="class_predictor, as in MaskFormerForInstanceSegmentation",
             )
         )
-    options = _options(sizes, checkpoint.config, str(checkpoint.path)) | asked.options
+    decoder = checkpoint.config.get("decoder_config")
+    heads = decoder.get("decoder_attention_heads", 8) if isinstance(decoder, Mapping) else 8
+    options = maskformer_options(sizes, int(heads), str(checkpoint.path)) | asked.options
     summary = f"maskformer, {options['backbone']}, {options.get('num_queries', 100)} queries"
     shape = NetworkShape("maskformer", options, classes, input_channels(sizes), summary)
     task = infer_task(checkpoint, classes, asked.task)
@@ -91,18 +93,26 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     return ReadNetwork(shape, renamed, conclusions)
 
 
-def _options(sizes: Sizes, config: Mapping[str, Any], where: str) -> dict[str, Any]:
-    inside = config.get("decoder_config")
-    decoder = inside if isinstance(inside, Mapping) else {}
-    layers = {int(m[1]) for name in sizes if (m := re.match(r"query_decoder\.layers\.(\d+)\.", name))}
+def maskformer_options(sizes: Sizes, heads: int, where: str) -> dict[str, Any]:
+    """Return the options that differ from the defaults.
+
+    Args:
+        sizes: Tensors of the whole network, by limner's names.
+        heads: Number of attention heads, which no tensor shows.
+        where: The checkpoint, for error messages.
+
+    Raises:
+        ModelError: The backbone is not supported.
+    """
     queries = sizes.get("query_decoder.query_embed", (100, 256))
     found = {
         "backbone": recognize_backbone(sizes, where),
         "channels": queries[1],
         "num_queries": queries[0],
-        "heads": int(decoder.get("decoder_attention_heads", 8)),
+        "heads": heads,
         "feedforward": sizes.get("query_decoder.layers.0.feedforward.linear1.bias", (2048,))[0],
-        "decoder_layers": len(layers),
+        "decoder_layers": count_layers(sizes, r"query_decoder\.layers\.(\d+)\."),
+        "pixel_layers": count_layers(sizes, r"pixel_encoder\.layers\.(\d+)\."),
     }
     usual = MaskFormerOptions().model_dump()
     return {name: value for name, value in found.items() if name == "backbone" or value != usual[name]}

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
-import torch
-
 from limner.core.errors import ModelError, describe
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import (
@@ -18,20 +16,18 @@ from limner.weights.checkpoint_source import (
     CheckpointSource,
     Inferred,
     NetworkShape,
-    Normalization,
     PredictionWindow,
     ReadNetwork,
 )
 from limner.weights.renaming import Renamed, rename
 from limner.weights.sources.backbone_shapes import Sizes, input_channels, recognize_backbone
-from limner.weights.sources.dense_facts import RECIPE, conclude, imagenet
-from limner.weights.sources.mmseg_names import BACKBONES, HEADS, TITLE, mmseg_naming
+from limner.weights.sources.dense_facts import RECIPE, conclude
+from limner.weights.sources.mmseg_names import HEADS, TITLE, mmseg_naming
+from limner.weights.sources.openmmlab_backbones import BACKBONES, convert_backbone
+from limner.weights.sources.openmmlab_facts import ASSUMED, CONFIGURATION, infer_preprocessing, section
 
 DILATED = ("PSPHead", "ASPPHead", "DepthwiseSeparableASPPHead", "FCNHead", "CCHead", "DAHead", "ANNHead")
 """Heads whose published configurations dilate the backbone to stride 8."""
-
-_ASSUMED = "assumed: as in the published configurations; no configuration is in the file or beside it"
-_CONFIG = "the training's configuration"
 
 
 def _recognises(checkpoint: Checkpoint) -> bool:
@@ -46,7 +42,7 @@ def _recognises(checkpoint: Checkpoint) -> bool:
 def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     head = _first(HEADS, checkpoint, "decode head")
     backbone = _first(BACKBONES, checkpoint, "backbone")
-    model = _model_of(checkpoint)
+    model = section(checkpoint.training, "model")
     _refuse_variants(model, checkpoint)
     renamed = rename(checkpoint.tensors, mmseg_naming(head, backbone))
     _convert(head, renamed)
@@ -57,7 +53,8 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     scores = sizes.get("head.conv.weight", (1, 1))
     summary = f"{head.removesuffix('Head')} on {options['backbone']}"
     shape = NetworkShape(HEADS[head][1], options, scores[0], input_channels(sizes), summary, sources)
-    normalization, facts = _preprocessing(checkpoint, renamed)
+    normalization, facts = infer_preprocessing(checkpoint, renamed)
+    facts["align corners"] = f"False ({CONFIGURATION if checkpoint.training else ASSUMED})"
     window = _window(model)
     conclusions = conclude(checkpoint, shape, asked, normalization=normalization, facts=facts, window=window)
     return ReadNetwork(shape, renamed, conclusions)
@@ -79,18 +76,8 @@ def _first(table: Mapping[str, tuple[Any, ...]], checkpoint: Checkpoint, what: s
     return found
 
 
-def _model_of(checkpoint: Checkpoint) -> Mapping[str, Any]:
-    model = checkpoint.training.get("model")
-    return model if isinstance(model, Mapping) else {}
-
-
-def _part(model: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    part = model.get(key)
-    return part if isinstance(part, Mapping) else {}
-
-
 def _refuse_variants(model: Mapping[str, Any], checkpoint: Checkpoint) -> None:
-    head, backbone = _part(model, "decode_head"), _part(model, "backbone")
+    head, backbone = section(model, "decode_head"), section(model, "backbone")
     other = [f"{key} {head[key]!r}" for key in ("align_corners",) if head.get(key)]
     grid = backbone.get("multi_grid")
     if grid and set(grid) != {1}:
@@ -115,9 +102,9 @@ def _options(
     if head in DILATED or head == "EMAHead":
         options["output_stride"], sources["output_stride"] = _stride(model)
     if head in ("ASPPHead", "DepthwiseSeparableASPPHead"):
-        said = _part(model, "decode_head").get("dilations")
+        said = section(model, "decode_head").get("dilations")
         options["atrous_rates"] = tuple(said[1:]) if said else (12, 24, 36)
-        sources["atrous_rates"] = _CONFIG if said else _ASSUMED
+        sources["atrous_rates"] = CONFIGURATION if said else ASSUMED
     if head not in ("SegformerHead", "FPNHead"):
         side = sizes.get("auxiliary_head.classifier.conv.weight")
         options |= {"auxiliary_channels": side[1]} if side else {"auxiliary": False}
@@ -156,21 +143,15 @@ _OWN = {
 
 
 def _stride(model: Mapping[str, Any]) -> tuple[int, str]:
-    strides = _part(model, "backbone").get("strides")
+    strides = section(model, "backbone").get("strides")
     if strides:
-        return 4 * prod(strides), _CONFIG
-    return 8, _ASSUMED
+        return 4 * prod(strides), CONFIGURATION
+    return 8, ASSUMED
 
 
 def _convert(head: str, renamed: Renamed) -> None:
     """Change the tensors that are stored in another order."""
-    for name in list(renamed.tensors):
-        if re.search(r"\.attn\.attn\.in_proj_(weight|bias)$", name):
-            _split_queries(renamed, name)
-        elif re.search(r"^backbone\.block\d.*\.mlp\.fc\d\.weight$", name):
-            renamed.change(name, lambda t: t.flatten(1), "a 1x1 convolution as a linear layer")
-        elif re.search(r"\.downsample\.(reduction\.weight|norm\.(weight|bias))$", name):
-            renamed.change(name, _patches_by_position, "merged patches: by position instead of by channel")
+    convert_backbone(renamed)
     if head in ("ASPPHead", "DepthwiseSeparableASPPHead"):
         projection = "context.projection" if head.startswith("Depth") else "context.0.projection"
         # They join the image's mean first, limner last, as the paper's figure does.
@@ -188,60 +169,15 @@ def _convert(head: str, renamed: Renamed) -> None:
         renamed.leave_out("attention.query.", "the same as the keys' projection, listed twice")
 
 
-def _split_queries(renamed: Renamed, name: str) -> None:
-    whole, original = renamed.tensors.pop(name), renamed.theirs.pop(name)
-    width = whole.shape[0] // 3
-    kind = name.rpartition("_")[2]
-    start = name.removesuffix(f"attn.in_proj_{kind}")
-    for ours, part in ((f"{start}q.{kind}", whole[:width]), (f"{start}kv.{kind}", whole[width:])):
-        renamed.tensors[ours], renamed.theirs[ours] = part, original
-        renamed.reshaped[ours] = "queries apart from keys and values"
-
-
-def _patches_by_position(tensor: torch.Tensor) -> torch.Tensor:
-    """Reorder the inputs of a patch merging, which `unfold` stores by channel, and Swin by position."""
-    channels = tensor.shape[-1] // 4
-    by_channel = tensor.reshape(*tensor.shape[:-1], channels, 4)
-    # Swin's order goes down the rows first, that of `unfold` along the columns.
-    return by_channel[..., [0, 2, 1, 3]].transpose(-1, -2).reshape(tensor.shape)
-
-
-def _preprocessing(
-    checkpoint: Checkpoint, renamed: Renamed
-) -> tuple[Inferred[Normalization], dict[str, str]]:
-    """Return mean and standard deviation in RGB order; of a network for BGR, the first layer is reversed."""
-    config = checkpoint.training
-    said = _part(_part(config, "model"), "data_preprocessor") or _part(config, "img_norm_cfg")
-    facts = {"align corners": "False (" + (_CONFIG if config else _ASSUMED) + ")"}
-    if not said.get("mean"):
-        facts["channel order"] = f"RGB ({_ASSUMED})"
-        return imagenet(f"ImageNet's ({_ASSUMED})"), facts
-    mean, std = (tuple(float(value) for value in said[key]) for key in ("mean", "std"))
-    is_rgb = bool(said.get("bgr_to_rgb", said.get("to_rgb", False)))
-    if not is_rgb and len(mean) == 3:
-        mean, std = mean[::-1], std[::-1]
-        _reverse_channels(renamed)
-        facts["channel order"] = f"BGR; the first layer's channels are reversed, so RGB here ({_CONFIG})"
-    else:
-        facts["channel order"] = f"RGB ({_CONFIG})"
-    return Inferred(Normalization(mean, std), _CONFIG), facts
-
-
-def _reverse_channels(renamed: Renamed) -> None:
-    firsts = ("conv1", "conv1.0", "patch_embed.proj", "patch_embed1.proj")
-    for first in firsts:
-        renamed.change(f"backbone.{first}.weight", lambda t: t.flip(1), "BGR to RGB")
-
-
 def _window(model: Mapping[str, Any]) -> Inferred[PredictionWindow] | None:
-    test = _part(model, "test_cfg")
+    test = section(model, "test_cfg")
     if test.get("mode") != "slide" or not test.get("crop_size"):
         return None
     height, width = _pair(test["crop_size"])
     steps = _pair(test.get("stride") or test["crop_size"])
     overlap = 1 - min(steps[0] / height, steps[1] / width)
     window = PredictionWindow((height, width), round(max(overlap, 0.0), 4))
-    return Inferred(window, f"test_cfg of {_CONFIG}")
+    return Inferred(window, f"test_cfg of {CONFIGURATION}")
 
 
 def _pair(value: Any) -> tuple[int, int]:  # noqa: ANN401 - a number or two

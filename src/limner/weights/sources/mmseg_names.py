@@ -1,52 +1,9 @@
 r"""Names of the tensors of mmsegmentation 0.x and 1.x, by head and by backbone."""
 
 from limner.weights.renaming import Naming, Rule
+from limner.weights.sources.openmmlab_backbones import BACKBONES
 
 TITLE = "mmsegmentation"
-
-_RESNET: tuple[Rule, ...] = (
-    (r"^backbone\.stem\.7\.", "backbone.bn1."),
-    (r"^backbone\.stem\.", "backbone.conv1."),
-)
-
-_MIT: tuple[Rule, ...] = (
-    *(
-        rule
-        for stage in range(4)
-        for rule in (
-            (rf"^backbone\.layers\.{stage}\.0\.projection\.", f"backbone.patch_embed{stage + 1}.proj."),
-            (rf"^backbone\.layers\.{stage}\.0\.norm\.", f"backbone.patch_embed{stage + 1}.norm."),
-            (rf"^backbone\.layers\.{stage}\.1\.", f"backbone.block{stage + 1}."),
-            (rf"^backbone\.layers\.{stage}\.2\.", f"backbone.norm{stage + 1}."),
-        )
-    ),
-    (r"\.attn\.attn\.out_proj\.", ".attn.proj."),
-    (r"^(backbone\..*)\.ffn\.layers\.0\.", r"\1.mlp.fc1."),
-    (r"^(backbone\..*)\.ffn\.layers\.1\.", r"\1.mlp.dwconv.dwconv."),
-    (r"^(backbone\..*)\.ffn\.layers\.4\.", r"\1.mlp.fc2."),
-)
-
-# They merge Swin's patches at the end of a stage; limner does at the start of the next.
-_SWIN: tuple[Rule, ...] = (
-    (r"^backbone\.patch_embed\.projection\.", "backbone.patch_embed.proj."),
-    (r"^backbone\.norm(\d)\.", r"norms.\1."),
-    *(
-        (rf"^backbone\.stages\.{stage}\.downsample\.", f"backbone.layers.{stage + 1}.downsample.")
-        for stage in range(3)
-    ),
-    (r"^backbone\.stages\.", "backbone.layers."),
-    (r"\.attn\.w_msa\.", ".attn."),
-    (r"^(backbone\.layers\..*)\.ffn\.layers\.0\.0\.", r"\1.mlp.fc1."),
-    (r"^(backbone\.layers\..*)\.ffn\.layers\.1\.", r"\1.mlp.fc2."),
-)
-
-BACKBONES: dict[str, tuple[str, tuple[Rule, ...]]] = {
-    "MixVisionTransformer": ("backbone.layers.0.0.projection.weight", _MIT),
-    "SwinTransformer": ("backbone.stages.0.blocks.0.attn.w_msa.qkv.weight", _SWIN),
-    "ResNetV1c": ("backbone.stem.0.weight", _RESNET),
-    "ResNet": ("backbone.conv1.weight", ()),
-}
-"""Backbone -> a tensor that it has, and its rules; in the order in which they are looked for."""
 
 _ATTENTION: tuple[Rule, ...] = (
     (r"\.key_project\.", ".key."),

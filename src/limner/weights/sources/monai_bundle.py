@@ -11,7 +11,7 @@ from typing import Any
 from limner.core.errors import ModelError, describe
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import Asked, Conclusions, Inferred, NetworkShape, Normalization
-from limner.weights.sources.volume_conclusions import EACH, conclude_volumes, identity
+from limner.weights.sources.volume_conclusions import EACH, OVER, conclude_volumes, identity
 
 USUAL_ORIENTATION = "SAR"
 """RAS along the axes x, y, z, as in MONAI's tutorials and bundles."""
@@ -198,14 +198,18 @@ def _normalize(
     arguments: Mapping[str, Any], channels: int, settings: dict[str, Inferred[Any]]
 ) -> Inferred[Normalization] | None:
     """Return the normalisation of each volume by its own mean and deviation, or by fixed ones."""
-    if arguments.get("nonzero") or (channels > 1 and not arguments.get("channel_wise")):
+    if channels > 1 and not arguments.get("channel_wise"):
         return None
     why = "the bundle's NormalizeIntensityd"
     mean, deviation = arguments.get("subtrahend"), arguments.get("divisor")
     if mean is None and deviation is None:
         settings[EACH] = Inferred(True, why)
+        if arguments.get("nonzero"):
+            settings[OVER] = Inferred("nonzero_of_channel", f"{why} with nonzero")
         return Inferred(identity(channels), "each volume is normalised by its own")
     values = [_per_channel(mean, channels), _per_channel(deviation, channels)]
+    if arguments.get("nonzero"):
+        return None
     if values[0] is None or values[1] is None:
         return None
     return Inferred(Normalization(values[0], values[1]), why)

@@ -11,7 +11,7 @@ from typing import Any
 from limner.core.errors import ModelError, describe
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import Asked, Conclusions, Inferred, NetworkShape, Normalization
-from limner.weights.sources.volume_conclusions import EACH, conclude_volumes, identity
+from limner.weights.sources.volume_conclusions import EACH, OVER, conclude_volumes, identity
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 """Files of 2D images; others have volumes."""
@@ -244,31 +244,36 @@ def _normalization(
         ModelError: limner cannot normalise so.
     """
     schemes = [str(name) for name in configuration.values["normalization_schemes"]]
-    masked = any(configuration.values.get("use_mask_for_norm") or ())
+    masks = set(map(bool, configuration.values.get("use_mask_for_norm") or (False,)))
     is_each = [name == "ZScoreNormalization" for name in schemes]
     own = asked.settings.get("input", {})
-    if all(is_each) and not masked:
-        fact = (
-            "of whole volumes; nnU-Net takes the box of non-zero voxels, which is the same unless borders "
-            "are empty"
-        )
-        settings: dict[str, Inferred[Any]] = {EACH: Inferred(True, f"ZScoreNormalization of {WHERE}")}
-        none = Inferred(identity(len(schemes)), "each volume is normalised by its own")
-        return none, settings, {"statistics of a volume": fact}
+    if all(is_each) and len(masks) == 1:
+        why = f"ZScoreNormalization of {WHERE}"
+        settings: dict[str, Inferred[Any]] = {EACH: Inferred(True, why)}
+        if own.get("normalize_each", True):
+            settings[OVER] = _voxels(is_masked=True in masks)
+        return Inferred(identity(len(schemes)), "each volume is normalised by its own"), settings, {}
     if not any(is_each) and all(name in _FIXED for name in schemes):
         return _fixed(schemes, configuration.plans)
     if "normalize_each" in own:
-        fact = f"{', '.join(schemes)}{' of non-zero voxels' * masked} in nnU-Net; you set {EACH}"
+        fact = f"{', '.join(schemes)} in nnU-Net; you set {EACH}"
         return Inferred(identity(len(schemes)), f"you set {EACH}"), {}, {"differs from nnU-Net": fact}
     raise ModelError(
         describe(
             "limner cannot normalise volumes as this nnU-Net does",
             where=checkpoint.path,
-            found=", ".join(schemes) + ", of the non-zero voxels only" * masked,
-            expected=f"ZScoreNormalization of whole volumes for all channels, or {', '.join(_FIXED)}",
-            fix=f"--set {EACH}=true normalises whole volumes instead, which gives other scores.",
+            found=", ".join(schemes) + ", of the non-zero voxels of some channels" * (len(masks) > 1),
+            expected=f"ZScoreNormalization of all channels in one way, or {', '.join(_FIXED)}",
+            fix=f"--set {EACH}=true normalises each channel by all voxels instead, which gives other scores.",
         )
     )
+
+
+def _voxels(*, is_masked: bool) -> Inferred[str]:
+    """Return the voxels whose mean and deviation nnU-Net takes."""
+    if is_masked:
+        return Inferred("nonzero", f"use_mask_for_norm of {WHERE}; zeros stay 0")
+    return Inferred("nonzero_box", "nnU-Net crops volumes to what is not 0 before it normalises them")
 
 
 _FIXED = ("CTNormalization", "NoNormalization", "RGBTo01Normalization")

@@ -4,28 +4,30 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from limner.core.errors import ConfigError, ModelError, describe
+from limner.core.errors import ModelError, describe
 from limner.core.plan import ResizePlan
 from limner.networks.rtdetr import ENTRY, STRIDES, RTDETROptions
 from limner.weights.checkpoint_files import CONFIG, PREPROCESSOR, Checkpoint
 from limner.weights.checkpoint_source import (
     Asked,
     CheckpointSource,
-    Conclusions,
     Inferred,
     NetworkShape,
     Normalization,
     ReadNetwork,
 )
-from limner.weights.renaming import Naming, Renamed, Rule, rename
-from limner.weights.sources.backbone_shapes import Sizes, input_channels, recognize_backbone
-from limner.weights.sources.dense_facts import stated_licence
-from limner.weights.sources.mask2former_facts import infer_labels
+from limner.weights.renaming import Naming, Rule, rename
+from limner.weights.sources.backbone_shapes import Sizes, count_layers, input_channels, recognize_backbone
+from limner.weights.sources.box_facts import (
+    TASK,
+    box_recipe,
+    conclude_boxes,
+    refuse_variants,
+    share_heads,
+)
 from limner.weights.sources.mask2former_images import infer_normalization, infer_resize
 from limner.weights.sources.mask2former_names import HUGGING_FACE_BACKBONE, QUERY_KEY_VALUE
 from limner.weights.sources.transformers_names import TITLE
-
-TASK = "detection"
 
 SIDE = 640
 """Height and width to which transformers resizes images if nothing else is stated."""
@@ -121,7 +123,7 @@ def _recognises(checkpoint: Checkpoint) -> bool:
 
 
 def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
-    _refuse_variants(checkpoint)
+    refuse_variants(checkpoint, FIXED, "RT-DETR")
     renamed = rename(checkpoint.tensors, NAMING)
     sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
     if "decoder.classifiers.0.weight" not in sizes:
@@ -134,27 +136,13 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
         )
     classes = sizes["decoder.classifiers.0.weight"][0]
     options = _options(sizes, checkpoint) | asked.options
-    _share_heads(renamed, int(options["decoder_layers"]))
+    share_heads(renamed, int(options["decoder_layers"]))
     summary = f"RT-DETR on {options['backbone']}, {options['num_queries']} queries"
     shape = NetworkShape("rtdetr", options, classes, input_channels(sizes), summary)
-    return ReadNetwork(shape, renamed, _conclude(checkpoint, classes, asked))
-
-
-def _refuse_variants(checkpoint: Checkpoint) -> None:
-    other = [
-        f"{key} {checkpoint.config[key]!r}"
-        for key, values in FIXED.items()
-        if key in checkpoint.config and checkpoint.config[key] not in values
-    ]
-    if other:
-        raise ModelError(
-            describe(
-                "The checkpoint is an unsupported variant of RT-DETR",
-                where=checkpoint.path / CONFIG,
-                found=", ".join(other),
-                expected=", ".join(f"{key} {values[0]!r}" for key, values in FIXED.items()),
-            )
-        )
+    normalization, resize = _normalization(checkpoint), _resize(checkpoint, classes)
+    return ReadNetwork(
+        shape, renamed, conclude_boxes(checkpoint, classes, asked, normalization=normalization, resize=resize)
+    )
 
 
 def _options(sizes: Sizes, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -170,7 +158,7 @@ def _options(sizes: Sizes, checkpoint: Checkpoint) -> dict[str, Any]:
                 expected="the same number",
             )
         )
-    layers = {part: _count(sizes, rf"^{part}\.layers\.(\d+)\.") for part in ("encoder", "decoder")}
+    layers = {part: count_layers(sizes, rf"^{part}\.layers\.(\d+)\.") for part in ("encoder", "decoder")}
     width = sizes["encoder.input_proj.0.conv.weight"][0]
     offsets = sizes["decoder.layers.0.cross_attn.sampling_offsets.bias"][0]
     (number,) = heads
@@ -192,37 +180,10 @@ def _options(sizes: Sizes, checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _count(sizes: Sizes, pattern: str) -> int:
-    return len({match[1] for name in sizes if (match := re.match(pattern, name))})
-
-
 def _denoising(sizes: Sizes, config: Mapping[str, Any]) -> int:
     if "decoder.label_embed.weight" not in sizes:
         return 0
     return int(config.get("num_denoising", RTDETROptions().denoising))
-
-
-def _share_heads(renamed: Renamed, layers: int) -> None:
-    """Give each layer of the decoder the heads of the first, if they are stored once for all."""
-    first = [name for name in renamed.tensors if re.match(r"decoder\.(classifiers|regressors)\.0\.", name)]
-    for layer in range(1, layers):
-        for name in first:
-            own = name.replace(".0.", f".{layer}.", 1)
-            if own not in renamed.tensors:
-                renamed.tensors[own] = renamed.tensors[name].clone()
-                renamed.theirs[own] = renamed.theirs[name]
-
-
-def _conclude(checkpoint: Checkpoint, classes: int, asked: Asked) -> Conclusions:
-    if asked.task not in (None, TASK):
-        raise ConfigError(f"The checkpoint predicts boxes, so its task is {TASK}; found --task {asked.task}.")
-    return Conclusions(
-        Inferred(TASK, "it predicts boxes"),
-        infer_labels(checkpoint, classes, TASK, asked.classes),
-        _normalization(checkpoint),
-        _resize(checkpoint, classes),
-        stated_licence(checkpoint, asked),
-    )
 
 
 def _normalization(checkpoint: Checkpoint) -> Inferred[Normalization]:
@@ -248,9 +209,5 @@ RTDETR_HUGGING_FACE = CheckpointSource(
     "model.decoder.query_pos_head.layers.0.weight (Hugging Face)",
     _recognises,
     _read,
-    {
-        "loss": {"terms": [{"name": "box_set", "options": dict(ENTRY.loss)}]},
-        "optimizer": {"learning_rate": 1e-4, "weight_decay": 1e-4, "multipliers": {"backbone": 0.1}},
-        "train": {"steps": 1, "batch_size": 16, "validate_every": 1, "save_every": 1, "gradient_clip": 0.1},
-    },
+    box_recipe(ENTRY.loss, batch_size=16),
 )

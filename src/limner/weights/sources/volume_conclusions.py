@@ -10,7 +10,7 @@ from limner.weights.sources.dense_facts import conclude
 
 UNKNOWN_NAMES = "names unknown; set them with --classes"
 
-EACH = "input.normalize_each"
+EACH, OVER = "input.normalize_each", "input.normalize_over"
 
 
 def conclude_volumes(

@@ -4,7 +4,7 @@ import pytest
 
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.checks.name_findings import name_findings
-from limner.checks.name_groups import expression_for, group_in
+from limner.formats.name_groups import expression_for, group_in, series_in
 
 
 def test_the_group_of_an_image() -> None:
@@ -39,3 +39,17 @@ def test_a_proposed_expression_divides_as_the_finding_says(names: list[str]) -> 
     keys = [group_in(name, re.compile(expression[1])) for name in names]
     assert None not in keys and len({*keys}) == 4 + (len(names) - 12)
     assert all(len({*keys[3 * p : 3 * p + 3]}) == 1 for p in range(4))
+
+
+def test_slices_of_one_volume_have_the_same_series() -> None:
+    assert series_in("case07_031.png") == series_in("case07_032.png") != series_in("case08_031.png")
+    assert series_in("a/case07/031.png") == series_in("a/case07/7.png") != series_in("a/case08/031.png")
+    assert series_in("a/0016E5_00390_L.png") == series_in("a/0016E5_00391_L.png")
+    assert series_in("a/case07_031.png") != series_in("b/case07_031.png")
+
+
+@pytest.mark.parametrize(
+    "name", ["scan_1.png", "images/scan1.png", "train2017/000123.png", "2007_000027.png", "study1/a.png"]
+)
+def test_other_numbers_are_no_series(name: str) -> None:
+    assert series_in(name) is None

@@ -1,0 +1,21 @@
+"""Single options that several commands have; groups of them are in the other files of options."""
+
+from typing import Annotated
+
+import typer
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")]
+Precision = Annotated[str, typer.Option(help="float32, bfloat16 or float16; default: automatic.")]
+Range = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        "--range", metavar="LOW HIGH", help="The images' range of values, mapped to the training's."
+    ),
+]
+Task = Annotated[
+    str | None, typer.Option(help="A task, such as instance; default: the first that the labels are for.")
+]
+Network = Annotated[
+    str | None, typer.Option(help="A name in `limner networks`, such as pspnet or pspnet/resnet18c.")
+]
+Accept = Annotated[bool, typer.Option(help="Accept the proposals of `limner check`.")]

@@ -1,0 +1,87 @@
+"""Images as a network sees them: with its channels, range of values, orientation and spacing.
+
+Shape legend: C channels, *S spatial axes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from limner.core.picture import Geometry, Image
+from limner.core.plan import InputPlan, Plan
+from limner.transforms.clip_values import clip_values
+from limner.transforms.fit_channels import fit_channels
+from limner.transforms.fit_values import ValueRange, fit_values
+from limner.transforms.normalize_each import normalize_each
+from limner.transforms.resample_volume import resample_as_seen
+from limner.transforms.turn import UNTURNED, Turn, turn_to
+
+
+@dataclass(frozen=True)
+class SeenImage:
+    """An image as the network sees it, before it is cut to windows or slices.
+
+    Attributes:
+        values: (*S, C) of a volume in the training's orientation and spacing.
+        size: Size of the image in the training's orientation, at its own spacing.
+        turn: The change of orientation.
+        where: The file, for messages.
+    """
+
+    values: Image
+    size: tuple[int, ...]
+    turn: Turn
+    where: str
+
+
+def seen_image(
+    image: Image, plan: Plan, *, geometry: Geometry, value_range: ValueRange | None, where: str
+) -> SeenImage:
+    """Return an image as the network sees it; volumes are turned, normalised or clipped, and resampled.
+
+    Args:
+        image: (*spatial, C) or (*spatial) in file values.
+        plan: Plan of the model.
+        geometry: Position of its voxels.
+        value_range: Range of the images' values, if stated.
+        where: The file, for messages.
+
+    Raises:
+        DataError: The image does not match the model's input.
+    """
+    is_volume = image.ndim == 4
+    turn = turn_to(plan.input.orientation, geometry.affine) if is_volume else UNTURNED
+    turned = np.ascontiguousarray(turn.apply(image)) if turn != UNTURNED else image
+    fitted = fitted_image(turned, plan, value_range=value_range, where=where)
+    size = tuple(fitted.shape[:-1])
+    steps = geometry.spacing_mm if is_volume else None
+    before = steps and tuple(steps[axis] for axis in turn.order)
+    if len(size) == 3:
+        fitted, _, _ = resample_as_seen(fitted, before, plan.input, where=where)
+    return SeenImage(fitted, size, turn, where)
+
+
+def fitted_image(image: Image, plan: Plan, *, value_range: ValueRange | None, where: str) -> Image:
+    """Return an image (*spatial, C) with the model's channels and the training's range of values.
+
+    Args:
+        image: (*spatial, C) or (*spatial) in file values.
+        plan: Plan of the model.
+        value_range: Range of the images' values, if stated.
+        where: The file, for messages.
+
+    Raises:
+        DataError: Dimensions, channels, pixel type or range do not match the training's.
+    """
+    fitted = fit_channels(image, input_of_images(plan.input), where=where)
+    if plan.input.normalize_each:
+        return normalize_each(fitted, plan.input.normalize_over)
+    return clip_values(fit_values(fitted, plan, where=where, value_range=value_range), plan.input.clip)
+
+
+def input_of_images(plan: InputPlan) -> InputPlan:
+    """Return the input of a network as images have it: of slices, the axes and channels of their volumes."""
+    if plan.slice_axis is None:
+        return plan
+    channels = plan.channels // (2 * (plan.slice_neighbours or 0) + 1)
+    return plan.model_copy(update={"spatial_dims": 3, "channels": channels})

@@ -1,0 +1,136 @@
+"""DPT checkpoints of Hugging Face `transformers`, on a plain ViT."""
+
+import re
+from typing import Any
+
+from limner.core.errors import ModelError, describe
+from limner.core.plan import ResizePlan
+from limner.networks.backbones.vit import PATCH, VITS
+from limner.weights.checkpoint_files import CONFIG, Checkpoint
+from limner.weights.checkpoint_source import Asked, CheckpointSource, Inferred, NetworkShape, ReadNetwork
+from limner.weights.renaming import Naming, rename
+from limner.weights.sources.backbone_shapes import Sizes, count_layers
+from limner.weights.sources.dense_facts import RECIPE, TASK, conclude, preprocessor_normalization
+from limner.weights.sources.mask2former_images import infer_resize
+from limner.weights.sources.mask2former_names import QUERY_KEY_VALUE
+from limner.weights.sources.transformers_names import TITLE
+
+_SIGN = "neck.fusion_stage.layers.1.residual_layer1.convolution1.weight"
+
+_UNITS = tuple(
+    (
+        rf"^neck\.fusion_stage\.layers\.(\d)\.residual_layer{unit}\.{theirs}{place}\.",
+        rf"fusions.\1.{ours}.{kind}{place}.",
+    )
+    for unit, ours in ((1, "level"), (2, "refine"))
+    for theirs, kind in (("convolution", "conv"), ("batch_norm", "norm"))
+    for place in (1, 2)
+)
+
+NAMING = Naming(
+    title=TITLE,
+    sign=re.escape(_SIGN),
+    unused=r"^neck\.fusion_stage\.layers\.0\.residual_layer1\.|^dpt\.layernorm\.|^dpt\.pooler\.",
+    why_unused="their code does not use it for the scores either",
+    rules=(
+        (r"^dpt\.embeddings\.cls_token$", "backbone.cls_token"),
+        (r"^dpt\.embeddings\.position_embeddings$", "backbone.pos_embed"),
+        (r"^dpt\.embeddings\.patch_embeddings\.projection\.", "backbone.patch_embed.proj."),
+        (r"^dpt\.(?:encoder\.layer|encoder\.layers|layers)\.", "backbone.blocks."),
+        (r"\.attention\.attention\.(query|key|value)\.", r".attention.self.\1."),
+        *QUERY_KEY_VALUE,
+        (r"\.attention\.(?:output\.dense|o_proj)\.", ".attn.proj."),
+        (r"^(backbone\..*)\.(?:intermediate\.dense|mlp\.fc1)\.", r"\1.mlp.fc1."),
+        (r"^(backbone\..*)\.(?:output\.dense|mlp\.fc2)\.", r"\1.mlp.fc2."),
+        (r"\.layernorm_before\.", ".norm1."),
+        (r"\.layernorm_after\.", ".norm2."),
+        (r"^neck\.reassemble_stage\.readout_projects\.(\d)\.", r"levels.\1.readout."),
+        (r"^neck\.reassemble_stage\.layers\.", "levels."),
+        (r"^neck\.convs\.", "laterals."),
+        *_UNITS,
+        (r"^neck\.fusion_stage\.layers\.(\d)\.projection\.", r"fusions.\1.projection."),
+        (r"^head\.head\.0\.", "neck.conv."),
+        (r"^head\.head\.1\.", "neck.norm."),
+        (r"^head\.head\.4\.", "head.conv."),
+        (r"^auxiliary_head\.head\.0\.", "auxiliary_head.convs.0.conv."),
+        (r"^auxiliary_head\.head\.1\.", "auxiliary_head.convs.0.norm."),
+        (r"^auxiliary_head\.head\.4\.", "auxiliary_head.classifier.conv."),
+    ),
+)
+
+
+def _recognises(checkpoint: Checkpoint) -> bool:
+    return _SIGN in checkpoint.tensors and "dpt.embeddings.cls_token" in checkpoint.tensors
+
+
+def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
+    renamed = rename(checkpoint.tensors, NAMING)
+    sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    if "neck.conv.weight" not in sizes or "head.conv.weight" not in sizes:
+        raise ModelError(
+            describe(
+                "The checkpoint has no classifier of pixels, so its classes are unknown",
+                where=checkpoint.path,
+                found=f"{CONFIG}: {checkpoint.config.get('architectures', 'none')}",
+                expected="DPTForSemanticSegmentation",
+            )
+        )
+    options = _options(sizes, checkpoint) | asked.options
+    classes = sizes["head.conv.weight"][0]
+    channels = sizes["backbone.patch_embed.proj.weight"][1]
+    shape = NetworkShape("dpt", options, classes, channels, f"DPT on {options['backbone']}")
+    normalization = preprocessor_normalization(checkpoint)
+    eps = checkpoint.config.get("layer_norm_eps", "1e-12")
+    conclusions = conclude(
+        checkpoint,
+        shape,
+        asked,
+        normalization=normalization,
+        resize=_resize(checkpoint, classes),
+        facts={"eps of the norms": f"1e-6 instead of {eps}, which rounding hides"},
+    )
+    return ReadNetwork(shape, renamed, conclusions)
+
+
+def _options(sizes: Sizes, checkpoint: Checkpoint) -> dict[str, Any]:
+    config = checkpoint.config
+    _, tokens, width = sizes["backbone.pos_embed"]
+    side = PATCH * round((tokens - 1) ** 0.5)
+    depth = count_layers(sizes, r"backbone\.blocks\.(\d+)\.")
+    # The configuration has the number of blocks, of which those after the last tap are not used.
+    stated = int(config.get("num_hidden_layers", depth))
+    kernel = sizes["backbone.patch_embed.proj.weight"][-1]
+    named = next((name for name, shape in VITS.items() if shape.width == width), None)
+    if named is None or kernel != PATCH or stated != depth:
+        raise ModelError(
+            describe(
+                "The checkpoint's ViT is not supported",
+                where=checkpoint.path / CONFIG,
+                found=f"{depth} blocks of {width} channels, patches of {kernel} pixels",
+                expected=f"the width of one of {', '.join(VITS)}, with patches of {PATCH} pixels",
+            )
+        )
+    taps = config.get("backbone_out_indices")
+    projects = "levels.0.readout.0.weight" in sizes
+    return {
+        "backbone": named,
+        "num_blocks": depth,
+        "image_size": side,
+        **({"taps": tuple(taps)} if taps else {}),
+        "widths": tuple(sizes[f"laterals.{level}.weight"][1] for level in range(4)),
+        "channels": sizes["laterals.0.weight"][0],
+        "readout": "project" if projects else config.get("readout_type", "ignore"),
+        "fusion_norm": "fusions.1.level.norm1.weight" in sizes,
+        "auxiliary": "auxiliary_head.classifier.conv.weight" in sizes,
+    }
+
+
+def _resize(checkpoint: Checkpoint, classes: int) -> Inferred[ResizePlan]:
+    if "size" not in checkpoint.preprocessor:
+        return Inferred(ResizePlan(size=(384, 384)), "transformers' default for DPT")
+    found = infer_resize(checkpoint, classes, TASK, "")
+    multiple = int(checkpoint.preprocessor.get("ensure_multiple_of") or 1)
+    return Inferred(found.value.model_copy(update={"multiple": multiple}), found.why)
+
+
+DPT_HUGGING_FACE = CheckpointSource(TITLE, "DPT", f"{_SIGN} (Hugging Face)", _recognises, _read, RECIPE)
