@@ -36,6 +36,7 @@ def model(tiny_model, cells, tmp_path):
 INPUTS = {
     *("data", "source", "runs", "model", "image", "paths", "checkpoint", "predictions", "compare"),
     *("weights", "teacher", "resume", "classes", "images", "token_file"),
+    *("label_studio_token_file", "models", "unlabelled", "calibrate"),
 }
 """Parameters that name what a command reads; all others that take a path are outputs."""
 
@@ -83,6 +84,7 @@ def outputs():
 
 def test_every_output_is_tried():
     found = dict(outputs())
+    assert len(found) == len(list(outputs()))  # each has one
     assert found.pop("report") == "run"  # it writes into the run that it reads
     assert found.pop("serve") == "keep"  # it writes when corrections come: tests/serving/test_corrections.py
     assert found.keys() == COMMANDS.keys()

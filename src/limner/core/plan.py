@@ -5,12 +5,9 @@ Sizes are in pixels, in the order of the array's axes: (H, W) or (D, H, W).
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
-    BeforeValidator,
     Field,
     SerializerFunctionWrapHandler,
     ValidationInfo,
@@ -23,6 +20,7 @@ from limner.core.config import Config, parse_config
 from limner.core.dataset_file import DatasetFile
 from limner.core.labels import LabelTable
 from limner.core.notebook import notebook_table
+from limner.core.pretraining import Pretraining
 
 Positive = Annotated[int, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -36,28 +34,6 @@ PIXEL_TYPES = (
 
 NormalizedOver = Literal["nonzero_box", "nonzero", "nonzero_of_channel"]
 """Voxels that images are normalised by; see `transforms/normalize_each.py`."""
-
-WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
-"""Files of encoder weights."""
-
-
-def _unquoted_word(value: object) -> object:
-    """Convert booleans, as which YAML reads an unquoted yes or no, back to text."""
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
-
-
-def _word_or_file(value: str) -> str:
-    """Return auto, yes or no as it is, and the path of a weight file as an absolute one."""
-    if value in ("auto", "yes", "no"):
-        return value
-    if Path(value).suffix.lower() not in WEIGHT_SUFFIXES:
-        raise ValueError(
-            f"should be auto, yes, no, or a weight file of the encoder ({', '.join(WEIGHT_SUFFIXES)})"
-        )
-    return str(Path(value).expanduser().absolute())
-
-
-Pretraining = Annotated[str, BeforeValidator(_unquoted_word), AfterValidator(_word_or_file)]
 
 
 class DataPlan(Config):

@@ -112,7 +112,7 @@ def _network_of(predictor: AnyPredictor) -> nn.Module:
     if isinstance(predictor, ExportedPredictor):
         return nn.Identity()
     first = predictor.members[0] if isinstance(predictor, Ensemble) else predictor
-    return first.model.network
+    return first.running_model.network
 
 
 def _projected(vector: npt.NDArray[Any]) -> tuple[float, ...]:
