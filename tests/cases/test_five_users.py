@@ -47,8 +47,7 @@ def limner(tmp_path, monkeypatch):
 
 
 def walk(limner, data, *options, images, settings=()):
-    """Plan, train for two steps, evaluate, predict and report; return the run and its page."""
-    assert "setting" in limner("plan", data, *options)
+    """Train for two steps, evaluate, predict and report; return the run and its page."""
     quick = [word for setting in (*QUICK, *settings) for word in ("--set", setting)]
     limner("train", data, "--run", "runs/walk", *options, *quick, "--device", "cpu")
     run = Path("runs/walk")
@@ -169,6 +168,7 @@ def test_flowers(limner):
     flowers(Path("flowers"))
     said = limner("check", "flowers")
     assert "oxeye daisy" in said and "train 12" in said
+    assert "setting" in limner("plan", "flowers", "--network", "classifier/resnet18")
     run, page = walk(
         limner,
         *("flowers", "--network", "classifier/resnet18"),
