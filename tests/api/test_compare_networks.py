@@ -100,3 +100,8 @@ def test_a_variant_is_its_options():
     assert network_settings("unet") == {"network": {"name": "unet"}}
     variant = network_settings("pspnet/resnet18c")
     assert variant == {"network": {"name": "pspnet", "options": {"backbone": "resnet18c"}}}
+
+
+def test_an_encoder_alone_is_answered_with_the_networks_on_it():
+    with pytest.raises(ConfigError, match="'resnet18' is an encoder.*classifier/resnet18, dbnet/resnet18"):
+        network_settings("resnet18")

@@ -193,9 +193,13 @@ def network_settings(name: str) -> dict[str, Any]:
 
     Raises:
         UnknownNameError: The network or the variant is unknown.
+        ConfigError: It is an encoder alone, as other libraries call their classifiers.
     """
     network, _, variant = name.partition("/")
     if network not in NETWORKS:
+        on_it = sorted(f"{key}/{network}" for key, row in NETWORKS.items() if network in row.variants)
+        if on_it and not variant:
+            raise ConfigError(f"{network!r} is an encoder. Choose a network on it: {', '.join(on_it)}.")
         raise UnknownNameError("network", network, NETWORKS)
     variants = NETWORKS[network].variants
     if variant and variant not in variants:
