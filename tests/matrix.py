@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).parents[1]
 FOLDER = REPOSITORY / ".venv-matrix"
 EXTRAS = "serve"
 """Extras of limner that the tests cannot do without."""
-TOOLS = ("httpx", "pytest", "pytest-xdist", "hypothesis", "scikit-learn")
+TOOLS = ("httpx", "import-linter", "pytest", "pytest-xdist", "hypothesis", "scikit-learn")
 """What the tests need beyond limner; optional tests skip themselves."""
 
 QUICK = "not long and not slow and not peer"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from schemas import without_repetition
 
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.prediction import SemanticPrediction
@@ -110,14 +111,6 @@ def test_the_curves_of_every_threshold_are_a_table_beside(tmp_path):
     assert float(rows[500]["dice"]) == pytest.approx(scores.parts.pixel.dice[1], abs=1e-6)
     write_scores(tmp_path, scorer().compute(), split="val")  # without thresholds: no stale table stays
     assert [p.name for p in tmp_path.iterdir()] == ["scores.json"]
-
-
-def without_repetition(schema):
-    """Older pydantic states a constant twice: `const` 2 and `enum` [2]."""
-    if isinstance(schema, dict):
-        is_twice = "const" in schema and schema.get("enum") == [schema["const"]]
-        return {k: without_repetition(v) for k, v in schema.items() if not (is_twice and k == "enum")}
-    return [without_repetition(item) for item in schema] if isinstance(schema, list) else schema
 
 
 def test_the_schema_in_the_docs_is_the_schema():

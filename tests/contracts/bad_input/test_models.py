@@ -137,7 +137,7 @@ def test_an_output_folder_that_is_a_file(limner, finished, tmp_path):
     [
         ("--window", "0x0", "--window expects a size such as 512x512; found '0x0'"),
         ("--scales", "0,x", "--scales expects numbers above 0"),
-        ("--overlap", "2", "less than or equal to 0.95"),
+        ("--overlap", "2", "0.95"),
         ("--precision", "float8", "There is no precision named 'float8'"),
     ],
 )

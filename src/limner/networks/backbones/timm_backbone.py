@@ -35,7 +35,7 @@ class TimmBackbone(nn.Module):
         size: dict[str, Any] = {"strict_img_size": False} if self._pads_input else {}
         refusal = f"The timm model {name!r} has no feature maps at output stride {output_stride}"
         try:
-            self.model = _created(name, features_only=True, in_chans=in_channels, **stride, **size)
+            self.model = create_timm_model(name, features_only=True, in_chans=in_channels, **stride, **size)
         except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
             raise ConfigError(f"{refusal}: {error or 'timm rejects it'}") from error
         information: Any = self.model.feature_info
@@ -58,15 +58,19 @@ class TimmBackbone(nn.Module):
         return tuple(f.permute(0, 3, 1, 2) if self._channels_last else f for f in kept)
 
 
-def _created(name: str, **options: Any) -> nn.Module:  # noqa: ANN401 - options of timm
+def create_timm_model(name: str, **options: Any) -> nn.Module:  # noqa: ANN401 - options of timm
     """Return a model of timm; without memory, if modules are being built on the meta device.
 
-    RegNets compute their widths with tensors, some versions of timm with operators that have no meta form.
+    Some versions of timm compute widths or rates of dropped paths with tensors that must have values: they
+    build the model in memory first.
+
+    Raises:
+        RuntimeError: timm cannot build it.
     """
-    if torch.empty(0).device.type != "meta":
-        return timm.create_model(name, **options)
     try:
         return timm.create_model(name, **options)
-    except NotImplementedError:
-        with torch.device("cpu"):
-            return timm.create_model(name, **options).to("meta")
+    except RuntimeError:  # of which NotImplementedError is one
+        if torch.empty(0).device.type != "meta":
+            raise
+    with torch.device("cpu"):
+        return timm.create_model(name, **options).to("meta")

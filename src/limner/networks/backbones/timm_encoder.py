@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from limner.core.errors import ConfigError, UnknownNameError
+from limner.networks.backbones.timm_backbone import create_timm_model
 
 ANY_SIZE: dict[str, Any] = {"dynamic_img_size": True, "dynamic_img_pad": True}
 """Arguments with which timm's transformers accept images of any size."""
@@ -55,7 +56,7 @@ def _created(name: str, in_channels: int, *, strict: bool) -> Any:  # noqa: ANN4
     is_transformer = "vision_transformer" in (inspect.getmodule(entry) or inspect).__name__.rpartition(".")[2]
     size: dict[str, Any] = ANY_SIZE if is_transformer else {} if strict else {"strict_img_size": False}
     try:
-        return timm.create_model(name, num_classes=0, in_chans=in_channels, **size)
+        return create_timm_model(name, num_classes=0, in_chans=in_channels, **size)
     except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
         raise ConfigError(
             f"The timm model {name!r} cannot classify images: {error or 'timm rejects it'}"
