@@ -122,9 +122,7 @@ def test_a_tolerance_of_nothing_keeps_every_pixel(model, images, tmp_path) -> No
 
 def stub(task: str, prediction: object, labels: LabelTable) -> SimpleNamespace:
     """A model that always finds the same."""
-    plan = SimpleNamespace(
-        loss=SimpleNamespace(terms=()), input=SimpleNamespace(spatial_dims=2, slice_axis=None)
-    )
+    plan = SimpleNamespace(loss=SimpleNamespace(terms=()), input=SimpleNamespace(takes_volumes=False))
     return SimpleNamespace(
         task=find_task(task), labels=labels, plan=plan, predict=lambda *_, **__: prediction
     )

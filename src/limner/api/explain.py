@@ -96,7 +96,7 @@ def explain_classes(
     for name in class_names:
         if name not in names:
             raise UnknownNameError("class of this model", name, names)
-    if _takes_volumes(predictor):
+    if predictor.plan.input.takes_volumes:
         if region is not None:
             raise ConfigError("--region is for images; for a volume, specify --point X,Y,Z.")
         if not class_names:
@@ -162,7 +162,7 @@ def explain_layers(
 ) -> dict[str, tuple[int, ...]]:
     """Return layer for `explain` -> (features or queries, then its size) for this image."""
     predictor, image = _loaded(model, device, value_range), user_path(image)
-    takes_volumes = _takes_volumes(predictor)
+    takes_volumes = predictor.plan.input.takes_volumes
     inputs = middle_input(predictor, image) if takes_volumes else _prepared(predictor, image)[0]
     network = predictor.model.network.eval()
     return explainable_layers(network, inputs) | attention_layers(network, inputs)
@@ -179,11 +179,6 @@ def _loaded(
             "predictor.members[0]."
         )
     return load_predictor(model, device=device, precision="float32", value_range=value_range)
-
-
-def _takes_volumes(predictor: Predictor) -> bool:
-    plan = predictor.plan.input
-    return plan.spatial_dims == 3 or plan.slice_axis is not None
 
 
 def _prepared(predictor: Predictor, image: Path) -> tuple[torch.Tensor, RGBImage]:

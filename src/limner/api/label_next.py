@@ -5,10 +5,8 @@
 image, and ``uncertain.html`` shows the chosen ones.
 """
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ from limner.inference.uncertain_images import (
     choose_next,
 )
 from limner.reporting.uncertain_page import UncertainRow, render_uncertain
-from limner.storage.table_cells import cell
+from limner.storage.table_cells import cell, csv_text
 from limner.storage.whole_files import remove_file, write_whole
 from limner.tasks.prediction_folder import OVERLAYS, PredictionFolder
 
@@ -106,14 +104,12 @@ def _table(
 ) -> str:
     """Return every image, the most uncertain first, with its rank if it is chosen."""
     ranks = {one.index: (rank, one.distance) for rank, one in enumerate(chosen, start=1)}
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADING)
+    rows: list[Sequence[object]] = [HEADING]
     for index in sorted(range(len(images)), key=lambda index: -measured[index].uncertainty):
         rank, distance = ranks.get(index, (None, None))
         shown = None if distance is None else f"{distance:.4f}"
-        writer.writerow([cell(str(images[index].path)), f"{measured[index].uncertainty:.6f}", rank, shown])
-    return text.getvalue()
+        rows.append([cell(str(images[index].path)), f"{measured[index].uncertainty:.6f}", rank, shown])
+    return csv_text(rows)
 
 
 def _copy(folder: PredictionFolder, images: Sequence[ImagePath], chosen: Sequence[ChosenImage]) -> None:

@@ -223,8 +223,7 @@ def _truth(data: Path | str, predictor: AnyPredictor) -> "Truth":
 
 def _refuse_for_images(predictor: AnyPredictor, asked: Mapping[str, bool]) -> None:
     """Refuse options that are for label maps of volumes, if the model predicts something else."""
-    plan = predictor.plan.input
-    takes_volumes = plan.spatial_dims == 3 or plan.slice_axis is not None
+    takes_volumes = predictor.plan.input.takes_volumes
     for option, is_asked in asked.items():
         if is_asked and not (takes_volumes and predictor.task.has_label_maps):
             raise ConfigError(

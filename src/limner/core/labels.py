@@ -97,6 +97,11 @@ class LabelClass:
     color: RGB
     is_thing: bool | None = None
 
+    @property
+    def hex_color(self) -> str:
+        """The colour as web pages write it, such as ``#ff8000``."""
+        return "#{:02x}{:02x}{:02x}".format(*self.color)
+
 
 @dataclass(frozen=True)
 class LabelTable:
@@ -140,6 +145,12 @@ class LabelTable:
     def background_index(self) -> int | None:
         """Trained index of the class named ``background``, or None; foreground scores leave it out."""
         return background_among(self.names)
+
+    @property
+    def foreground(self) -> tuple[LabelClass, ...]:
+        """The classes except the background."""
+        background = self.background_index
+        return tuple(one for index, one in enumerate(self.classes) if index != background)
 
     @cached_property
     def is_thing(self) -> npt.NDArray[np.bool_]:

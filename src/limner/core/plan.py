@@ -175,6 +175,11 @@ class InputPlan(Config):
             raise ValueError("value_range is (lowest, highest)")
         return value_range
 
+    @property
+    def takes_volumes(self) -> bool:
+        """Whether its images are volumes, whole or in slices."""
+        return self.spatial_dims == 3 or self.slice_axis is not None
+
     @model_validator(mode="after")
     def _check_together(self) -> "InputPlan":
         if len(self.crop_size) != self.spatial_dims:

@@ -28,9 +28,8 @@ _MOST_SHOWN = 8
 
 def chooses_components(plan: Plan, labels: LabelTable) -> bool:
     """Return whether validation decides: for volumes with a background, unless the user has decided."""
-    of_volumes = plan.input.spatial_dims == 3 or plan.input.slice_axis is not None
     undecided = plan.inference.largest_component is None
-    return of_volumes and undecided and labels.background_index is not None
+    return plan.input.takes_volumes and undecided and labels.background_index is not None
 
 
 def choose_components(predictor: Predictor, cases: Dataset) -> Decision:

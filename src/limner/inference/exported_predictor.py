@@ -8,13 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from limner.core.errors import ConfigError
 from limner.core.picture import PLAIN, Geometry, Image
 from limner.core.plan import InferencePlan, Plan
-from limner.images.file_names import image_stem
-from limner.images.read_image import read_image
 from limner.inference.array_runs import ImageArrayRuns, smoothly_resized
-from limner.inference.seen_image import SeenImage, seen_image
+from limner.inference.seen_image import SeenImage, given_image, refuse_other_window, seen_image
 from limner.inference.view_rules import ViewRules
 from limner.tasks import find_task
 from limner.tasks.task import Task
@@ -78,9 +75,7 @@ class ExportedPredictor:
         self.value_range, self.card = value_range, card
         self.plan, self.labels = read_model_settings(folder)
         self.settings = settings or self.plan.inference
-        dims = self.plan.input.spatial_dims
-        if self.settings.window is not None and len(self.settings.window) != dims:
-            raise ConfigError(f"A window needs {dims} sizes, one per axis; found {self.settings.window}.")
+        refuse_other_window(self.settings, self.plan)
         self._run = open_export(folder, card)
 
     @property
@@ -105,13 +100,7 @@ class ExportedPredictor:
         geometry: Geometry = PLAIN,
     ) -> Any:  # noqa: ANN401 - the prediction of the model's task
         """Predict one image; for the arguments, result and errors, see `Predictor.predict`."""
-        if isinstance(image, (str, Path)):
-            path = Path(image)
-            picture = read_image(path)
-            array, geometry = picture.array, picture.geometry
-            where, name = str(path), name or image_stem(path.name)
-        else:
-            array, where, name = np.asarray(image), name or "the image", name or "image"
+        array, geometry, where, name = given_image(image, geometry, name)
         self.task.allowed.refuse_others(self.task.name, self.settings, probabilities=probabilities)
         seen = seen_image(array, self.plan, geometry=geometry, value_range=self.value_range, where=where)
         found = self.task.predict_arrays(

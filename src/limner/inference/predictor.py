@@ -22,12 +22,10 @@ from limner.devices.device import choose_device
 from limner.devices.memory import is_out_of_memory
 from limner.devices.precision import fast_precision, precision_context
 from limner.devices.threads import ThreadCount
-from limner.images.file_names import image_stem
-from limner.images.read_image import read_image
 from limner.inference.fitted_images import fit_images
 from limner.inference.image_runs import ImageRuns, too_large
 from limner.inference.predicted_slices import SliceRuns
-from limner.inference.seen_image import SeenImage, fitted_image, seen_image
+from limner.inference.seen_image import SeenImage, fitted_image, given_image, refuse_other_window, seen_image
 from limner.layers.fast_prediction import for_prediction
 from limner.tasks import find_task
 from limner.tasks.task import Task
@@ -63,9 +61,7 @@ class Predictor:
         self.device = device if isinstance(device, torch.device) else choose_device(device)
         self.precision = precision or fast_precision(self.device, model.plan.train.precision)
         self.settings = settings or model.plan.inference
-        dims = model.plan.input.spatial_dims
-        if self.settings.window is not None and len(self.settings.window) != dims:
-            raise ConfigError(f"A window needs {dims} sizes, one per axis; found {self.settings.window}.")
+        refuse_other_window(self.settings, model.plan)
         self.model = model.to(self.device)
         self._threads: ThreadCount | None = None
         self._is_sped_up = False
@@ -148,13 +144,7 @@ class Predictor:
             ConfigError: The task does not support windows, mirrored views, zooms or probabilities.
             DataError: The file cannot be read, or the image does not match the model's input.
         """
-        if isinstance(image, (str, Path)):
-            path = Path(image)
-            picture = read_image(path)
-            array, geometry = picture.array, picture.geometry
-            where, name = str(path), name or image_stem(path.name)
-        else:
-            array, where, name = np.asarray(image), name or "the image", name or "image"
+        array, geometry, where, name = given_image(image, geometry, name)
         self._refuse_unsuitable(probabilities)
         seen = self.prepare(array, geometry, where=where)
         found = self._predict(seen, name, probabilities=probabilities)

@@ -4,11 +4,16 @@ Shape legend: C channels, *S spatial axes.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from limner.core.errors import ConfigError
 from limner.core.picture import Geometry, Image
-from limner.core.plan import InputPlan, Plan
+from limner.core.plan import InferencePlan, InputPlan, Plan
+from limner.images.file_names import image_stem
+from limner.images.read_image import read_image
 from limner.transforms.clip_values import clip_values
 from limner.transforms.fit_channels import fit_channels
 from limner.transforms.fit_values import ValueRange, fit_values
@@ -32,6 +37,44 @@ class SeenImage:
     size: tuple[int, ...]
     turn: Turn
     where: str
+
+
+class GivenImage(NamedTuple):
+    """What a predictor was given: (*spatial, C) or (*spatial) in file values, and how it is called."""
+
+    array: Image
+    geometry: Geometry
+    where: str
+    name: str
+
+
+def given_image(image: Image | Path | str, geometry: Geometry, name: str | None) -> GivenImage:
+    """Return an array as it is, or read a file.
+
+    Args:
+        image: As in `Predictor.predict`.
+        geometry: Position of an array; that of a file is read.
+        name: Name of the prediction; by default the file's without suffix.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    if isinstance(image, (str, Path)):
+        path = Path(image)
+        picture = read_image(path)
+        return GivenImage(picture.array, picture.geometry, str(path), name or image_stem(path.name))
+    return GivenImage(np.asarray(image), geometry, name or "the image", name or "image")
+
+
+def refuse_other_window(settings: InferencePlan, plan: Plan) -> None:
+    """Reject a window of other dimensions than the model's.
+
+    Raises:
+        ConfigError: It has too few or too many sizes.
+    """
+    dims = plan.input.spatial_dims
+    if settings.window is not None and len(settings.window) != dims:
+        raise ConfigError(f"A window needs {dims} sizes, one per axis; found {settings.window}.")
 
 
 def seen_image(

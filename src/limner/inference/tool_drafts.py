@@ -4,10 +4,9 @@ The folder has the images, the labels in the format of the tool, and `pre_annota
 each object and how much of its mask the outline keeps.
 """
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import StringIO
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from limner.formats.public.class_tables import renumbered
 from limner.formats.writers import Outgoing, Writer
 from limner.inference.image_paths import ImagePath
 from limner.inference.open_predictor import AnyPredictor
-from limner.storage.table_cells import cell
+from limner.storage.table_cells import cell, csv_text
 from limner.storage.whole_files import write_whole
 
 TOOLS: Mapping[str, tuple[str, str]] = {
@@ -212,13 +211,13 @@ def drafts_for(
 
 def _refuse_unsuitable(predictor: AnyPredictor) -> None:
     """Refuse models whose predictions cannot be outlines or boxes in images."""
-    plan, task = predictor.plan.input, predictor.task
+    task = predictor.task
     if not task.has_candidates:
         raise ConfigError(
             f"--to writes outlines and boxes for labelling tools; this model's task is {task.name!r}. "
             "Omit --to."
         )
-    if plan.spatial_dims == 3 or plan.slice_axis is not None:
+    if predictor.plan.input.takes_volumes:
         raise ConfigError(
             "--to is for images; this model predicts volumes. Omit --to: the masks keep the header of their "
             "volume, and tools such as 3D Slicer and ITK-SNAP open and correct them."
@@ -227,12 +226,7 @@ def _refuse_unsuitable(predictor: AnyPredictor) -> None:
 
 def _table(rows: Iterable[Sequence[Sequence[Any]]]) -> str:
     """Return the objects of all images as CSV."""
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADING)
-    for of_image in rows:
-        writer.writerows(of_image)
-    return text.getvalue()
+    return csv_text(chain([HEADING], chain.from_iterable(rows)))
 
 
 def _fidelity(rows: Iterable[Sequence[Sequence[Any]]], tolerance: float, num_small: int) -> OutlineFidelity:

@@ -5,6 +5,7 @@ Shape legend: N images, F features, H, W image size, C channels.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -63,13 +64,13 @@ class UncertaintyProbe:
     """
 
     def __init__(self, predictor: AnyPredictor) -> None:
-        task, plan = predictor.task, predictor.plan.input
+        task = predictor.task
         if not task.uncertainty_words:
             raise ConfigError(
                 f"--uncertain has no measure for the task {task.name!r} yet. Omit it, or use a model of "
                 "label maps, objects, boxes or classes of whole images."
             )
-        if plan.spatial_dims == 3 or plan.slice_axis is not None:
+        if predictor.plan.input.takes_volumes:
             raise ConfigError("--uncertain is for images; this model predicts volumes. Omit it.")
         self._predictor = predictor
         self._features = DeepFeatures(_network_of(predictor))
@@ -117,9 +118,13 @@ def _network_of(predictor: AnyPredictor) -> nn.Module:
 
 def _projected(vector: npt.NDArray[Any]) -> tuple[float, ...]:
     """Return random projections (F,) of a vector, scaled to a length of 1; the same ones for each image."""
-    draws = np.random.default_rng(0)
-    found = draws.standard_normal((FEATURES, vector.size)) @ np.nan_to_num(vector.astype(np.float64)).ravel()
+    found = _projection(vector.size) @ np.nan_to_num(vector.astype(np.float64)).ravel()
     return tuple((found / max(float(np.linalg.norm(found)), 1e-12)).tolist())
+
+
+@lru_cache(maxsize=1)
+def _projection(size: int) -> npt.NDArray[np.float64]:
+    return np.random.default_rng(0).standard_normal((FEATURES, size))
 
 
 def _thumbnail(picture: Picture) -> npt.NDArray[Any]:

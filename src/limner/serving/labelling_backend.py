@@ -111,8 +111,7 @@ class LabellingBackend:
         return self.fetcher
 
     def _refuse_volumes(self) -> None:
-        plan = self.model.predictor.plan.input
-        if plan.spatial_dims == 3 or plan.slice_axis is not None:
+        if self.model.predictor.plan.input.takes_volumes:
             raise Refusal(
                 400,
                 "Label Studio shows images, and this model predicts volumes",

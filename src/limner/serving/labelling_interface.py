@@ -67,7 +67,7 @@ class LabellingInterface:
             ConfigError: There is no control tag for what the model predicts, or no class of it has a label.
         """
         control = self.control_for(task)
-        named = [n for i, n in enumerate(labels.names) if i != labels.background_index]
+        named = [one.name for one in labels.foreground]
         unused = tuple(name for name in named if control.label_of(name) is None)
         if len(unused) == len(named):
             raise ConfigError(

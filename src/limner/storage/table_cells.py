@@ -1,6 +1,9 @@
 """Text in tables that spreadsheets open: a name like ``=1+1`` is no formula there."""
 
+import csv
 import re
+from collections.abc import Iterable, Sequence
+from io import StringIO
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?", re.IGNORECASE)
@@ -14,3 +17,10 @@ def cell(text: str) -> str:
 def text_of(cell: str) -> str:
     """Return the text of a cell that `cell` made."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as CSV, with line ends of one character; the first is usually the heading."""
+    text = StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

@@ -1,9 +1,8 @@
 """Written predictions of classes of whole images: a CSV, overlays, and copies sorted into folders."""
 
-import csv
 import shutil
 from collections.abc import Iterable, Sequence
-from io import StringIO
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from limner.core.picture import Picture
 from limner.core.prediction import ClassPrediction, TagPrediction
 from limner.core.printable import printable
 from limner.drawing.class_bars import class_bars
-from limner.storage.table_cells import cell
+from limner.storage.table_cells import cell, csv_text
 from limner.storage.whole_files import remove_file, write_whole, written_aside
 from limner.tasks.prediction_folder import OVERLAYS, PredictionFolder
 
@@ -43,14 +42,10 @@ class ClassTableWriter:
 
     def finish(self, entries: Iterable[dict[str, Any]]) -> Path:
         """Write the table of all images."""
-        text = StringIO()
-        rows = csv.writer(text, lineterminator="\n")
         every = [f"probability of {name}" for name in self._names] if self._folder.probabilities else []
-        rows.writerow([*self.heading, *map(_text, every)])
-        for entry in entries:
-            rows.writerow(map(_text, [*entry["row"], *entry["all"]]))
+        rows = ([_text(value) for value in (*entry["row"], *entry["all"])] for entry in entries)
         path = self._folder.root / TABLE
-        write_whole(path, text.getvalue())
+        write_whole(path, csv_text(chain([[*self.heading, *map(_text, every)]], rows)))
         return path
 
     def _write(

@@ -3,9 +3,8 @@
 Shape legend: *S spatial axes.
 """
 
-import csv
 from collections.abc import Iterable, Sequence
-from io import StringIO
+from itertools import chain
 from math import prod
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from limner.core.labels import LabelArray, LabelTable
 from limner.core.picture import Geometry
-from limner.storage.table_cells import cell
+from limner.storage.table_cells import cell, csv_text
 
 SIZES = "sizes.csv"
 """Name of the table."""
@@ -51,11 +50,7 @@ def size_rows(name: str, predicted: LabelArray, table: LabelTable, geometry: Geo
 
 def table_text(rows: Iterable[Sequence[Any]]) -> str:
     """Return the rows of all images as CSV."""
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADING)
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text(chain([HEADING], rows))
 
 
 def _part_sizes(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> list[int]:

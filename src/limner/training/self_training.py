@@ -8,6 +8,7 @@ from limner.core.errors import ConfigError, DataError, describe
 from limner.core.execution import Execution
 from limner.core.plan import Plan
 from limner.core.sample import Record
+from limner.core.watchers import Watchers
 from limner.devices.processes import num_processes
 from limner.images.read_image import read_image
 from limner.inference.image_paths import ImagePath, list_images
@@ -79,7 +80,7 @@ def with_pseudo_labels(prepared: PreparedRun, train: Dataset, execution: Executi
         Record(f"{PREFIX}{name}", by_name[name].path, (folder / LABELS / f"{name}.png",)) for name in names
     ]
     pseudo = PseudoLabelled(train.source, records, train.labels)
-    _say(execution, f"{summary.words}.")
+    Watchers(execution.watchers).say(f"{summary.words}.")
     reason = plan.reasons.get(KEY, YOU_SET_IT)
     if summary.words not in reason:  # as in the plan of a run that is resumed
         reason = f"{reason}; {summary.words}"
@@ -144,8 +145,3 @@ def _without_known(
             fix="Name a folder with other images.",
         )
     )
-
-
-def _say(execution: Execution, text: str) -> None:
-    for watcher in execution.watchers:
-        watcher.say(text)

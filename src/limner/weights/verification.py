@@ -14,9 +14,9 @@ from torch import Tensor
 from limner.core.errors import ConfigError, MissingPartError, ModelError, describe
 from limner.core.outputs import ClassLogits, QueryBoxes, QueryMasks, resize_logits
 from limner.decoding.label_maps import as_pixel_outputs
+from limner.networks import NETWORKS
 from limner.weights.checkpoint_files import Checkpoint, read_checkpoint
 from limner.weights.importing import Imported
-from limner.weights.sources.classifiers import TASK as CLASSIFICATION
 from limner.weights.sources.monai_library import arguments_for_library
 from limner.weights.sources.monai_names import TITLE as MONAI
 from limner.weights.sources.nnunet_plans import read_configuration
@@ -124,7 +124,7 @@ def _sizes(imported: Imported) -> tuple[tuple[int, ...], ...]:
     if imported.source == TRANSFORMERS and isinstance(side, int):
         return ((side, side),)
     resize = plan.inference.resize
-    if plan.task == CLASSIFICATION and resize is not None and resize.size is not None:
+    if NETWORKS[plan.network.name].output is ClassLogits and resize is not None and resize.size is not None:
         return (resize.size,)
     return SIZES[plan.input.spatial_dims]
 

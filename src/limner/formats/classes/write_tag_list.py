@@ -1,9 +1,7 @@
 """Write ``images/`` and a CSV for each split with a column for each class."""
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from io import StringIO
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,6 +9,7 @@ from limner.core.labels import LabelTable
 from limner.formats.classes.tag_lists import TagLists
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.writers import Entry, Outgoing, Writer, class_settings
+from limner.storage.table_cells import csv_text
 from limner.storage.whole_files import write_whole
 
 
@@ -34,7 +33,5 @@ class WriteTagList(Writer):
         for entry in entries:
             rows[entry["list"]].append(entry["row"])
         for name, body in rows.items():
-            text = StringIO()
-            csv.writer(text, lineterminator="\n").writerows([["image", *labels.names], *body])
-            write_whole(root / f"{name}.csv", text.getvalue())
+            write_whole(root / f"{name}.csv", csv_text([["image", *labels.names], *body]))
         write_dataset_file(root, class_settings(self.name))

@@ -109,26 +109,17 @@ def _runs(mask: Mask) -> dict[str, str]:
     return {"rle": ",".join(map(str, runs)), **{key: str(side) for key, side in sides.items()}}
 
 
-def _classes(labels: LabelTable) -> list[tuple[str, str]]:
-    """Return name and colour of the classes except the background."""
-    return [
-        (one.name, "#{:02x}{:02x}{:02x}".format(*one.color))
-        for index, one in enumerate(labels.classes)
-        if index != labels.background_index
-    ]
-
-
 def _meta(labels: LabelTable) -> str:
     meta = ElementTree.Element("meta")
     listed = ElementTree.SubElement(ElementTree.SubElement(meta, "task"), "labels")
-    for name, color in _classes(labels):
+    for one in labels.foreground:
         label = ElementTree.SubElement(listed, "label")
-        ElementTree.SubElement(label, "name").text = name
-        ElementTree.SubElement(label, "color").text = color
+        ElementTree.SubElement(label, "name").text = one.name
+        ElementTree.SubElement(label, "color").text = one.hex_color
     return ElementTree.tostring(meta, encoding="unicode")
 
 
 def _constructor(labels: LabelTable) -> Sequence[Mapping[str, object]]:
     """Return the labels of a new task; a text attribute takes any score."""
     score = {"name": SCORE, "mutable": False, "input_type": "text", "default_value": "", "values": []}
-    return [{"name": name, "color": color, "attributes": [score]} for name, color in _classes(labels)]
+    return [{"name": one.name, "color": one.hex_color, "attributes": [score]} for one in labels.foreground]

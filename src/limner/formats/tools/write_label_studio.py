@@ -122,9 +122,7 @@ def label_config(names: Mapping[str, str], labels: LabelTable) -> str:
     ElementTree.SubElement(view, "Image", {"name": IMAGE, "value": f"${IMAGE}"})
     for kind, name in names.items():
         control = ElementTree.SubElement(view, CONTROLS[kind], {"name": name, "toName": IMAGE})
-        for index, one in enumerate(labels.classes):
-            if index != labels.background_index:
-                color = "#{:02x}{:02x}{:02x}".format(*one.color)
-                ElementTree.SubElement(control, "Label", {"value": one.name, "background": color})
+        for one in labels.foreground:
+            ElementTree.SubElement(control, "Label", {"value": one.name, "background": one.hex_color})
     ElementTree.indent(view)
     return ElementTree.tostring(view, encoding="unicode") + "\n"

@@ -46,7 +46,7 @@ class WriteYolo(Writer):
 
     def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:
         """Write the names and the splits."""
-        names = [name for i, name in enumerate(labels.names) if i != labels.background_index]
+        names = [one.name for one in labels.foreground]
         content: dict[str, Any] = {"path": "."} | {split: f"images/{split}" for split in lists_of(entries)}
         content |= {"names": dict(enumerate(names))}
         write_whole(root / "data.yaml", dump_yaml(content))
