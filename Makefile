@@ -12,11 +12,12 @@ MINUTES ?= 10
 
 install: $(READY)
 
-# An environment with limner in it: its folder, and the extras that it has.
+# An environment with limner in it: its folder, the extras that it has, and the environment that it stands on.
 define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "limner needs Python 3.10 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(1)
+	$(if $(3),echo "$$(cd $(3)/lib/python*/site-packages && pwd)" > $$(echo $(1)/lib/python*/site-packages)/below.pth)
 	$(1)/bin/python -m pip install --quiet --upgrade pip
 	$(1)/bin/python -m pip install --quiet --editable '.[$(2)]'
 	@touch $(1)/.ready
@@ -25,8 +26,10 @@ endef
 $(READY): pyproject.toml
 	$(call environment,.venv,dev)
 
-$(PEERS_READY): pyproject.toml
-	$(call environment,.venv-peers,$(PEERS_EXTRAS))
+# Stands on .venv, so that PyTorch (5 GB with its libraries for CUDA) lies on the disk once: what a peer needs in
+# another version is installed in .venv-peers alone, and found there first.
+$(PEERS_READY): pyproject.toml $(READY)
+	$(call environment,.venv-peers,$(PEERS_EXTRAS),.venv)
 
 demo: install
 	$(BIN)/limner demo
