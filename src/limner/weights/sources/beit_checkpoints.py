@@ -1,7 +1,7 @@
-"""UPerNet on BEiT, of mmsegmentation and of Hugging Face `transformers`: limner's `vit` with relative positions.
+"""UPerNet on BEiT, of mmsegmentation and Hugging Face `transformers`: limner's `vit` with relative positions.
 
 BEiT has no position embeddings, which become zeros here, and keys without a bias. Its relative positions are
-learned for one size; transformers interpolates them bilinearly for others, mmsegmentation refuses other sizes.
+learned for one size; transformers interpolates them bilinearly for others, mmsegmentation accepts no other.
 """
 
 import re
@@ -179,7 +179,7 @@ def _network(
     taps = tuple(int(tap) for tap in taps)
     depth = count_layers(sizes, r"backbone\.blocks\.(\d+)\.")
     is_square = reach**2 == rows - 3 and reach % 2 == 1
-    has_taps = len(taps) == 4 and 0 <= min(taps) and max(taps) < depth
+    has_taps = len(taps) == 4 and min(taps) >= 0 and max(taps) < depth
     if named is None or kernel != PATCH or not is_square or not has_taps or "neck.four.0.weight" not in sizes:
         raise ModelError(
             describe(
@@ -187,7 +187,7 @@ def _network(
                 where=checkpoint.path,
                 found=f"{depth} blocks of {width} channels and {heads} heads, patches of {kernel} pixels, "
                 f"{rows} relative positions in each block, maps of the blocks {taps}, counted from 0",
-                expected=f"patches of {PATCH} pixels, the relative positions of a square image in each block, "
+                expected=f"patches of {PATCH} pixels, relative positions of a square image in each block, "
                 "four maps, a pyramid made of them, and as many channels and heads as one of "
                 f"{', '.join(VITS)}",
             )
