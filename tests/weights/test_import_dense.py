@@ -233,7 +233,7 @@ def test_ocrnet_is_refused_by_name(tmp_path):
     names = ("backbone.conv1.weight", "decode_head.0.convs.0.conv.weight")
     block = "decode_head.1.object_context_block.bottleneck.conv.weight"
     torch.save({name: torch.zeros(4, 4, 1, 1) for name in (*names, block)}, tmp_path / "a.pth")
-    _refused(tmp_path / "a.pth", "cascade of several (OCRNet)", "mmsegmentation", block)
+    _refused(tmp_path / "a.pth", "cascade of several heads (OCRNet)", "mmsegmentation", block)
 
 
 def test_a_beit_without_its_configuration_is_refused(tmp_path):

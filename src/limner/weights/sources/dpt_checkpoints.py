@@ -171,7 +171,7 @@ def _read_smp(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
             describe(
                 "The checkpoint's DPT is on an encoder that limner's does not have",
                 where=checkpoint.path,
-                found=f"{checkpoint.config.get('encoder_name', 'an unknown encoder')} with {tokens} positions",
+                found=f"{checkpoint.config.get('encoder_name', 'unknown encoder')} with {tokens} positions",
                 expected="a ViT of timm with a class token, no registers, and a position for each patch",
             )
         )
