@@ -10,6 +10,7 @@ import numpy as np
 
 from limner.core.picture import PLAIN, Geometry, Image
 from limner.core.plan import InferencePlan, Plan
+from limner.decoding.network_arrays import NamedArrays
 from limner.inference.array_runs import ImageArrayRuns, smoothly_resized
 from limner.inference.seen_image import SeenImage, given_image, refuse_other_window, seen_image
 from limner.inference.view_rules import ViewRules
@@ -35,7 +36,7 @@ def needs_torch(card: ExportCard, plan: Plan) -> str | None:
     task = find_task(plan.task)
     if card.runtime == "torch":
         return "a program of torch.export"
-    if card.kind != task.array_kind:
+    if card.kind not in task.array_kinds:
         return f"an export of {task.title} ({card.kind})"
     return "an export of a network for slices of volumes" if plan.input.slice_axis is not None else None
 
@@ -101,7 +102,7 @@ class ExportedPredictor:
     ) -> Any:  # noqa: ANN401 - the prediction of the model's task
         """Predict one image; for the arguments, result and errors, see `Predictor.predict`."""
         array, geometry, where, name = given_image(image, geometry, name)
-        self.task.allowed.refuse_others(self.task.name, self.settings, probabilities=probabilities)
+        self.task.refuse_unsuitable(self.card.kind, self.settings, probabilities=probabilities)
         seen = seen_image(array, self.plan, geometry=geometry, value_range=self.value_range, where=where)
         found = self.task.predict_arrays(
             self._runs(seen), name=name, labels=self.labels, probabilities=probabilities
@@ -116,4 +117,9 @@ class ExportedPredictor:
             size = fitted_size(height, width, resize)
             image = image if size == (height, width) else smoothly_resized(image, size)
         rules = ViewRules(self.plan, self.settings)
-        return ImageArrayRuns(lambda images: self._run(images)[0], image, seen.size, rules)
+        return ImageArrayRuns(self._outputs, self.card.kind, image, seen.size, rules, seen.where)
+
+    def _outputs(self, images: Image) -> NamedArrays:
+        """Run the file on images (1, C, *S)."""
+        names, arrays = self.card.outputs, self._run(images)
+        return {name: array.astype(np.float32, copy=False) for name, array in zip(names, arrays, strict=True)}
