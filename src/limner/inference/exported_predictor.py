@@ -19,7 +19,7 @@ from limner.tasks.task import Task
 from limner.transforms.fit_values import ValueRange
 from limner.transforms.fitted_size import fitted_size
 from limner.transforms.turn import UNTURNED
-from limner.weights.exported import ExportCard, open_export
+from limner.weights.exported import RUNTIMES, ExportCard, open_export
 from limner.weights.model_settings import read_model_settings
 
 DEVICES = ("auto", "cpu")
@@ -34,8 +34,9 @@ def needs_torch(card: ExportCard, plan: Plan) -> str | None:
         plan: Plan of its model.
     """
     task = find_task(plan.task)
-    if card.runtime == "torch":
-        return "a program of torch.export"
+    runtime = RUNTIMES.get(card.runtime)
+    if runtime is not None and runtime.needs_torch:
+        return f"an export to {runtime.title}"
     if card.kind not in task.array_kinds:
         return f"an export of {task.title} ({card.kind})"
     return "an export of a network for slices of volumes" if plan.input.slice_axis is not None else None
