@@ -215,7 +215,12 @@ def write_executorch(
         raise MissingPartError("executorch", "Export to ExecuTorch", fix) from error
     try:
         with _quiet():
-            lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+            # ExecuTorch refuses weights that are channels-last in memory, as models on a CPU have them.
+            module = program.module().to(memory_format=torch.contiguous_format)
+            arguments, _ = program.example_inputs
+            lowered = to_edge_transform_and_lower(
+                torch.export.export(module, arguments), partitioner=[XnnpackPartitioner()]
+            )
             content = bytes(lowered.to_executorch().buffer)
     except Exception as error:  # its errors have no common kind
         raise ModelError(
