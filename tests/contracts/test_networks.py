@@ -356,7 +356,9 @@ def test_channels_last_gives_the_same(name, dims):
     with torch.no_grad():
         expected = scores(network, images)
         found = scores(turned, images.to(memory_format=memory_format))
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    # Every processor adds up in an order of its own, and a sum rounds as its largest terms do.
+    scale = expected.abs().max().clamp(min=1).item()
+    torch.testing.assert_close(found, expected, atol=1e-5 * scale, rtol=1e-4)
 
 
 def test_bfloat16_is_finite_and_near(name, dims):

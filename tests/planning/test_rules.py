@@ -170,6 +170,18 @@ def test_the_batch_is_no_larger_than_the_images_are_many(make_case, make_facts):
     assert "5 training images" in reasons["train.batch_size"]
 
 
+def test_the_batch_shrinks_where_a_budget_allows_few_steps(make_case, make_facts):
+    # A minute, less 6 % for validation, is 40 steps of 1.41 s; 8 crops of 256 x 256 take 5.2 s, 2 take 1.3 s.
+    slow = Cost(1_000_000, 0.0, 1000.0, 0.0, 1e-5, 300.0)
+    settled, reasons = settle(make_case(make_facts(40), cost=slow, minutes=1))
+    assert settled["train.batch_size"] == 2
+    assert "with 8, 1 min would be fewer than 40 steps here" in reasons["train.batch_size"]
+    assert settle(make_case(make_facts(40), cost=slow, minutes=4))[0]["train.batch_size"] == 8
+    # Statistics of a batch of two are of no use: U-Net++ keeps the batch.
+    case = make_case(make_facts(40), cost=slow, minutes=1)
+    assert settle(case, network__name="unetplusplus")[0]["train.batch_size"] == 8
+
+
 @pytest.mark.parametrize(("bfloat16", "float16", "precision"), [
     (True, True, "bfloat16"), (False, True, "float16"), (False, False, "float32"),
 ])  # fmt: skip

@@ -6,13 +6,24 @@ from typing import Any
 
 from limner.core.plan import Decision
 from limner.core.wording import count_words, memory, size
+from limner.planning.cost import Cost
 from limner.planning.decisions import Case
+from limner.planning.rules.duration import VALIDATION_PART
 from limner.planning.rules.input import memory_budget
 from limner.planning.rules.network import objective_of, preset_of
 from limner.planning.rules.patch import batch_of_volumes
 
 MOST_WORKERS = 8
 """Maximum number of loading threads; more do not help, since only decoding releases the GIL."""
+
+
+FEWEST_STEPS, SMALLEST_BATCH = 40, 2
+"""Steps that a time budget should allow, and how far the batch is halved for them.
+
+Narrow U-Nets on as many crops of 256x256, seeds 0 and 1. Nuclei, foreground Dice: 0.596 and 0.601 after
+6 steps of 8 crops, 0.617 and 0.670 after 12 of 4, 0.628 and 0.699 after 24 of 2. Polyps, mean IoU: 0.447 and
+0.528 after 24 steps of 8, 0.474 and 0.569 after 48 of 4, 0.452 and 0.572 after 96 of 2.
+"""
 
 
 def choose_precision(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
@@ -45,6 +56,10 @@ def choose_batch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
         reason += f"; there {'is' if images == 1 else 'are'} {count_words(images, 'training image')}"
     while wanted > max(images, 2):
         wanted //= 2
+    affordable = batch_for_enough_steps(case, settled, cost, wanted)
+    if affordable < wanted:
+        reason += f"; with {wanted}, {case.minutes:g} min would be fewer than {FEWEST_STEPS} steps here"
+        wanted = affordable
     yield Decision("train.batch_size", wanted, reason)
     batch = settled["train.batch_size"]
     parts = next((n for n in range(1, batch + 1) if batch % n == 0 and batch // n <= fitting), batch)
@@ -52,6 +67,17 @@ def choose_batch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     held = "the whole batch" if parts == 1 else f"a part of {batch // parts}"
     reason = f"{held} takes about {memory(needed)} of {memory(budget)}"
     yield Decision("train.accumulate", parts, reason)
+
+
+def batch_for_enough_steps(case: Case, settled: Mapping[str, Any], cost: Cost, batch: int) -> int:
+    """Halve a batch until a time budget allows enough steps, if statistics of batches are not needed."""
+    free_of_batch = settled["network.options"].get("norm") == "instance"
+    if case.minutes is None or not case.machine.is_cpu or not free_of_batch:
+        return batch
+    seconds = case.minutes * 60 * (1 - VALIDATION_PART) / FEWEST_STEPS
+    while batch > SMALLEST_BATCH and cost.seconds(batch * prod(settled["input.crop_size"])) > seconds:
+        batch //= 2
+    return batch
 
 
 def choose_workers(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
