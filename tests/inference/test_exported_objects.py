@@ -13,9 +13,14 @@ from exports import write_export
 from torch import nn
 from torch.nn import functional as F
 
+import limner
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.outputs import CentreOffsets, PointBoxes, QueryBoxes, QueryMasks, TextMaps
+from limner.inference.exported_predictor import ExportedPredictor
+from limner.inference.open_predictor import open_predictor
+from limner.weights.bundle import save_model
+from limner.weights.model import Model
 
 TABLE = LabelTable(
     (
@@ -265,3 +270,25 @@ def test_no_task_needs_torch(tiny_plan, tmp_path):
         assert json.loads((out / path).read_text("utf-8"))["annotations"], path
     assert (out / "text-detection" / "words.json").is_file()
     assert len([*out.glob("*/overlays/a.png")]) == len(tasks)
+
+
+@pytest.mark.peer
+def test_the_outputs_of_a_real_file_have_their_names(tiny_plan, tmp_path):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    options = {"backbone": "resnet18_width16", "channels": 16, "head_convs": 1, "extra_levels": 1}
+    values = tiny_plan(labels=THINGS).model_dump()
+    values |= {"task": "detection", "loss": {"terms": [{"name": "point_boxes"}]}}
+    values["network"] = {"name": "fcos", "options": options}
+    model = Model.from_plan(type(tiny_plan()).model_validate(values)).eval()
+    save_model(tmp_path / "model", model, origin={})
+    limner.export(tmp_path / "model", out=tmp_path / "export", size=(64, 64))
+    theirs = open_predictor(tmp_path / "export")
+    assert isinstance(theirs, ExportedPredictor)
+    images = torch.from_numpy(blobs(64, 64)).permute(2, 0, 1)[None].float()
+    with torch.no_grad():
+        expected = model(images).tensors()
+    found = theirs.outputs(images.numpy())
+    assert list(found) == list(expected) == ["class_logits", "boxes", "points"]
+    for name, tensor in expected.items():
+        np.testing.assert_allclose(found[name], tensor.numpy(), atol=1e-2, rtol=1e-4)

@@ -110,6 +110,11 @@ class ExportedPredictor:
         )
         return found if seen.turn == UNTURNED else self.task.turned_back(found, seen.turn)
 
+    def outputs(self, images: Image) -> NamedArrays:
+        """Run the file on images (1, C, *S) float32 in file values; returns the outputs by name."""
+        names, arrays = self.card.outputs, self._run(images)
+        return {name: array.astype(np.float32, copy=False) for name, array in zip(names, arrays, strict=True)}
+
     def _runs(self, seen: SeenImage) -> ImageArrayRuns:
         image = np.moveaxis(seen.values, -1, 0)[np.newaxis]
         resize = self.plan.resize_for(self.settings)
@@ -118,9 +123,4 @@ class ExportedPredictor:
             size = fitted_size(height, width, resize)
             image = image if size == (height, width) else smoothly_resized(image, size)
         rules = ViewRules(self.plan, self.settings)
-        return ImageArrayRuns(self._outputs, self.card.kind, image, seen.size, rules, seen.where)
-
-    def _outputs(self, images: Image) -> NamedArrays:
-        """Run the file on images (1, C, *S)."""
-        names, arrays = self.card.outputs, self._run(images)
-        return {name: array.astype(np.float32, copy=False) for name, array in zip(names, arrays, strict=True)}
+        return ImageArrayRuns(self.outputs, self.card.kind, image, seen.size, rules, seen.where)
