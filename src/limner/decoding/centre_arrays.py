@@ -5,7 +5,8 @@ The same steps as in `centre_offsets`.
 Shape legend: K classes, D number of spatial axes, M centres, n pixels, *s network resolution, *S the image's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from limner.decoding.grouped_pixels import (
     GroupedPixels,
 )
 from limner.decoding.network_arrays import ArrayRuns, ArrayView, Logits, QueryArrays
-from limner.decoding.pixel_arrays import Scores, joined_parts, resized_rows, softmax
+from limner.decoding.pixel_arrays import CHUNK_ELEMENTS, Scores, joined_parts, resized_rows, softmax
 
 _DISTANCES_AT_ONCE = 2**21
 """Distances of pixels from centres in memory at once: 16 MiB."""
@@ -74,31 +75,49 @@ def group_pixel_arrays(
         seen_size: Size at which the network saw the image, at which peaks are found.
         threshold: Minimum height of the peak of an object.
     """
-    num_classes, rows = len(is_thing), slice(0, size[0])
-    chances = softmax(resized_rows(maps[:, : num_classes + 1], size, rows))
-    best, classes = chances.max(0), chances.argmax(0)
+    num_classes = len(is_thing)
+    logits, centre = maps[:, : num_classes + 1], maps[:, num_classes + 1 : num_classes + 2]
+    classes, best = np.empty(tuple(size), np.int32), np.empty(tuple(size), np.float32)
+    for rows, chances in _chances_in_chunks(logits, size):
+        classes[rows], best[rows] = chances.argmax(0), chances.max(0)
     areas = np.bincount(classes.ravel(), minlength=num_classes + 1)
     sums = np.bincount(classes.ravel(), best.ravel(), num_classes + 1)
-    heat = resized_rows(maps[:, num_classes + 1 : num_classes + 2], seen_size, slice(0, seen_size[0]))[0]
+    heat = resized_rows(centre, seen_size, slice(0, seen_size[0]))[0]
     peaks, heights = find_centre_arrays(heat, threshold)
     centres = (peaks + 0.5) * [new / old for new, old in zip(size, seen_size, strict=True)] - 0.5
     numbers = np.zeros(tuple(size), np.int64)
     inside = np.array([*is_thing, False])[classes]
     if len(centres) and inside.any():
-        offsets = resized_rows(maps[:, num_classes + 2 :], size, rows)
+        offsets = resized_rows(maps[:, num_classes + 2 :], size, slice(0, size[0]))
         numbers[inside] = _nearest_centres(inside, offsets, centres) + 1
-    votes = np.zeros((len(centres) + 1, num_classes + 1), np.int64)
-    np.add.at(votes, (numbers.ravel(), classes.ravel()), 1)
-    labels = votes[1:, :num_classes].argmax(1)
-    chosen = np.concatenate(([0], labels))[numbers]
-    of_object = np.take_along_axis(chances, chosen[np.newaxis], 0)[0]
-    covered = np.bincount(numbers.ravel(), of_object.ravel(), len(centres) + 1)
-    counts = np.bincount(numbers.ravel(), minlength=len(centres) + 1)
-    scores = np.sqrt((covered / np.maximum(counts, 1))[1:] * heights.clip(0, 1))
-    means = sums / np.maximum(areas, 1)
-    return GroupedPixels(
-        classes.astype(np.int32), numbers, labels, scores.astype(np.float32), areas, means.astype(np.float32)
-    )
+    grouped = numbers > 0
+    pairs = (numbers[grouped] - 1) * num_classes + classes[grouped]
+    votes = np.bincount(pairs, minlength=len(centres) * num_classes).reshape(-1, num_classes)
+    labels = votes.argmax(1)
+    covered = _mean_chances_of(labels, numbers, logits)
+    scores = np.sqrt(covered * heights.clip(0, 1)).astype(np.float32)
+    means = (sums / np.maximum(areas, 1)).astype(np.float32)
+    return GroupedPixels(classes, numbers, labels, scores, areas, means)
+
+
+def _mean_chances_of(
+    labels: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64], logits: Logits
+) -> npt.NDArray[np.float64]:
+    """Return the mean probability (M,) of each object's class over its pixels; 0 without pixels."""
+    sums, label_of = np.zeros(len(labels) + 1), np.concatenate(([0], labels))
+    for rows, chances in _chances_in_chunks(logits, numbers.shape):
+        own = label_of[numbers[rows]][np.newaxis]
+        of_object = np.take_along_axis(chances, own, 0)[0]
+        sums += np.bincount(numbers[rows].ravel(), of_object.ravel(), len(sums))
+    return np.asarray(sums / np.maximum(np.bincount(numbers.ravel(), minlength=len(sums)), 1))[1:]
+
+
+def _chances_in_chunks(logits: Logits, size: Sequence[int]) -> Iterator[tuple[slice, Scores]]:
+    """Yield slices of the first spatial axis, and the probabilities (K + 1, rows, ...) there."""
+    step = max(1, CHUNK_ELEMENTS // max(1, logits.shape[1] * prod(size[1:])))
+    for start in range(0, size[0], step):
+        rows = slice(start, min(start + step, size[0]))
+        yield rows, softmax(resized_rows(logits, size, rows))
 
 
 def find_centre_arrays(

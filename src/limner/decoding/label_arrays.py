@@ -15,14 +15,11 @@ from scipy.special import expit
 
 from limner.core.labels import LabelArray, label_dtype
 from limner.decoding.network_arrays import ArrayRuns, ArrayView, Logits, PixelArrays, QueryArrays, index_of
-from limner.decoding.pixel_arrays import Scores, joined_parts, scores_at, softmax
+from limner.decoding.pixel_arrays import CHUNK_ELEMENTS, Scores, joined_parts, scores_at, softmax
 from limner.decoding.probability_maps import Probabilities, empty_probabilities, most_probable
 
 if TYPE_CHECKING:
     from limner.decoding.network_runs import Box
-
-CHUNK_ELEMENTS = 2**20
-"""Scores in memory at full resolution at once: 4 MiB, which fits in the CPU cache."""
 
 
 def predict_label_array(

@@ -14,6 +14,9 @@ from limner.decoding.network_arrays import ArrayView, Logits, NamedArrays, Pixel
 PIXEL_MAPS = ("CentreOffsets", "TextMaps")
 """Names of the output kinds with maps other than classes, all of which are blended."""
 
+CHUNK_ELEMENTS = 2**20
+"""Scores in memory at full resolution at once: 4 MiB, which fits in the CPU cache."""
+
 LEAST = 1e-12
 """Added to the class scores from queries, so that pixels in no mask get a class too."""
 
