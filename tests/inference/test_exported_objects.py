@@ -174,11 +174,16 @@ def test_label_maps_of_queries(predictions, settings, resize):
 
 
 @pytest.mark.parametrize(
-    ("stand_in", "settings"),
-    [(Queries, {}), (Queries, WINDOW), (Centres, {}), (Centres, WINDOW), (Centres, VIEWS)],
+    ("stand_in", "settings", "resize"),
+    [
+        (Queries, {}, RESIZE),
+        (Queries, WINDOW, None),
+        (Centres, {}, RESIZE),
+        (Centres, WINDOW, None),
+        (Centres, VIEWS, RESIZE),
+    ],
     ids=str,
 )
-@pytest.mark.parametrize("resize", [None, RESIZE], ids=["", "resized"])
 def test_objects(predictions, stand_in, settings, resize):
     expected, found = predictions("instance", stand_in, settings=settings, resize=resize)
     assert len(expected.labels) > 3
@@ -187,8 +192,11 @@ def test_objects(predictions, stand_in, settings, resize):
     assert (found.masks != expected.masks).mean() < 1e-3
 
 
-@pytest.mark.parametrize(("stand_in", "settings"), [(Queries, {}), (Centres, {}), (Centres, VIEWS)], ids=str)
-@pytest.mark.parametrize("size", [(90, 130), (20, 41)], ids=str)
+@pytest.mark.parametrize(
+    ("stand_in", "settings", "size"),
+    [(Queries, {}, (20, 41)), (Centres, {}, (90, 130)), (Centres, VIEWS, (90, 130))],
+    ids=str,
+)
 def test_panoptic_segments(predictions, stand_in, settings, size):
     expected, found = predictions("panoptic", stand_in, settings=settings, size=size)
     assert len(expected.labels) > 1
