@@ -121,8 +121,8 @@ def predict(
 
     Args:
         model: A model folder, a run folder, an export, or a loaded predictor; a cross-validation or several
-            models, whose probabilities are averaged, for label maps and classes of whole images. Exports of
-            these tasks need no PyTorch.
+            models, whose probabilities are averaged, for label maps and classes of whole images. An export to
+            ONNX or OpenVINO needs no PyTorch.
         paths: Images, folders, globs and ``.txt`` lists.
         out: The output folder, outside those in `paths`; only files of earlier predictions are replaced.
         to: A labelling tool, a name of `TOOLS`: `out`, a new folder, gets the images and what was found in
