@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,14 +28,17 @@ from limner.images.file_names import IMAGE_SUFFIXES, image_suffix
 from limner.images.read_image import image_header, read_image
 from limner.serving.limits import Limits
 from limner.serving.refusal import Refusal
-from limner.storage.folder_lock import process_start
+from limner.storage.file_states import file_state
+from limner.storage.folder_lock import process_space, process_start
 
 MULTIPART = "multipart/form-data"
 MAX_FILES = 64
 """Maximum number of files in a request."""
 MAX_FIELDS = 16
 TEMPORARY = "limner-serve-"
-"""Beginning of the names of temporary folders; the process follows."""
+"""Beginning of the names of temporary folders; the id of the system or container follows, and the process."""
+LONGEST_REQUEST = 24 * 3600
+"""Seconds after which a request is over whose process cannot be seen from here."""
 LONGEST_NAME = 200
 """Characters of a file's name that are kept for answers."""
 
@@ -113,15 +117,23 @@ async def received(request: Request, limits: Limits, *fields: str) -> AsyncItera
 
 def temporary_folder() -> "tempfile.TemporaryDirectory[str]":
     """Return a folder for images that goes with its block, or with the next server after a kill."""
-    return tempfile.TemporaryDirectory(prefix=f"{TEMPORARY}{os.getpid()}-")
+    return tempfile.TemporaryDirectory(prefix=f"{TEMPORARY}{process_space()}-{os.getpid()}-")
 
 
 def remove_abandoned() -> None:
     """Remove the temporary folders of servers that were killed, with the images in them."""
     for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
-        process = re.match(rf"{TEMPORARY}(\d+)-", folder.name)
-        if process is not None and process_start(int(process[1])) is None:
+        owner = re.match(rf"{TEMPORARY}([0-9a-f]+)-(\d+)-", folder.name)
+        if owner is not None and _is_abandoned(folder, space=owner[1], process=int(owner[2])):
             shutil.rmtree(folder, ignore_errors=True)  # those of other users stay
+
+
+def _is_abandoned(folder: Path, *, space: str, process: int) -> bool:
+    """Tell whether the server of a folder has ended; in another container or system, whether it must have."""
+    if space == process_space():
+        return process_start(process) is None
+    state = file_state(folder)
+    return state is not None and time.time() - state[1] / 1e9 > LONGEST_REQUEST
 
 
 async def _form(request: Request, limits: Limits) -> FormData:
