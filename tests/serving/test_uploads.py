@@ -1,5 +1,6 @@
 """Images of requests are deleted, also those of a server that was killed."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -38,6 +39,16 @@ def test_images_of_a_server_in_another_container_stay_for_a_day(tmp_path, monkey
         os.utime(folder, (time.time() - 3600 * hours,) * 2)
     remove_abandoned()
     assert list(tmp_path.iterdir()) == [fresh]
+
+
+def test_a_full_disk_is_reported_to_the_client(make_client, photo_file, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("limner.serving.uploads.shutil.copyfileobj", full)
+    answer = make_client().post("/predict", files=[photo_file])
+    assert answer.status_code == 500
+    assert "no space left on the disk" in answer.text
 
 
 def test_a_request_in_progress_has_a_folder_of_the_server(make_client, photo_file, tmp_path, monkeypatch):

@@ -28,6 +28,7 @@ from limner.images.file_names import IMAGE_SUFFIXES, image_suffix
 from limner.images.read_image import image_header, read_image
 from limner.serving.limits import Limits
 from limner.serving.refusal import Refusal
+from limner.storage.disk_problems import write_errors_for
 from limner.storage.file_states import file_state
 from limner.storage.folder_lock import process_space, process_start
 
@@ -96,6 +97,7 @@ async def received(request: Request, limits: Limits, *fields: str) -> AsyncItera
 
     Raises:
         Refusal: The request is no form, lacks a file, is too large or too slow.
+        WriteError: The disk of temporary files is full, read-only or failing.
     """
     form = await _form(request, limits)
     try:
@@ -148,7 +150,8 @@ async def _form(request: Request, limits: Limits) -> FormData:
         )
 
     async def parse() -> FormData:
-        return await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS)
+        with write_errors_for(Path(tempfile.gettempdir())):  # large files are kept there
+            return await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS)
 
     try:
         return await asyncio.wait_for(parse(), limits.timeout)
@@ -184,13 +187,17 @@ def stored_upload(name: str | None, content: IO[bytes], folder: Path) -> Upload:
         name: Its name, of which only the suffix is used.
         content: The open file.
         folder: A folder for it alone, which does not exist yet.
+
+    Raises:
+        WriteError: The disk of temporary files is full, read-only or failing.
     """
     shown = shown_name(name)
     suffix = image_suffix(shown)
-    folder.mkdir()
     path = folder / f"image{suffix if suffix in IMAGE_SUFFIXES else ''}"
-    with path.open("wb") as out:
-        shutil.copyfileobj(content, out)
+    with write_errors_for(path):
+        folder.mkdir()
+        with path.open("wb") as out:
+            shutil.copyfileobj(content, out)
     return Upload(shown, path)
 
 

@@ -127,7 +127,7 @@ def _boot() -> str:
 
 
 def process_space() -> str:
-    """Return a short id of the system or container that this runs in, where ids of processes mean the same."""
+    """Return a short id of the system or container in which ids of processes mean the same as here."""
     try:
         container = str(Path("/proc/self/ns/pid").readlink())
     except OSError:

@@ -67,7 +67,7 @@ class Budget:
         return self._progress
 
     def resume(self, state: RunState) -> None:
-        """Restore the time and the progress of the run before it was interrupted; one that had ended has ended."""
+        """Restore the time and the progress of a run, which stays at its end if it was there."""
         self._started = self._clock() - state.seconds
         self._progress = state.progress
         self._counted = state.seconds if state.progress else 0.0
