@@ -27,7 +27,7 @@ from limner.weights.sources.backbone_shapes import Sizes, count_layers
 from limner.weights.sources.dense_facts import RECIPE, TASK, UNCHANGED, conclude, preprocessor_normalization
 from limner.weights.sources.mask2former_images import infer_resize
 from limner.weights.sources.mask2former_names import QUERY_KEY_VALUE
-from limner.weights.sources.mmseg import prediction_window, refuse_variants
+from limner.weights.sources.mmseg import prediction_window, refuse_mmseg_variants
 from limner.weights.sources.mmseg_names import TITLE as MMSEG_TITLE
 from limner.weights.sources.openmmlab_facts import ASSUMED, CONFIGURATION, infer_preprocessing, section
 from limner.weights.sources.transformers_names import TITLE as HUGGING_FACE_TITLE
@@ -144,7 +144,7 @@ def _read_hugging_face(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
 
 def _read_mmsegmentation(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     model = section(checkpoint.training, "model")
-    refuse_variants(model, checkpoint)
+    refuse_mmseg_variants(model, checkpoint)
     said = section(model, "backbone").get("out_indices")
     renamed, sizes, options = _network(checkpoint, MMSEGMENTATION, said or _TAPS)
     options |= asked.options

@@ -44,7 +44,7 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     head = _first(HEADS, checkpoint, "decode head")
     backbone = _first(BACKBONES, checkpoint, "backbone")
     model = section(checkpoint.training, "model")
-    refuse_variants(model, checkpoint)
+    refuse_mmseg_variants(model, checkpoint)
     renamed = rename(checkpoint.tensors, mmseg_naming(head, backbone))
     _convert(head, renamed)
     sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
@@ -85,7 +85,7 @@ def _cascade(checkpoint: Checkpoint) -> str:
     return f", a cascade of several heads{' (OCRNet)' if is_ocrnet else ''}"
 
 
-def refuse_variants(model: Mapping[str, Any], checkpoint: Checkpoint) -> None:
+def refuse_mmseg_variants(model: Mapping[str, Any], checkpoint: Checkpoint) -> None:
     """Refuse what the configuration says of a network that limner computes otherwise.
 
     Raises:
