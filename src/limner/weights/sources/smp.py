@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from limner.core.errors import ModelError, describe
+from limner.core.errors import ConfigError, ModelError, describe
 from limner.networks.backbones.mit import MIX_TRANSFORMERS
 from limner.networks.backbones.resnet import RESNETS
 from limner.weights.checkpoint_files import CONFIG, Checkpoint
@@ -61,8 +61,14 @@ def options_for_library(checkpoint: Checkpoint, options: Mapping[str, Any]) -> t
     Args:
         checkpoint: The checkpoint.
         options: Options of limner's network.
+
+    Raises:
+        ConfigError: It is a state dict of a DPT, which does not name its encoder.
     """
-    kind = _kind(checkpoint)
+    is_dpt = SMP_HEAD not in checkpoint.tensors  # its head is the only one of another layout
+    if is_dpt and not checkpoint.config:
+        raise ConfigError(f"--verify of a DPT needs the folder with config.json; found {checkpoint.path}.")
+    kind = "DPT" if is_dpt else _kind(checkpoint)
     if checkpoint.config:
         known = {key: value for key, value in checkpoint.config.items() if not key.startswith("_")}
         return kind, known | {"encoder_weights": None}
