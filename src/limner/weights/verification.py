@@ -121,7 +121,7 @@ def _compare(imported: Imported, theirs: Network, library: str) -> Verification:
 def _sizes(imported: Imported) -> tuple[tuple[int, ...], ...]:
     plan = imported.model.plan
     side = plan.network.options.get("image_size")
-    if imported.source == TRANSFORMERS and isinstance(side, int):
+    if imported.source in (TRANSFORMERS, SMP) and isinstance(side, int):
         return ((side, side),)
     resize = plan.inference.resize
     if NETWORKS[plan.network.name].output is ClassLogits and resize is not None and resize.size is not None:
