@@ -140,7 +140,7 @@ TINY = {
         "num_heads": 3,
         "mlp_hidden": 32,
     },
-    "swinunetr": {"width": 12, "window": 3, "blocks": (2, 1, 1, 1)},  # two, so that windows are shifted
+    "swinunetr": {"width": 12, "window": 3},
     "panoptic-deeplab": {
         "backbone": "resnet18",
         "atrous_channels": 8,
