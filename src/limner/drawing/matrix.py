@@ -96,7 +96,7 @@ def _look(pixels: int, total: int, *, is_right: bool, cell: int) -> tuple[RGB, R
 
 @lru_cache(maxsize=1024)
 def _tile(cell: int, fill: RGB, ink: RGB, lines: tuple[str, ...]) -> PILImage.Image:
-    """Return a cell, `cell` pixels wide with its gap; of the 22,500 of a large matrix, a few hundred differ."""
+    """Return a cell, `cell` pixels wide with its gap; most of the 22,500 of a large matrix are equal."""
     tile = PILImage.new("RGB", (cell, cell), PAPER)
     draw = ImageDraw.Draw(tile)
     draw.rounded_rectangle((0, 0, cell - 2, cell - 2), 4, fill=fill)
