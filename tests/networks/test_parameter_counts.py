@@ -672,6 +672,31 @@ def test_the_rows_agree_with_the_table_of_references(references):
         assert references[key]["signature"]["param_shapes_sha256"] == shapes, key
 
 
+# mmsegmentation 1.4.2 (onedl), configs/hrnet/fcn_hr18s, fcn_hr18 and fcn_hr48, 19 classes.
+HRNETS = [("hrnet_w18_small_v2", 3939309), ("hrnet_w18", 9640849), ("hrnet_w48", 65858659)]
+HRNET_HEAD = {"output_stride": 32, "joins_maps": True, "num_convs": 1, "kernel_size": 1}
+HRNET_HEAD |= {"joins_input": False, "dropout": 0.0, "auxiliary": False}
+
+
+@pytest.mark.parametrize(("backbone", "parameters"), HRNETS)
+def test_fcn_on_hrnet_is_mmsegmentations(backbone, parameters):
+    assert count(build("fcn", 19, 3, {"backbone": backbone, **HRNET_HEAD})) == parameters
+
+
+# transformers 5.24, DPTForSemanticSegmentation, 150 classes. It also holds a final norm and, in the first
+# fusion, a residual unit of two normed 3x3 convolutions of 256 channels; nothing uses them.
+DPTS = [
+    ({}, 111807980, 2 * 768),
+    ({"backbone": "vit_large_patch16_384", "widths": (256, 512, 1024, 1024)}, 343960364, 2 * 1024),
+]
+
+
+@pytest.mark.parametrize(("options", "parameters", "final_norm"), DPTS)
+def test_dpt_is_the_one_of_transformers(options, parameters, final_norm):
+    residual_unit = 2 * (9 * 256 * 256 + 2 * 256)
+    assert count(build("dpt", 150, 3, options)) + residual_unit + final_norm == parameters
+
+
 def test_the_small_dbnet_is_mmocrs():
     # github.com/open-mmlab/mmocr, dbnet_resnet18_fpnc_1200e_icdar2015.
     assert count(build("dbnet", 1, 3, {})) == 12340930

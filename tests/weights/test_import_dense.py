@@ -229,6 +229,40 @@ def test_a_classifier_of_images_is_for_training(tmp_path):
     _refused(tmp_path / "a.pth", "classifier of images", "limner train DATA --weights")
 
 
+def test_ocrnet_is_refused_by_name(tmp_path):
+    names = ("backbone.conv1.weight", "decode_head.0.convs.0.conv.weight")
+    block = "decode_head.1.object_context_block.bottleneck.conv.weight"
+    torch.save({name: torch.zeros(4, 4, 1, 1) for name in (*names, block)}, tmp_path / "a.pth")
+    _refused(tmp_path / "a.pth", "cascade of several heads (OCRNet)", "mmsegmentation", block)
+
+
+def test_a_beit_without_its_configuration_is_refused(tmp_path):
+    names = ("beit.encoder.layer.0.lambda_1", "decode_head.classifier.weight")
+    torch.save({name: torch.zeros(4, 4, 1, 1) for name in names}, tmp_path / "a.pth")
+    _refused(tmp_path / "a.pth", "which blocks of its BEiT", "config.json")
+
+
+def test_a_beit_of_a_width_that_limner_lacks_is_refused(tmp_path):
+    state = {
+        "backbone.cls_token": torch.zeros(1, 1, 40),
+        "backbone.patch_embed.projection.weight": torch.zeros(40, 3, 16, 16),
+        "backbone.layers.0.attn.relative_position_bias_table": torch.zeros(7 * 7 + 3, 4),
+        "decode_head.conv_seg.weight": torch.zeros(3, 8, 1, 1),
+    }
+    torch.save(state, tmp_path / "a.pth")
+    _refused(tmp_path / "a.pth", "BEiT is not supported", "40 channels and 4 heads", "vit_base_patch16_224")
+
+
+def test_a_dpt_on_registers_is_refused(tmp_path):
+    names = ("decoder.fusion_blocks.0.residual_conv_block1.conv_1.weight", "encoder.model.reg_token")
+    state = {name: torch.zeros(4, 4, 3, 3) for name in names} | {
+        "encoder.model.cls_token": torch.zeros(1, 1, 4),
+        "encoder.model.pos_embed": torch.zeros(1, 16, 4),  # for the patches alone
+    }
+    torch.save(state, tmp_path / "a.pth")
+    _refused(tmp_path / "a.pth", "encoder that limner's does not have", "16 positions", "no registers")
+
+
 def _milesial(name):
     """Return the name in github.com/milesial/Pytorch-UNet of a tensor of limner's U-Net."""
     part, level, *rest = name.split(".")

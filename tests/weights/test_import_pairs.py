@@ -378,3 +378,26 @@ def test_transformers_dpt(tmp_path, readout):
         found = imported.model.network(images).logits
     # Residual sums without norms are large.
     assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize("readout", ["cat", "add"])
+def test_dpt_of_segmentation_models_pytorch(tmp_path, readout):
+    smp = pytest.importorskip(
+        "segmentation_models_pytorch", reason="segmentation-models-pytorch is not installed"
+    )
+    options = {"decoder_intermediate_channels": (16, 24, 32, 40), "decoder_fusion_channels": 32}
+    theirs = smp.DPT(
+        "tu-vit_tiny_patch16_224",
+        encoder_weights=None,
+        classes=CLASSES,
+        decoder_readout=readout,
+        img_size=64,
+        **options,
+    )
+    peers.randomize(theirs).save_pretrained(tmp_path)
+    imported = import_checkpoint(tmp_path)
+    images = (_images((64, 64)) / 255 - MEAN) / STD
+    with torch.no_grad():
+        expected, found = theirs(images), imported.model.network(images).logits
+    # Residual sums without norms are large.
+    assert (found - expected).abs().max() < 1e-5 * expected.abs().max()

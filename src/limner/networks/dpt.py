@@ -5,7 +5,8 @@ Authors' code: https://github.com/isl-org/DPT (MIT licence); the reference here 
 (Apache-2.0 licence), whose weights load.
 
 What differs, and why: images are padded to whole patches, and scores of the padding are cut off, so any size
-works. The authors' code has a residual unit in the first fusion that nothing uses, which is left out.
+works. The authors' code has a residual unit in the first fusion that nothing uses, which is left out; with
+`refines_coarsest` it is there and used.
 
 Shape legend: B batch, C channels, K classes, N tokens, H and W the image's height and width, h and w in
 patches.
@@ -54,6 +55,8 @@ class DPTOptions(Config):
     """What becomes of the class token: it is joined with each patch token and projected, added, or unused."""
     fusion_norm: bool = True
     """Batch normalisation in the fusion's residual units, as in the paper for segmentation."""
+    refines_coarsest: bool = False
+    """Refine the coarsest level before the first fusion too, as in segmentation-models-pytorch."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Channel dropout rate before the classifiers."""
     auxiliary: bool = True
@@ -98,7 +101,8 @@ class DPT(nn.Module):
             nn.Conv2d(width, channels, 3, padding=1, bias=False) for width in options.widths
         )
         self.fusions = nn.ModuleList(
-            _Fusion(channels, normed=options.fusion_norm, is_first=not index) for index in range(len(FACTORS))
+            _Fusion(channels, normed=options.fusion_norm, refines_level=index > 0 or options.refines_coarsest)
+            for index in range(len(FACTORS))
         )
         self.neck = ConvNormAct(channels, channels)
         self.head = PixelClassifier(channels, num_classes, dropout=options.dropout)
@@ -173,17 +177,19 @@ class _Reassemble(nn.Module):
 class _Fusion(nn.Module):
     """Add a level to the coarser ones, refine the sum, double its size."""
 
-    def __init__(self, channels: int, *, normed: bool, is_first: bool) -> None:
+    def __init__(self, channels: int, *, normed: bool, refines_level: bool) -> None:
         super().__init__()
-        self.level = None if is_first else _ResidualUnit(channels, normed=normed)
+        self.level = _ResidualUnit(channels, normed=normed) if refines_level else None
         self.refine = _ResidualUnit(channels, normed=normed)
         self.projection = nn.Conv2d(channels, channels, 1)
 
     def forward(self, level: Tensor, coarser: Tensor | None) -> Tensor:
         """Map a level (B, C, h, w) and the fused coarser ones to (B, C, 2 h, 2 w)."""
-        fused = level
-        if coarser is not None and self.level is not None:
-            fused = coarser + self.level(resize(level, coarser.shape[2:]))
+        fused = level if coarser is None else resize(level, coarser.shape[2:])
+        if self.level is not None:
+            fused = self.level(fused)
+        if coarser is not None:
+            fused = coarser + fused
         doubled = F.interpolate(self.refine(fused), scale_factor=2, mode="bilinear", align_corners=True)
         result: Tensor = self.projection(doubled)
         return result

@@ -12,7 +12,7 @@ from limner.weights.sources.deformable_detr_checkpoints import (
     DEFORMABLE_DETR_HUGGING_FACE,
     DEFORMABLE_DETR_MMDET,
 )
-from limner.weights.sources.dpt_checkpoints import DPT_HUGGING_FACE
+from limner.weights.sources.dpt_checkpoints import DPT_HUGGING_FACE, DPT_SMP
 from limner.weights.sources.eomt_checkpoints import EOMT_HUGGING_FACE
 from limner.weights.sources.mask2former_checkpoints import MASK2FORMER_DETECTRON2, MASK2FORMER_HUGGING_FACE
 from limner.weights.sources.maskformer_checkpoints import MASKFORMER_HUGGING_FACE
@@ -41,6 +41,7 @@ SOURCES: Mapping[str, CheckpointSource] = {
     "deformable-detr-authors": DEFORMABLE_DETR_AUTHORS,
     "mmdetection": MMDET_SEGMENTS,
     "torchvision": TORCHVISION,
+    "dpt-segmentation-models-pytorch": DPT_SMP,
     "segmentation-models-pytorch": SMP,
     "beit-mmsegmentation": BEIT_MMSEGMENTATION,
     "mmsegmentation": MMSEG,

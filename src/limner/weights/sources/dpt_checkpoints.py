@@ -1,6 +1,7 @@
-"""DPT checkpoints of Hugging Face `transformers`, on a plain ViT."""
+"""DPT checkpoints of Hugging Face `transformers` and segmentation-models-pytorch, on a plain ViT."""
 
 import re
+from math import isqrt
 from typing import Any
 
 from limner.core.errors import ModelError, describe
@@ -10,9 +11,10 @@ from limner.weights.checkpoint_files import CONFIG, Checkpoint
 from limner.weights.checkpoint_source import Asked, CheckpointSource, Inferred, NetworkShape, ReadNetwork
 from limner.weights.renaming import Naming, rename
 from limner.weights.sources.backbone_shapes import Sizes, count_layers
-from limner.weights.sources.dense_facts import RECIPE, TASK, conclude, preprocessor_normalization
+from limner.weights.sources.dense_facts import RECIPE, TASK, conclude, imagenet, preprocessor_normalization
 from limner.weights.sources.mask2former_images import infer_resize
 from limner.weights.sources.mask2former_names import QUERY_KEY_VALUE
+from limner.weights.sources.smp_names import TITLE as SMP_TITLE
 from limner.weights.sources.transformers_names import TITLE
 
 _SIGN = "neck.fusion_stage.layers.1.residual_layer1.convolution1.weight"
@@ -134,3 +136,72 @@ def _resize(checkpoint: Checkpoint, classes: int) -> Inferred[ResizePlan]:
 
 
 DPT_HUGGING_FACE = CheckpointSource(TITLE, "DPT", f"{_SIGN} (Hugging Face)", _recognises, _read, RECIPE)
+
+_SMP_SIGN = "decoder.fusion_blocks.0.residual_conv_block1.conv_1.weight"
+
+SMP_NAMING = Naming(
+    title=SMP_TITLE,
+    sign=re.escape(_SMP_SIGN),
+    unused=r"^encoder\.model\.(?:norm|fc_norm|head)\.|^classification_head\.",
+    why_unused="their code does not use it for the scores either",
+    rules=(
+        (r"^encoder\.model\.", "backbone."),
+        (r"^decoder\.projection_blocks\.(\d)\.project\.", r"levels.\1.readout."),
+        (r"^decoder\.reassemble_blocks\.(\d)\.project_to_out_channel\.", r"levels.\1.projection."),
+        (r"^decoder\.reassemble_blocks\.(\d)\.upsample\.", r"levels.\1.resize."),
+        (r"^decoder\.reassemble_blocks\.(\d)\.project_to_feature_dim\.", r"laterals.\1."),
+        (r"^decoder\.fusion_blocks\.(\d)\.project\.", r"fusions.\1.projection."),
+        (r"^decoder\.fusion_blocks\.(\d)\.residual_conv_block1\.", r"fusions.\1.level."),
+        (r"^decoder\.fusion_blocks\.(\d)\.residual_conv_block2\.", r"fusions.\1.refine."),
+        (r"^(fusions\..*)\.conv_(\d)\.", r"\1.conv\2."),
+        (r"^(fusions\..*)\.batch_norm_(\d)\.", r"\1.norm\2."),
+        (r"^segmentation_head\.head\.0\.", "neck.conv."),
+        (r"^segmentation_head\.head\.1\.", "neck.norm."),
+        (r"^segmentation_head\.head\.4\.", "head.conv."),
+    ),
+)
+
+
+def _read_smp(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
+    renamed = rename(checkpoint.tensors, SMP_NAMING)
+    sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    tokens = sizes.get("backbone.pos_embed", (1, 0, 0))[1]
+    if "backbone.cls_token" not in sizes or isqrt(tokens - 1) ** 2 != tokens - 1:
+        raise ModelError(
+            describe(
+                "The checkpoint's DPT is on an encoder that limner's does not have",
+                where=checkpoint.path,
+                found=f"{checkpoint.config.get('encoder_name', 'unknown encoder')} with {tokens} positions",
+                expected="a ViT of timm with a class token, no registers, and a position for each patch",
+            )
+        )
+    options = _options(sizes, checkpoint)
+    depth, said = options["num_blocks"], checkpoint.config.get("encoder_output_indices")
+    readout = "add" if checkpoint.config.get("decoder_readout") == "add" else "ignore"
+    taps = tuple(index % depth for index in said or [depth * n // 4 - 1 for n in (1, 2, 3, 4)])
+    options |= {
+        "taps": taps,
+        "readout": "project" if "levels.0.readout.0.weight" in sizes else readout,
+        "refines_coarsest": True,
+        "auxiliary": False,
+    }
+    for block in range(max(taps) + 1, depth):
+        renamed.leave_out(f"backbone.blocks.{block}.", "after the last block that is used")
+    options |= asked.options
+    classes, channels = sizes["head.conv.weight"][0], sizes["backbone.patch_embed.proj.weight"][1]
+    shape = NetworkShape("dpt", options, classes, channels, f"DPT on {options['backbone']}")
+    side = options["image_size"]
+    resize = Inferred(ResizePlan(size=(side, side)), "the size that its positions are learned for")
+    why = "assumed: ImageNet's; timm trains many ViTs with others: --set input.mean=[...] input.std=[...]"
+    conclusions = conclude(checkpoint, shape, asked, normalization=imagenet(why), resize=resize)
+    return ReadNetwork(shape, renamed, conclusions)
+
+
+DPT_SMP = CheckpointSource(
+    SMP_TITLE,
+    "DPT",
+    _SMP_SIGN,
+    lambda checkpoint: _SMP_SIGN in checkpoint.tensors,
+    _read_smp,
+    RECIPE,
+)

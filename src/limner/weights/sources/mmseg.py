@@ -64,20 +64,25 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
 def _first(table: Mapping[str, tuple[Any, ...]], checkpoint: Checkpoint, what: str) -> str:
     found = next((name for name, (sign, *_) in table.items() if sign in checkpoint.tensors), None)
     if found is None:
-        if what == "decode head" and any(name.startswith("decode_head.1.") for name in checkpoint.tensors):
-            what += ", a cascade of several"
-            what += " (OCRNet)" if any(".object_context_block." in n for n in checkpoint.tensors) else ""
         part = what.split()[-1] + "."
         names = sorted(name for name in checkpoint.tensors if part in name)
         raise ModelError(
             describe(
-                f"limner does not have this {what} of {TITLE}",
+                f"limner does not have this {what} of {TITLE}{_cascade(checkpoint)}",
                 where=checkpoint.path,
                 found=", ".join(names[:3]) or "no tensors of it",
                 expected=", ".join(table),
             )
         )
     return found
+
+
+def _cascade(checkpoint: Checkpoint) -> str:
+    """Return words for a network with several heads in a row, the kind that people look for by name."""
+    if not any(name.startswith("decode_head.1.") for name in checkpoint.tensors):
+        return ""
+    is_ocrnet = any(".object_context_block." in name for name in checkpoint.tensors)
+    return f", a cascade of several heads{' (OCRNet)' if is_ocrnet else ''}"
 
 
 def refuse_variants(model: Mapping[str, Any], checkpoint: Checkpoint) -> None:
