@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import pytest
 import torch
 from PIL import Image
 
+from limner.cli import console
+from limner.cli.app import main
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.plan import (
     DataPlan,
@@ -151,6 +154,32 @@ def tiny_model(tiny_plan):
             return Model.from_plan(tiny_plan(**plan)).eval()
 
     return make
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command as `subprocess.run` returns it."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def command_line(monkeypatch, capsys):
+    """Run `limner WORDS` in this process; one of its own would take seconds to load PyTorch."""
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # as the command sets it, and takes back here
+
+    def run(*words):
+        for one in (console.console, console.messages):
+            one.cache_clear()
+        monkeypatch.setattr(sys, "argv", ["limner", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Ended(ended.value.code or 0, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture(scope="session")

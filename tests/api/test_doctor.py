@@ -1,9 +1,6 @@
 """The doctor tells a sound installation from a broken one."""
 
 import json
-import os
-import subprocess
-import sys
 
 from limner.api import doctor as module
 from limner.api.doctor import doctor
@@ -29,8 +26,7 @@ def test_something_broken_makes_the_diagnosis_unhealthy(monkeypatch):
     assert diagnosis.verdict.startswith("Broken: torch.")
 
 
-def test_the_command_prints_json_and_exits_with_one_only_when_broken():
-    command = [sys.executable, "-c", "from limner.cli.app import main; main()", "doctor", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)  # noqa: S603
+def test_the_command_prints_json_and_exits_with_one_only_when_broken(command_line):
+    done = command_line("doctor", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["verdict"].startswith("Ready")

@@ -1,9 +1,6 @@
 """`limner plan` from a folder of images to settings with reasons."""
 
 import json
-import os
-import subprocess
-import sys
 
 import cv2
 import numpy as np
@@ -132,11 +129,9 @@ def test_data_with_errors_is_not_planned(cells):
         plan(cells)
 
 
-def test_the_command_prints_json_and_writes_the_plan(cells, tmp_path):
-    command = [sys.executable, "-c", "from limner.cli.app import main; main()", "plan", str(cells)]
-    command += ["--minutes", "1", "--set", "network.options.widths=[4, 8]", "--json", "--device", "cpu"]
-    command += ["--out", str(tmp_path / "plan.yaml")]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)  # noqa: S603
+def test_the_command_prints_json_and_writes_the_plan(cells, tmp_path, command_line):
+    options = ["--minutes", "1", "--set", "network.options.widths=[4, 8]", "--json", "--device", "cpu"]
+    done = command_line("plan", cells, *options, "--out", tmp_path / "plan.yaml")
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["plan"]["network"]["options"]["widths"] == [4, 8]

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import limner
 
 
@@ -17,20 +14,13 @@ def test_report_takes_a_path_and_returns_the_page(tmp_path):
     assert page.read_text("utf-8").startswith("<!DOCTYPE html>")
 
 
-def call(*arguments):
-    code = "from limner.cli.app import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, "report", *arguments], capture_output=True, text=True, check=False
-    )
-
-
-def test_command_line_names_the_page(tmp_path):
+def test_command_line_names_the_page(tmp_path, command_line):
     run = make_tiny_run(tmp_path / "r [b]")
-    done = call(str(run))
+    done = command_line("report", run)
     assert done.returncode == 0 and str(run / "report.html") in done.stdout
 
 
-def test_command_line_refuses_another_folder_without_a_traceback(tmp_path):
-    done = call(str(tmp_path))
+def test_command_line_refuses_another_folder_without_a_traceback(tmp_path, command_line):
+    done = command_line("report", tmp_path)
     assert done.returncode == 2
     assert "This is not a run folder" in done.stderr and "Traceback" not in done.stderr

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -22,20 +20,9 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def limner(tmp_path, monkeypatch):
+def limner(tmp_path, monkeypatch, command_line):
     monkeypatch.setenv("LIMNER_CACHE", str(tmp_path / "cache"))
-
-    def run(*words):
-        code = "from limner.cli.app import main; main()"
-        return subprocess.run(
-            [sys.executable, "-c", code, *map(str, words)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    return run
+    return command_line
 
 
 def test_an_open_question_is_exit_code_1_and_the_last_line_says_what_to_do(limner, folder):

@@ -281,9 +281,13 @@ def test_every_parameter_learns(name, dims):
         assert parameter.grad.isfinite().all(), parameter_name
 
 
-@pytest.mark.parametrize("size", [(33, 33, 33), (64, 65, 47), (34, 64, 96)])
-def test_any_size_and_the_scores_cover_the_image(name, dims, size):
-    size = size[-dims:]
+@pytest.mark.parametrize(
+    ("image_size", "volume_size"),
+    [((33, 33), (33, 33, 33)), ((65, 47), (32, 33, 23)), ((64, 96), (18, 32, 48))],
+    ids=["odd", "odd and even", "even"],
+)
+def test_any_size_and_the_scores_cover_the_image(name, dims, image_size, volume_size):
+    size = image_size if dims == 2 else volume_size
     network = built(name, dims)
     with torch.no_grad():
         outputs = network(draw(dims, batch=1, size=size))

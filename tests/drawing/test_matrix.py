@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner.drawing.matrix import LARGE_CELL, RIGHT, draw_matrix
+from limner.drawing.matrix import CELL, LARGE_CELL, RIGHT, draw_matrix
 from limner.drawing.pdf import encode_pdf
 
 
@@ -29,3 +29,14 @@ def test_pdf_is_one_page_of_the_picture():
     assert b"[ 0 0 72.0 36.0 ]" in data
     with pytest.raises(OSError):  # Pillow writes PDF and does not read it, so this is no image in disguise
         Image.open(io.BytesIO(data))
+
+
+def test_every_cell_of_a_class_without_pixels_has_the_same_dash_and_others_do_not():
+    counts = np.full((7, 7), 3)
+    counts[2] = 0
+    picture = draw_matrix(counts, ["a"] * 7)
+    cells = picture[-24 - 7 * CELL : -24, -24 - 7 * CELL : -24].reshape(7, CELL, 7, CELL, 3).swapaxes(1, 2)
+    assert all(np.array_equal(cells[2, 0], cell) for cell in cells[2])
+    assert not np.array_equal(cells[2, 0], cells[0, 1])
+    # The diagonal is blue, the rest orange.
+    assert np.array_equal(cells[0, 1], cells[1, 0]) and not np.array_equal(cells[0, 1], cells[1, 1])

@@ -45,10 +45,16 @@ def start(model_folder):
         process.communicate()
 
 
-def refused(*options, model="no-such-model"):
-    done = subprocess.run([*COMMAND, model, *options], capture_output=True, text=True, check=False)  # noqa: S603
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stderr
+@pytest.fixture
+def refused(command_line):
+    """Start the server with options that it refuses; returns its exit code and what it says."""
+
+    def run(*options, model="no-such-model"):
+        done = command_line("serve", model, *options)
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stderr
+
+    return run
 
 
 def test_a_signal_ends_the_server_after_what_runs(start, png):
@@ -82,7 +88,7 @@ def test_clients_that_still_send_get_the_answer(start):
     assert httpx.post(f"{url}/predict", content=parts, headers=form, timeout=60).status_code in (400, 413)
 
 
-def test_a_port_in_use_is_said(model_folder):
+def test_a_port_in_use_is_said(refused, model_folder):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -90,7 +96,7 @@ def test_a_port_in_use_is_said(model_folder):
     assert code == 1 and "The port is in use" in said and "--port 0" in said
 
 
-def test_other_machines_need_a_token(tmp_path):
+def test_other_machines_need_a_token(refused, tmp_path):
     code, said = refused("--host", "0.0.0.0")  # noqa: S104
     assert code == 2 and "without a token" in said and "--token-file" in said
     code, said = refused("--host", "0.0.0.0", "--token", "short")  # noqa: S104
@@ -140,7 +146,7 @@ def test_a_worker_that_ends_stops_the_server(start):
     assert "A worker of the server ended, with exit code -9" in process.stderr.read()
 
 
-def test_workers_are_refused_with_the_reason(model_folder, tmp_path):
+def test_workers_are_refused_with_the_reason(refused, model_folder, tmp_path):
     code, said = refused("--workers", "2", "--port", "0")
     assert code == 2 and "There is no such model" in said
     code, said = refused("--workers", "2", "--keep", str(tmp_path / "kept"), model=str(model_folder))

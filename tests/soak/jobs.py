@@ -150,15 +150,18 @@ def _is_unfinished(name: str = "out") -> bool:
     return Path(name, UNFINISHED).exists()
 
 
+def _is_done() -> bool:
+    """Tell whether a job was killed after its end, so that its folder would be refused as taken."""
+    return any(path.is_file() for path in Path("out").rglob("[!.]*")) and not _is_unfinished()
+
+
 def _convert(given: Path) -> None:
     _convert_to("voc", given / "data")
 
 
 def _convert_to(name: str, data: Path) -> None:
-    files = any(path.is_file() for path in Path("out").rglob("[!.]*"))
-    if files and not _is_unfinished():
-        return  # killed after its end
-    limner.convert(data, "out", to=name, lossy=True, resume=_is_unfinished())
+    if not _is_done():
+        limner.convert(data, "out", to=name, lossy=True, resume=_is_unfinished())
 
 
 def _predict(given: Path) -> None:
@@ -306,10 +309,9 @@ def _browse(given: Path) -> None:
 
 
 def _draft(given: Path) -> None:
-    if Path("out").exists() and not _is_unfinished():
-        return  # killed after its end
-    images, options = given / "data/images", {"to": "labelme", "resume": _is_unfinished()}
-    limner.predict(given / "run", images, out="out", device="cpu", **options)
+    options = {"to": "labelme", "resume": _is_unfinished(), "device": "cpu"}
+    if not _is_done():
+        limner.predict(given / "run", given / "data/images", out="out", **options)
 
 
 def _predict_uncertain(given: Path) -> None:

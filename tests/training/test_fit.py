@@ -2,7 +2,6 @@ import csv
 import math
 import os
 import signal
-from functools import partial
 
 import pytest
 import torch
@@ -104,21 +103,25 @@ def test_a_time_budget_is_kept_and_the_plan_says_what_was_run(tmp_path, tiny):
     assert rates[-1] < 0.002  # the whole schedule was followed
 
 
-@pytest.fixture
-def fake_clock(monkeypatch):
-    """A watcher whose steps take 2 / 250.3 s on a clock that stands still otherwise."""
-    seconds = [0.0]
+class SteppedBudget(Budget):
+    """A budget on a clock of its own, on which each step takes 2 / 250.3 s, and all else no time."""
 
-    class Steps(Watcher):
-        def step(self, moment):
-            seconds[0] += 2 / 250.3
+    def __init__(self, plan):
+        self.now, self.at = 0.0, 0
+        super().__init__(plan, clock=lambda: self.now)
 
-    monkeypatch.setattr("limner.training.fit.Budget", partial(Budget, clock=lambda: seconds[0]))
+    def progress(self, step):
+        self.now, self.at = self.now + (step - self.at) * 2 / 250.3, step
+        return super().progress(step)
+
+    def resume(self, state):
+        super().resume(state)
+        self.at = state.step
+
+
+def test_what_hangs_on_the_number_of_steps_follows_the_clock(tmp_path, tiny, monkeypatch):
+    monkeypatch.setattr("limner.training.fit.Budget", SteppedBudget)
     monkeypatch.setattr(Validation, "estimate_seconds", lambda *_: 0.05)
-    return Steps()
-
-
-def test_what_hangs_on_the_number_of_steps_follows_the_clock(tmp_path, tiny, fake_clock):
     planned = {
         "steps": 10_000,
         "minutes": 2 / 60,
@@ -127,7 +130,7 @@ def test_what_hangs_on_the_number_of_steps_follows_the_clock(tmp_path, tiny, fak
         "ema_decay": 0.998,
     }
     plan = tiny.tiny_plan(train=planned, optimizer={"learning_rate": 1e-3}, schedule={"warmup_steps": 500})
-    result = tiny.run_tiny(tmp_path, plan, watchers=[fake_clock])
+    result = tiny.run_tiny(tmp_path, plan)
     state = read_run_checkpoint(tmp_path / "checkpoints" / "last.safetensors").state
     assert 240 <= state.expected_steps <= 260  # with what the last validation is estimated to take
     assert result.steps == 250  # the time ends 0.3 steps later
@@ -135,8 +138,7 @@ def test_what_hangs_on_the_number_of_steps_follows_the_clock(tmp_path, tiny, fak
     span = max(0.05 * state.expected_steps, 10)
     assert run["train"]["ema_decay"] == pytest.approx(1 - 1 / span, abs=1e-4)
     assert run["schedule"]["warmup_steps"] == math.ceil(500 * result.steps / 10_000)
-    again = tiny.run_tiny(tmp_path, read_plan(tmp_path / "plan.yaml"), resume=True, watchers=[fake_clock])
-    assert again.steps == result.steps
+    assert tiny.run_tiny(tmp_path, read_plan(tmp_path / "plan.yaml"), resume=True).steps == result.steps
 
 
 def test_the_callers_random_numbers_go_on(tmp_path, tiny):

@@ -4,6 +4,7 @@ Shape legend: K classes.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -67,41 +68,45 @@ def draw_matrix(counts: npt.NDArray[np.int64], names: Sequence[str], *, title: s
         _turned(sheet, text, (left + round((i + 0.5) * cell) - 10, top - label), INK, height=label - 8)
     sheet.paste(_empty_cells(len(names), cell), (left, top))
     for i, j in np.argwhere((counts > 0) | (totals == 0)[:, None] | (cell == LARGE_CELL)).tolist():
-        box = (left + j * cell, top + i * cell, left + (j + 1) * cell - 2, top + (i + 1) * cell - 2)
-        with_counts = cell == LARGE_CELL
-        _cell(draw, box, int(counts[i, j]), int(totals[i]), is_right=i == j, with_counts=with_counts)
+        tile = _tile(cell, *_look(int(counts[i, j]), int(totals[i]), is_right=i == j, cell=cell))
+        sheet.paste(tile, (left + j * cell, top + i * cell))
     return np.asarray(sheet)
 
 
 def _empty_cells(number: int, cell: int) -> PILImage.Image:
     """Return a square of `number` x `number` empty cells, of which most of a large matrix consists."""
-    tile = PILImage.new("RGB", (cell, cell), PAPER)
-    ImageDraw.Draw(tile).rounded_rectangle((0, 0, cell - 2, cell - 2), 4, fill=EMPTY)
-    return PILImage.fromarray(np.tile(np.asarray(tile), (number, number, 1)))
+    return PILImage.fromarray(np.tile(np.asarray(_tile(cell, EMPTY, INK, ())), (number, number, 1)))
 
 
-def _cell(
-    draw: ImageDraw.ImageDraw,
-    box: tuple[int, int, int, int],
-    pixels: int,
-    total: int,
-    *,
-    is_right: bool,
-    with_counts: bool,
-) -> None:
+def _look(pixels: int, total: int, *, is_right: bool, cell: int) -> tuple[RGB, RGB, tuple[str, ...]]:
+    """Return the colour of a cell, that of its text, and its lines."""
     part = pixels / total if total else 0.0
     depth = part if is_right else part**0.6  # emphasises small errors
-    paint = np.array(EMPTY) + depth * (np.array(RIGHT if is_right else WRONG) - np.array(EMPTY))
-    red, green, blue = (round(c) for c in paint)
-    draw.rounded_rectangle(box, 4, fill=(red, green, blue))
-    lines = [f"{100 * part:.1f} %" if with_counts else f"{100 * part:.0f}" if part >= 0.005 else ""]
-    if with_counts:
-        lines.append(f"{pixels:,}")
-    for number, line in enumerate(lines if total else ["-"]):
+    goal = RIGHT if is_right else WRONG
+    red, green, blue = (round(e + depth * (g - e)) for e, g in zip(EMPTY, goal, strict=True))
+    ink = PAPER if depth > 0.55 else INK
+    if not total:
+        lines: tuple[str, ...] = ("-",)
+    elif cell == LARGE_CELL:
+        lines = (f"{100 * part:.1f} %", f"{pixels:,}")
+    else:
+        lines = (f"{100 * part:.0f}",) if part >= 0.005 else ()
+    return (red, green, blue), ink, lines
+
+
+@lru_cache(maxsize=1024)
+def _tile(cell: int, fill: RGB, ink: RGB, lines: tuple[str, ...]) -> PILImage.Image:
+    """Return a cell, `cell` pixels wide with its gap; most of the 22,500 of a large matrix are equal."""
+    tile = PILImage.new("RGB", (cell, cell), PAPER)
+    draw = ImageDraw.Draw(tile)
+    draw.rounded_rectangle((0, 0, cell - 2, cell - 2), 4, fill=fill)
+    for number, line in enumerate(lines):
         text, font = text_and_font(line)
-        x = (box[0] + box[2]) / 2 - font.getlength(text) / 2
-        y = (box[1] + box[3]) / 2 - 11 + (number - (len(lines) - 1) / 2) * 22
-        draw.text((x, y), text, PAPER if depth > 0.55 else INK, font=font)
+        middle = (cell - 2) / 2
+        x = middle - font.getlength(text) / 2
+        y = middle - 11 + (number - (len(lines) - 1) / 2) * 22
+        draw.text((x, y), text, ink, font=font)
+    return tile
 
 
 def _turned(

@@ -62,6 +62,8 @@ def _without_nan(value: object) -> Any:  # noqa: ANN401 - as nested as what come
     if isinstance(value, Mapping):
         return {name: _without_nan(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
+        if set(map(type, value)) == {int}:  # rows of a confusion matrix, which may hold a million numbers
+            return list(value)
         return [_without_nan(inner) for inner in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 

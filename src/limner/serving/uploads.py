@@ -131,7 +131,7 @@ def remove_abandoned() -> None:
 
 
 def _is_abandoned(folder: Path, *, space: str, process: int) -> bool:
-    """Tell whether the server of a folder has ended; in another container or system, whether it must have."""
+    """Tell whether the server of a folder has ended: by its process, or by age if that is not visible."""
     if space == process_space():
         return process_start(process) is None
     state = file_state(folder)

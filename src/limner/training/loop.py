@@ -301,7 +301,7 @@ class Loop:
 
     def _moment(self) -> Moment:
         steps = self._plan.train.steps
-        if self._budget.is_timed and self.state.step > 0:
+        if self._budget.is_timed and self._progress > 0:  # a coarse clock may not move in the first step
             steps = max(self.state.step, round(self.state.step / self._progress))
         memory = peak_bytes(self._accelerator.device)
         return Moment(self.state.step, steps, self._progress, self._budget.seconds, memory)

@@ -85,7 +85,10 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
         _search(len(rows)),
         tag("div", table, class_="scroll"),
         tag("p", f"Over all {file.what_counts}: {whole}.", class_="muted") if whole else None,
-        _absent([row.name for row in file.classes if row not in there], are_rows=rows is file.classes),
+        _absent(
+            [row.name for row in file.classes if not any(row.scores.values())],
+            are_rows=rows is file.classes,
+        ),
         _spread(evaluation),
     )
 
