@@ -132,6 +132,9 @@ class InputPlan(Config):
     or of their slices; null if unknown."""
     resample: bool | None = None
     """Whether volumes are resampled to `spacing_mm`; otherwise the network sees the voxels as they are."""
+    cascade_mm: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    """Spacing of a low-resolution stage that is trained first, as in nnU-Net's cascade: what it predicts is a
+    further channel for each foreground class. For volumes in three dimensions; null has no such stage."""
     clip: tuple[tuple[float, float], ...] | None = None
     """Lowest and highest value of each channel, in file values; values beyond are set to these. Null keeps
     all values."""
@@ -188,6 +191,8 @@ class InputPlan(Config):
             raise ValueError(f"spacing_mm needs {self.spatial_dims} numbers, found {len(self.spacing_mm)}")
         if self.resample and self.spacing_mm is None:
             raise ValueError("resample needs spacing_mm, the spacing to which volumes are resampled")
+        if self.cascade_mm is not None:
+            self._check_cascade(self.cascade_mm)
         if self.normalize_over is not None and not self.normalize_each:
             raise ValueError("normalize_over needs normalize_each: true")
         if not len(self.mean) == len(self.std) == self.channels:
@@ -197,6 +202,18 @@ class InputPlan(Config):
         if any(not low < high for low, high in self.clip or ()):
             raise ValueError("clip is (lowest, highest) for each channel")
         return self
+
+    def _check_cascade(self, coarse: tuple[float, ...]) -> None:
+        if self.spatial_dims != 3 or self.spacing_mm is None or not self.resample:
+            raise ValueError("cascade_mm is for networks in 3 dimensions whose volumes are resampled")
+        if len(coarse) != 3:
+            raise ValueError(f"cascade_mm needs 3 numbers, found {len(coarse)}")
+        steps = list(zip(coarse, self.spacing_mm, strict=True))
+        if any(low < full for low, full in steps) or not any(low > full for low, full in steps):
+            raise ValueError(
+                f"cascade_mm is a coarser spacing than spacing_mm; found {list(coarse)} and "
+                f"{list(self.spacing_mm)}"
+            )
 
 
 class AugmentPlan(Config):
@@ -468,9 +485,23 @@ class Plan(Config):
                 raise ValueError(f"{key} is for images in 2 dimensions")
         return self
 
+    @property
+    def cascade_classes(self) -> tuple[int, ...]:
+        """Trained indices of the classes that are further channels of the network's input; usually none."""
+        if self.input.cascade_mm is None:
+            return ()
+        labels = self.data.label_table
+        return tuple(i for i in range(labels.num_classes) if i != labels.background_index)
+
+    @property
+    def network_channels(self) -> int:
+        """Number of channels of the network's input: those of images, and those of a cascade."""
+        return self.input.channels + len(self.cascade_classes)
+
     def fill_for(self, settings: InferencePlan) -> tuple[float, ...] | None:
         """Return the value of padding in each channel for prediction with `settings`; None reflects."""
-        return self.input.mean if settings.padding == "mean" else None
+        fill = (*self.input.mean, *(0.0 for _ in self.cascade_classes))
+        return fill if settings.padding == "mean" else None
 
     def resize_for(self, settings: InferencePlan) -> ResizePlan:
         """Return the size to which images are resized for prediction with `settings`."""

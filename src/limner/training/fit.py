@@ -80,6 +80,7 @@ def fit(
     val: Dataset | None,
     run: RunFolder,
     network: nn.Module | None = None,
+    first_stage: Model | None = None,
     resume: bool = False,
     execution: Execution = Execution(),  # noqa: B008 (immutable)
 ) -> FitResult:
@@ -91,6 +92,7 @@ def fit(
         val: Validation data, to select the best weights; None keeps the last ones.
         run: The run folder to write.
         network: A custom network, instead of the plan's.
+        first_stage: The low-resolution stage of a cascade.
         resume: Continue from the run's checkpoint. A run without one starts from the beginning.
         execution: Device and observers of the run.
 
@@ -107,6 +109,7 @@ def fit(
         watcher = _watchers(plan, run, execution.watchers, run_id=state.tracker_id) if is_main else Watcher()
         with _closed(watcher), _unnoticed_by_caller(accelerator):
             learner = _learner(plan, network, run, accelerator, is_fresh=checkpoint is None, say=watcher.say)
+            learner.model.low_resolution = first_stage
             plan = learner.model.plan
             validator = None if val is None else Validation(val, accelerator=accelerator)
             if _is_probe(plan):
@@ -213,7 +216,7 @@ def _learner(
 
 def _example_images(plan: Plan) -> torch.Tensor:
     """Return (1, C, *S) images in file values, of the size of a crop."""
-    return torch.zeros(1, plan.input.channels, *plan.input.crop_size)
+    return torch.zeros(1, plan.network_channels, *plan.input.crop_size)
 
 
 def build_model(
