@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from limner.core.cascade_spacing import check_cascade
 from limner.core.config import Config, parse_config
 from limner.core.dataset_file import DatasetFile
 from limner.core.labels import LabelTable
@@ -133,8 +134,7 @@ class InputPlan(Config):
     resample: bool | None = None
     """Whether volumes are resampled to `spacing_mm`; otherwise the network sees the voxels as they are."""
     cascade_mm: tuple[Annotated[float, Field(gt=0)], ...] | None = None
-    """Spacing of a low-resolution stage that is trained first, as in nnU-Net's cascade: what it predicts is a
-    further channel for each foreground class. For volumes in three dimensions; null has no such stage."""
+    """Spacing of a low-resolution stage in 3D, whose predicted classes are further channels; null has none."""
     clip: tuple[tuple[float, float], ...] | None = None
     """Lowest and highest value of each channel, in file values; values beyond are set to these. Null keeps
     all values."""
@@ -192,7 +192,7 @@ class InputPlan(Config):
         if self.resample and self.spacing_mm is None:
             raise ValueError("resample needs spacing_mm, the spacing to which volumes are resampled")
         if self.cascade_mm is not None:
-            self._check_cascade(self.cascade_mm)
+            check_cascade(self.cascade_mm, self.spacing_mm if self.spatial_dims == 3 else None)
         if self.normalize_over is not None and not self.normalize_each:
             raise ValueError("normalize_over needs normalize_each: true")
         if not len(self.mean) == len(self.std) == self.channels:
@@ -202,18 +202,6 @@ class InputPlan(Config):
         if any(not low < high for low, high in self.clip or ()):
             raise ValueError("clip is (lowest, highest) for each channel")
         return self
-
-    def _check_cascade(self, coarse: tuple[float, ...]) -> None:
-        if self.spatial_dims != 3 or self.spacing_mm is None or not self.resample:
-            raise ValueError("cascade_mm is for networks in 3 dimensions whose volumes are resampled")
-        if len(coarse) != 3:
-            raise ValueError(f"cascade_mm needs 3 numbers, found {len(coarse)}")
-        steps = list(zip(coarse, self.spacing_mm, strict=True))
-        if any(low < full for low, full in steps) or not any(low > full for low, full in steps):
-            raise ValueError(
-                f"cascade_mm is a coarser spacing than spacing_mm; found {list(coarse)} and "
-                f"{list(self.spacing_mm)}"
-            )
 
 
 class AugmentPlan(Config):
@@ -487,21 +475,18 @@ class Plan(Config):
 
     @property
     def cascade_classes(self) -> tuple[int, ...]:
-        """Trained indices of the classes that are further channels of the network's input; usually none."""
-        if self.input.cascade_mm is None:
-            return ()
-        labels = self.data.label_table
-        return tuple(i for i in range(labels.num_classes) if i != labels.background_index)
+        """Trained indices of the classes that are further channels of the input; only in a cascade."""
+        return () if self.input.cascade_mm is None else self.data.label_table.foreground_indices
 
     @property
     def network_channels(self) -> int:
-        """Number of channels of the network's input: those of images, and those of a cascade."""
+        """Number of channels of the network's input, with those of a cascade."""
         return self.input.channels + len(self.cascade_classes)
 
     def fill_for(self, settings: InferencePlan) -> tuple[float, ...] | None:
         """Return the value of padding in each channel for prediction with `settings`; None reflects."""
-        fill = (*self.input.mean, *(0.0 for _ in self.cascade_classes))
-        return fill if settings.padding == "mean" else None
+        added = (0.0,) * len(self.cascade_classes)
+        return (*self.input.mean, *added) if settings.padding == "mean" else None
 
     def resize_for(self, settings: InferencePlan) -> ResizePlan:
         """Return the size to which images are resized for prediction with `settings`."""

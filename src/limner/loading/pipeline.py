@@ -139,9 +139,7 @@ def _volume_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelT
     if augment.erasing:
         transforms.append(Erasing(augment.erasing, fill=input_plan.mean))
     if input_plan.cascade_mm is not None:
-        background = labels.background_index
-        foreground = tuple(i for i in range(labels.num_classes) if i != background)
-        transforms.append(AddLowResolution(foreground))
+        transforms.append(AddLowResolution(labels.foreground_indices))
     return Pipeline(tuple(transforms))
 
 

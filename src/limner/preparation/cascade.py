@@ -73,6 +73,4 @@ def refuse_unsuitable(plan: Plan) -> None:
     if not find_task(plan.task).has_label_maps:
         raise ConfigError(f"input.cascade_mm is for label maps; the task is {plan.task!r}. Omit it.")
     if num_processes() > 1:
-        raise ConfigError(
-            "A cascade is trained by a single process. Train on one device, or omit cascade_mm."
-        )
+        raise ConfigError("A cascade needs a single process. Train on one device, or omit input.cascade_mm.")

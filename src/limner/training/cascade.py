@@ -2,8 +2,8 @@
 
 Source: nnU-Net (Isensee et al., Nature Methods 2021), https://doi.org/10.1038/s41592-020-01008-z. There, the
 predictions of training volumes come from a cross-validation. Here, they come from the one model that was
-trained on these volumes, so they are better than those of new ones; `transforms/add_low_resolution.py` changes
-them at random for that reason.
+trained on these volumes, so they are better than those of new ones; for that reason,
+`transforms/add_low_resolution.py` changes them at random.
 """
 
 from dataclasses import replace
@@ -11,8 +11,9 @@ from dataclasses import replace
 from limner.core.errors import ConfigError, describe
 from limner.core.execution import Execution
 from limner.core.low_resolution_labels import LowResolutionLabels
+from limner.core.plan import Plan
+from limner.core.run_folder import RunFolder
 from limner.core.sample import Sample
-from limner.inference.load_predictor import load_predictor
 from limner.inference.low_resolution import predict_low_resolution
 from limner.inference.predictor import Predictor
 from limner.loading.dataset import Dataset
@@ -31,7 +32,7 @@ class CascadeDataset(Dataset):
     Args:
         prepared: The volumes as the second stage is trained on them.
         stage: The low-resolution stage.
-        plan: The run of the second stage.
+        run: The run of the second stage.
         execution: Progress display.
 
     Raises:
@@ -50,7 +51,7 @@ class CascadeDataset(Dataset):
         files.keep_only(set(keys))
         self._predicted = []
         pairs = list(zip(self.records, keys, strict=True))
-        for record, key in execution.track(pairs, "predicting at low resolution"):
+        for record, key in execution.track(pairs, "predicting at low resolution", len(pairs)):
             labels = files.load(key)
             if labels is None:
                 picture = self.source.read_image(record)
@@ -69,20 +70,20 @@ class CascadeDataset(Dataset):
         return replace(sample, targets=(*sample.targets, self._predicted[index]))
 
 
-def first_stage(run: PreparedRun) -> Model | None:
+def first_stage(plan: Plan, run: RunFolder) -> Model | None:
     """Return the trained low-resolution stage of a run, or None if its plan has none.
 
     Raises:
         ConfigError: The plan has one, and the run does not.
     """
-    if run.plan.input.cascade_mm is None:
+    if plan.input.cascade_mm is None:
         return None
-    stage = run.folder.low_resolution
+    stage = run.low_resolution
     if not stage.model.is_dir():
         raise ConfigError(
             describe(
                 "The low-resolution stage of this run is not trained",
-                where=run.folder.root,
+                where=run.root,
                 found=f"no {stage.model}",
                 expected="a run of `limner train`, which trains it first",
                 fix="Start it with `limner train`; with --folds and tune, omit input.cascade_mm.",
@@ -98,8 +99,7 @@ def with_first_stage(run: PreparedRun, train: Dataset, execution: Execution) -> 
         ConfigError: As `first_stage`.
         DataError: A volume cannot be read.
     """
-    if run.plan.input.cascade_mm is None:
+    model = first_stage(run.plan, run.folder)
+    if model is None:
         return train
-    first_stage(run)
-    stage = load_predictor(run.folder.low_resolution.model, device=execution.device)
-    return CascadeDataset(train, stage, run, execution)
+    return CascadeDataset(train, Predictor(model, device=execution.device), run, execution)

@@ -36,6 +36,7 @@ from limner.tracking.trackers import build_tracker
 from limner.training.accelerator import build_accelerator
 from limner.training.as_run import as_run
 from limner.training.budget import Budget
+from limner.training.cascade import first_stage
 from limner.training.checkpoints import Checkpoints, RunCheckpoint
 from limner.training.disk_refusals import stopping_training
 from limner.training.initial_weights import load_initial_weights, read_initial_weights
@@ -80,7 +81,6 @@ def fit(
     val: Dataset | None,
     run: RunFolder,
     network: nn.Module | None = None,
-    first_stage: Model | None = None,
     resume: bool = False,
     execution: Execution = Execution(),  # noqa: B008 (immutable)
 ) -> FitResult:
@@ -92,7 +92,6 @@ def fit(
         val: Validation data, to select the best weights; None keeps the last ones.
         run: The run folder to write.
         network: A custom network, instead of the plan's.
-        first_stage: The low-resolution stage of a cascade.
         resume: Continue from the run's checkpoint. A run without one starts from the beginning.
         execution: Device and observers of the run.
 
@@ -109,7 +108,6 @@ def fit(
         watcher = _watchers(plan, run, execution.watchers, run_id=state.tracker_id) if is_main else Watcher()
         with _closed(watcher), _unnoticed_by_caller(accelerator):
             learner = _learner(plan, network, run, accelerator, is_fresh=checkpoint is None, say=watcher.say)
-            learner.model.low_resolution = first_stage
             plan = learner.model.plan
             validator = None if val is None else Validation(val, accelerator=accelerator)
             if _is_probe(plan):
@@ -200,6 +198,7 @@ def _learner(
 ) -> Learner:
     """Build the model with its initial weights and what trains it; write the plan as it then is."""
     model = build_model(plan, network, is_fresh=is_fresh, say=say)
+    model.low_resolution = first_stage(plan, run)
     plan = model.plan
     if is_fresh and network is None and plan.network.weights is not None:
         writes = run if accelerator.is_main_process else None

@@ -2,7 +2,7 @@
 
 from limner.core.execution import Execution
 from limner.preparation.prepared_run import PreparedRun
-from limner.training.cascade import first_stage, with_first_stage
+from limner.training.cascade import with_first_stage
 from limner.training.fit import FitResult, fit
 from limner.training.self_training import with_pseudo_labels
 
@@ -28,7 +28,6 @@ def fit_run(prepared: PreparedRun, execution: Execution, *, resume: bool = False
         val=prepared.dataset("val") if "val" in prepared.splits else None,
         run=prepared.folder,
         network=prepared.network,
-        first_stage=first_stage(prepared),
         resume=resume,
         execution=execution,
     )

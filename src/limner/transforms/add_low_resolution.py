@@ -26,8 +26,8 @@ Channels = npt.NDArray[np.float32]
 """(*S, F), each 0 or 1."""
 
 OPERATIONS: tuple[Operation, ...] = ("dilate", "erode", "open", "close")
-OFTEN_RESHAPED, MOST_REPEATED = 0.4, 8
-"""Fraction of patches whose classes are dilated, eroded, opened or closed, and the largest radius in voxels."""
+OFTEN_RESHAPED, LARGEST_RADIUS = 0.4, 8
+"""Fraction of patches whose classes are dilated, eroded, opened or closed, and the largest radius."""
 
 OFTEN_REMOVED, LARGEST_REMOVED = 0.2, 0.15
 """Fraction of patches in which a connected part of each class is removed, and the largest part of the patch
@@ -72,7 +72,7 @@ class AddLowResolution:
         """Draw whether and how the prediction is changed."""
         reshapes, removes = rng.random(2) < (OFTEN_RESHAPED, OFTEN_REMOVED)
         names = rng.integers(len(OPERATIONS), size=len(self.classes))
-        radii = rng.integers(1, MOST_REPEATED + 1, size=len(self.classes))
+        radii = rng.integers(1, LARGEST_RADIUS + 1, size=len(self.classes))
         places = rng.random(len(self.classes))
         drawn = zip(names, radii, strict=True)
         return AddLowResolutionParams(
