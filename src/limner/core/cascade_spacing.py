@@ -4,16 +4,18 @@ Spacing = tuple[float, ...]
 """Distance between voxels along each axis (D, H, W) in millimetres."""
 
 
-def check_cascade(coarse: Spacing, full: Spacing | None) -> None:
+def check_cascade(coarse: Spacing | None, full: Spacing | None) -> None:
     """Check the spacing of a low-resolution stage.
 
     Args:
-        coarse: Its spacing.
+        coarse: Its spacing; None if there is no such stage.
         full: Spacing of the stage that follows; None if unknown, or if volumes are cut into slices.
 
     Raises:
         ValueError: It does not suit the stage that follows.
     """
+    if coarse is None:
+        return
     if full is None:
         raise ValueError("cascade_mm is for networks in 3 dimensions, of volumes that state their spacing")
     if len(coarse) != len(full):

@@ -134,7 +134,7 @@ class InputPlan(Config):
     resample: bool | None = None
     """Whether volumes are resampled to `spacing_mm`; otherwise the network sees the voxels as they are."""
     cascade_mm: tuple[Annotated[float, Field(gt=0)], ...] | None = None
-    """Spacing of a low-resolution stage in 3D, whose predicted classes are further channels; null has none."""
+    """Spacing of a low-resolution stage in 3D, whose classes are further channels; null has none."""
     clip: tuple[tuple[float, float], ...] | None = None
     """Lowest and highest value of each channel, in file values; values beyond are set to these. Null keeps
     all values."""
@@ -191,8 +191,7 @@ class InputPlan(Config):
             raise ValueError(f"spacing_mm needs {self.spatial_dims} numbers, found {len(self.spacing_mm)}")
         if self.resample and self.spacing_mm is None:
             raise ValueError("resample needs spacing_mm, the spacing to which volumes are resampled")
-        if self.cascade_mm is not None:
-            check_cascade(self.cascade_mm, self.spacing_mm if self.spatial_dims == 3 else None)
+        check_cascade(self.cascade_mm, self.spacing_mm if self.spatial_dims == 3 else None)
         if self.normalize_over is not None and not self.normalize_each:
             raise ValueError("normalize_over needs normalize_each: true")
         if not len(self.mean) == len(self.std) == self.channels:

@@ -198,7 +198,7 @@ def _learner(
 ) -> Learner:
     """Build the model with its initial weights and what trains it; write the plan as it then is."""
     model = build_model(plan, network, is_fresh=is_fresh, say=say)
-    model.low_resolution = first_stage(plan, run)
+    model.set_low_resolution(first_stage(plan, run))
     plan = model.plan
     if is_fresh and network is None and plan.network.weights is not None:
         writes = run if accelerator.is_main_process else None

@@ -101,8 +101,8 @@ def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
     model.labels = labels
     _load_weights(model.network, folder / WEIGHTS)
     if plan.input.cascade_mm is not None:
+        model.set_low_resolution(load_model(folder / FIRST_STAGE))
         verify(folder, card, names=(FIRST_CARD,))
-        model.low_resolution = load_model(folder / FIRST_STAGE)
     return model.eval()
 
 

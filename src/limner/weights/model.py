@@ -42,11 +42,11 @@ class Model(nn.Module):
 
     @property
     def low_resolution(self) -> "Model | None":
-        """The first stage, whose weights are not among those of this module: they are trained already."""
+        """The first stage of a cascade."""
         return self._first[0] if self._first else None
 
-    @low_resolution.setter
-    def low_resolution(self, stage: "Model | None") -> None:
+    def set_low_resolution(self, stage: "Model | None") -> None:
+        """Set the first stage; in a tuple, so that PyTorch does not count its weights among this module's."""
         self._first = () if stage is None else (stage,)
 
     @classmethod
