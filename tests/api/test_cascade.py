@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import limner
+from limner.api.train import resume
 from limner.core.errors import ConfigError, ModelError
 from limner.core.execution import Execution
 from limner.core.picture import Geometry
@@ -98,7 +99,7 @@ def test_a_run_that_was_stopped_between_the_stages_goes_on_with_the_second(run, 
     for folder in (copy.model, copy.checkpoints, copy.evaluation("val").parent):
         shutil.rmtree(folder)
     copy.report.unlink()
-    limner.resume(copy.root, device="cpu")
+    resume(copy.root, device="cpu")
     for part in ("weights.safetensors", "low_resolution/weights.safetensors"):
         assert (copy.model / part).read_bytes() == (run.model / part).read_bytes()
 
