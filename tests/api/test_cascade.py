@@ -16,7 +16,7 @@ from limner.inference.load_predictor import load_predictor
 from limner.loading.pipeline import build_pipeline
 from limner.planning.plan_files import read_plan
 from limner.preparation.prepared_run import open_run
-from limner.training.cascade import with_first_stage
+from limner.training.first_stage import with_first_stage
 
 SPACING = (1.0, 1.0, 1.0)
 SETTINGS = {

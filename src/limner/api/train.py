@@ -11,7 +11,7 @@ from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Watcher
 from limner.devices.processes import is_first_process, num_processes, wait_for
-from limner.preparation.cascade import prepare_cascade
+from limner.preparation.cascade_runs import prepare_cascade
 from limner.preparation.planned import plan_data, with_shorthands
 from limner.preparation.prepared_run import PreparedRun, check_data_state, open_run, prepare_run
 from limner.preparation.run_names import named_run, refuse_among_images, refuse_taken

@@ -36,9 +36,9 @@ from limner.tracking.trackers import build_tracker
 from limner.training.accelerator import build_accelerator
 from limner.training.as_run import as_run
 from limner.training.budget import Budget
-from limner.training.cascade import first_stage
 from limner.training.checkpoints import Checkpoints, RunCheckpoint
 from limner.training.disk_refusals import stopping_training
+from limner.training.first_stage import first_stage
 from limner.training.initial_weights import load_initial_weights, read_initial_weights
 from limner.training.learner import Learner
 from limner.training.linear_probe import fit_probe

@@ -2,7 +2,7 @@
 
 from limner.core.execution import Execution
 from limner.preparation.prepared_run import PreparedRun
-from limner.training.cascade import with_first_stage
+from limner.training.first_stage import with_first_stage
 from limner.training.fit import FitResult, fit
 from limner.training.self_training import with_pseudo_labels
 
