@@ -253,7 +253,8 @@ class Drawing:
         for row, lanes in zip(self.order, self.lanes, strict=True):
             for room in row:
                 left, right = self.span[room]
-                lines[room] = wrap(self.house.sentence(room), int((right - left - 2 * PADDING) / CHARACTER))
+                width = int((right - left - 2 * PADDING) / CHARACTER)
+                lines[room] = wrap(self.house.sentence(room), width, break_long_words=False)
             height = PADDING * 2 + NAME_SIZE + 2 + LINE * max(len(lines[room]) for room in row)
             tops.append(top)
             heights.append(height)

@@ -74,4 +74,4 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module attribute may be a
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted(__all__)

@@ -52,6 +52,23 @@ def test_the_images_to_label_next_are_listed_copied_and_shown(run, images, tmp_p
     assert numbers[0] == pytest.approx(entropy, abs=1e-4)
 
 
+def test_what_stopped_before_the_choice_is_resumed_with_the_same_page(
+    run, images, tmp_path, monkeypatch
+) -> None:
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    options = {"uncertain": 2, "overlay": False, "device": "cpu"}
+    limner.predict(run.root, images, out=tmp_path / "whole", **options)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("limner.api.label_next.choose_next", stop)
+        limner.predict(run.root, images, out=tmp_path / "out", **options)
+    limner.predict(run.root, images, out=tmp_path / "out", resume=True, **options)
+    pages = [(tmp_path / name / "uncertain.html").read_bytes() for name in ("whole", "out")]
+    assert pages[0] == pages[1]
+    assert b"layer" in pages[1]
+
+
 def test_the_list_is_what_the_next_command_takes(run, images, tmp_path) -> None:
     limner.predict(run.root, images, out=tmp_path / "out", uncertain=2, overlay=False, device="cpu")
     drafts = limner.predict(

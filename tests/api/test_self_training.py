@@ -75,9 +75,13 @@ def test_the_run_is_off_unless_asked_and_resumes_with_the_same_labels(first, mor
     run = train(cells, run=tmp_path / "runs" / "with", unlabelled=more, **options)
     weights = [(one.model / "weights.safetensors").read_bytes() for one in (without, run)]
     assert weights[0] != weights[1]
-    before = read_plan(run.plan).reasons["train.unlabelled"]
+    before, summary = read_plan(run.plan).reasons["train.unlabelled"], run.pseudo_labels / "summary.json"
     resume(run.root, device="cpu")
     assert read_plan(run.plan).reasons["train.unlabelled"] == before
+    whole = summary.read_bytes()
+    summary.write_bytes(whole[: len(whole) // 2])
+    resume(run.root, device="cpu")
+    assert summary.read_bytes() == whole
     cv2.imwrite(str(more / "new_0.png"), np.zeros((50, 40, 3), np.uint8))
     with pytest.raises(DataError, match="unlabelled images have changed since the run began"):
         resume(run.root, device="cpu")

@@ -1,4 +1,4 @@
-"""Five people's jobs, each from its raw folder to its report, by the commands that they would type.
+"""Five people's jobs, each from its raw folder to its report, by the commands of the tutorials in docs/.
 
 The folders are small drawings of theirs: the same layout, names and pitfalls; objects that look different.
 Two steps of training show that everything fits together; what is learned is tested elsewhere.
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tutorials import steps
 from typer.testing import CliRunner
 
 from limner.cli import console
@@ -46,16 +47,27 @@ def limner(tmp_path, monkeypatch):
     return run
 
 
-def walk(limner, data, *options, images, settings=()):
-    """Train for two steps, evaluate, predict and report; return the run and its page."""
-    quick = [word for setting in (*QUICK, *settings) for word in ("--set", setting)]
-    limner("train", data, "--run", "runs/walk", *options, *quick, "--device", "cpu")
-    run = Path("runs/walk")
-    limner("evaluate", run, "--device", "cpu")
-    limner("predict", run, images, "--out", "predicted", "--device", "cpu")
-    (run / "report.html").unlink()
-    limner("report", run)
-    return run, (run / "report.html").read_text("utf-8")
+@pytest.fixture
+def follow(limner):
+    """Run a tutorial with two steps of training; returns its run, its report, and what commands printed."""
+
+    def read(page, run, *, section="", settings=()):
+        quick = [word for setting in (*QUICK, *settings) for word in ("--set", setting)]
+        added = dict.fromkeys(("evaluate", "predict"), ["--device", "cpu"])
+        added["train"] = [*quick, "--device", "cpu"]
+        run, said = Path("runs") / run, {}
+        for step in steps(page, section):
+            if isinstance(step, str):
+                exec(compile(step, f"{page}.md", "exec"), {})  # noqa: S102
+                continue
+            verb = step.words[0]
+            if verb == "report":
+                (run / "report.html").unlink()
+            printed = limner(*step.words, *added.get(verb, ()), ends_with=step.ends_with)
+            said.setdefault(verb, []).append(printed)
+        return run, (run / "report.html").read_text("utf-8"), said
+
+    return read
 
 
 def splits_of(run):
@@ -89,14 +101,10 @@ SMALL_QUERIES = (
 
 
 @pytest.mark.slow
-def test_polyps_with_mask2former(limner):
+def test_polyps_with_mask2former(follow):
     polyps(Path("kvasir"))
-    said = limner("check", "kvasir", ends_with=1)
-    assert "mask-is-jpeg" in said and "--accept" in said.splitlines()[-1]
-    limner("check", "kvasir", "--accept")
-    run, page = walk(
-        limner, "kvasir", "--network", "mask2former", images="kvasir/images", settings=SMALL_QUERIES
-    )
+    run, page, said = follow("tutorial-polyps", "polyps", settings=SMALL_QUERIES)
+    assert "mask-is-jpeg" in said["check"][0] and "--accept" in said["check"][0].splitlines()[-1]
     assert splits_of(run) == {"train": 10, "val": 2}
     assert "foreground" in page and "mask2former" in page
     values = np.unique(read_values(Path("predicted/masks/cju0.png")))
@@ -132,16 +140,11 @@ def streets(root):
 
 
 @pytest.mark.slow
-def test_street_scenes(limner):
+def test_street_scenes(follow):
     streets(Path("cityscapes"))
-    said = limner("check", "cityscapes")
-    assert "cityscapes" in said and "sky" in said and "split-unlabelled" in said
-    run, page = walk(
-        limner,
-        *("cityscapes", "--network", "mask2former"),
-        images="cityscapes/leftImg8bit/test",
-        settings=SMALL_QUERIES,
-    )
+    run, page, said = follow("tutorial-streets", "streets", settings=SMALL_QUERIES)
+    (checked,) = said["check"]
+    assert "cityscapes" in checked and "sky" in checked and "split-unlabelled" in checked
     assert splits_of(run) == {"train": 4, "val": 2}
     assert "road" in page and "car" in page and "ego vehicle" not in page
     predicted = next(Path("predicted/masks").rglob("*.png"))
@@ -164,20 +167,17 @@ def flowers(root):
 
 
 @pytest.mark.slow
-def test_flowers(limner):
+def test_flowers(follow):
     flowers(Path("flowers"))
-    said = limner("check", "flowers")
-    assert "oxeye daisy" in said and "train 12" in said
-    assert "setting" in limner("plan", "flowers", "--network", "classifier/resnet18")
-    run, page = walk(
-        limner,
-        *("flowers", "--network", "classifier/resnet18"),
-        images="flowers/val/sunflower",
-        settings=("input.crop_size=[32,32]",),
-    )
+    settings = ("input.crop_size=[32,32]",)
+    run, page, said = follow("tutorial-course", "flowers", section="Flowers", settings=settings)
+    (checked,) = said["check"]
+    assert "oxeye daisy" in checked and "train 12" in checked
+    assert checked.splitlines()[-1] == "Next: limner train flowers"
+    assert "setting" in said["plan"][0]
     assert splits_of(run) == {"train": 12, "val": 6}
     assert "blue poppy" in page and "top" in page.lower()
-    limner("explain", run, "flowers/val/sunflower/image_0000.jpg", "--out", "explained")
+    assert Path("predicted/predictions.csv").is_file()
     assert list(Path("explained").glob("*.png"))
 
 
@@ -198,15 +198,11 @@ def cells(root):
 
 
 @pytest.mark.slow
-def test_cells_of_labelme_with_deeplabv3plus(limner):
+def test_cells_of_labelme_with_deeplabv3plus(follow):
     cells(Path("cells"))
-    assert "macrophage" in limner("check", "cells")
-    run, page = walk(
-        limner,
-        *("cells", "--network", "deeplabv3plus/resnet18c"),
-        images="cells",
-        settings=("input.crop_size=[64,64]",),
-    )
+    settings = ("input.crop_size=[64,64]",)
+    run, page, said = follow("tutorial-course", "cells", section="Cells", settings=settings)
+    assert "macrophage" in said["check"][0]
     assert sum(splits_of(run).values()) == 10
     assert "lymphocyte" in page and "macrophage" in page
 
@@ -231,16 +227,11 @@ def boxes(root):
 
 
 @pytest.mark.slow
-def test_boxes_of_coco(limner):
+def test_boxes_of_coco(follow):
     boxes(Path("boxes"))
-    said = limner("check", "boxes")
-    assert said.splitlines()[-1] == "Next: limner train boxes --task detection"
-    run, page = walk(
-        limner,
-        *("boxes", "--task", "detection", "--network", "fcos/resnet18"),
-        images="boxes/val",
-        settings=("input.crop_size=[64,64]",),
-    )
+    settings = ("input.crop_size=[64,64]",)
+    run, page, said = follow("tutorial-course", "boxes", section="Boxes", settings=settings)
+    assert said["check"][0].splitlines()[-1] == "Next: limner train boxes --task detection"
     assert splits_of(run) == {"train": 6, "val": 2}
     assert "crate" in page and "box AP" in page
 
@@ -303,25 +294,21 @@ def pspnet_of_cityscapes(path):
 
 
 @pytest.mark.slow
-def test_glomeruli_with_a_pspnet_of_cityscapes(limner):
-    root = Path("Glomeruli-dataset")
-    glomeruli(root)
+def test_glomeruli_with_a_pspnet_of_cityscapes(follow):
+    glomeruli(Path("Glomeruli-dataset"))
     pspnet_of_cityscapes(Path("pspnet_r18-d8_cityscapes.pth"))
-    said = limner("check", root)
-    assert "train 8" in said and "val 2" in said
-    run, page = walk(
-        limner,
-        *(root, "--weights", "pspnet_r18-d8_cityscapes.pth"),
-        images=root / "images",
-        settings=("input.crop_size=[64,64]",),
-    )
+    run, page, said = follow("tutorial-glomeruli", "glomeruli", settings=("input.crop_size=[64,64]",))
+    (checked,) = said["check"]
+    assert "train 8" in checked and "val 2" in checked
     assert splits_of(run) == {"train": 8, "val": 2}
     assert "pspnet" in page and "foreground" in page and "class of the street" not in page
     started = json.loads((run / "started_from.json").read_text("utf-8"))
     assert "pspnet_r18-d8_cityscapes.pth" in json.dumps(started)
-    limner("explain", run, next((root / "images").iterdir()), "--class", "foreground", "--point", "32,32")
     values = {v for path in Path("predicted/masks").iterdir() for v in np.unique(read_values(path)).tolist()}
     assert values <= {0, 1}
+    assert (run / "evaluation/val/confusion.pdf").is_file() and (run / "evaluation/val/speed.json").is_file()
+    assert len([*Path("predicted/comparisons").iterdir()]) == 10
+    assert Path("glomeruli.png").is_file() and list(Path("explained").glob("*.png"))
 
 
 # 5. Spine: volumes with twenty classes, in the names of the challenge.
@@ -344,16 +331,11 @@ def spines(root):
 
 
 @pytest.mark.slow
-def test_spine_volumes_in_slices(limner):
+def test_spine_volumes_in_slices(follow):
     spines(Path("spine"))
-    said = limner("check", "spine")
-    assert "test 2" in said and "class 19" in said
-    run, page = walk(
-        limner,
-        *("spine", "--spatial", "2d", "--network", "unet"),
-        images="spine/test/MR",
-        settings=("network.options={widths: [4, 8]}", "input.crop_size=[64,32]"),
-    )
+    settings = ("network.options={widths: [4, 8]}", "input.crop_size=[64,32]")
+    run, page, said = follow("tutorial-spine", "spine", settings=settings)
+    assert "test 2" in said["check"][0] and "class 19" in said["check"][0]
     sizes = splits_of(run)
     assert sizes["test"] == 2 and sizes["train"] + sizes["val"] == 6
     assert "HD95" in page and "class 19" in page and "voxel" in page

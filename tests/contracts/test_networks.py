@@ -19,7 +19,8 @@ from limner.core.outputs import (
     QueryMasks,
     TextMaps,
 )
-from limner.exporting.writing import trace, write_onnx
+from limner.exporting.lower_precision import DEFAULT_FORMAT
+from limner.exporting.writing import WRITERS, trace
 from limner.layers.target_aware import target_inputs
 from limner.networks import NETWORKS, build_network
 from limner.tasks.box_objective import example_of_boxes
@@ -396,16 +397,20 @@ class Raw(nn.Module):
         return tuple(self.network(images).tensors().values())
 
 
-@pytest.mark.peer
-def test_onnx_runtime_agrees(name, dims, tmp_path):
-    pytest.importorskip("onnxscript")
-    pytest.importorskip("onnxruntime")
+@pytest.mark.parametrize(
+    "runtime", [pytest.param("onnx", marks=pytest.mark.peer), pytest.param("torch", marks=pytest.mark.long)]
+)
+def test_exported_files_agree(name, dims, runtime, tmp_path):
+    if runtime == "onnx":
+        pytest.importorskip("onnxscript")
+        pytest.importorskip("onnxruntime")
     module, images = Raw(built(name, dims)), draw(dims, batch=1)
     with torch.no_grad():
         expected = module(images)
     names = [f"output_{number}" for number in range(len(expected))]
-    write_onnx(trace(module, images, is_free=False), tmp_path / "model.onnx", names)
-    found = RUNTIMES["onnx"].load(tmp_path / "model.onnx")(images.numpy())
+    path = tmp_path / RUNTIMES[runtime].file
+    WRITERS[runtime](trace(module, images, is_free=False), path, names, DEFAULT_FORMAT)
+    found = RUNTIMES[runtime].load(path)(images.numpy())
     for one, other in zip(expected, map(torch.from_numpy, found), strict=True):
         torch.testing.assert_close(other, one, atol=1e-4 * (one.max() - one.min()).item(), rtol=1e-4)
 

@@ -39,6 +39,8 @@ OPTIONS = {
     for name in ("fcn", "semantic-fpn", "gcn", "pspnet", "deeplabv3", "deeplabv3plus", "psanet")
     + ("ocnet", "danet", "ccnet", "ann", "emanet", "gff", "pranet", "infnet", "caranet")
 } | {
+    # The two layers of 4,096 channels take nine tenths of the time.
+    "fcn8s": {"backbone": "vgg11_bn", "has_border": False, "hidden": 256, "dropout": 0.0},
     "unet": {"widths": (16, 32, 64, 128, 256)},
     "unet-centres": {"widths": (16, 32, 64, 128, 256)},
     "panoptic-deeplab": {"backbone": "resnet18"},

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from limner.core.box_geometry import box_ious
 from limner.core.outputs import PointBoxes
-from limner.decoding import found_boxes
-from limner.decoding.box_decoding import find_boxes
+from limner.decoding import box_decoding, found_boxes
 from limner.decoding.found_boxes import suppress
-from limner.decoding.network_runs import Tile
+from limner.decoding.network_runs import Tile, array_tiles
 from limner.inference.window_grid import window_starts
 
 NUM_CLASSES = 3
@@ -56,6 +56,11 @@ class Runs:
             if (inside[2:] - inside[:2]).min() > 2:
                 rows.append((inside.tolist(), label, score))
         return outputs(*zip(*rows, strict=True)) if rows else outputs([], [], [])
+
+
+def find_boxes(runs, *, name):
+    sizes = {"size": runs.size, "seen_size": runs.seen_size}
+    return box_decoding.find_boxes(array_tiles(runs), kind=runs.kind.__name__, name=name, **sizes)
 
 
 def as_rows(prediction):
@@ -133,7 +138,7 @@ def test_suppression_is_one_by_one(monkeypatch):
         remains = []
         for i in range(len(boxes)):
             rivals = [j for j in remains if labels[j] == labels[i]]
-            overlaps = found_boxes.box_ious(boxes[i : i + 1], boxes[rivals])
+            overlaps = box_ious(boxes[i : i + 1], boxes[rivals])
             if not (overlaps > most).any():
                 remains.append(i)
         return remains
@@ -144,5 +149,5 @@ def test_suppression_is_one_by_one(monkeypatch):
     boxes = torch.cat((corner, corner + 5 + torch.rand(200, 2, generator=generator) * 30), 1)
     labels = torch.randint(0, 2, (200,), generator=generator)
     for most in (0.2, 0.5, 0.7):
-        found = suppress(boxes, labels, most_overlap=most).nonzero().flatten().tolist()
+        found = np.flatnonzero(suppress(boxes.numpy(), labels.numpy(), most_overlap=most)).tolist()
         assert found == greedy(boxes, labels, most)

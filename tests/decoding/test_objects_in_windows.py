@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from limner.core.outputs import QueryMasks
+from limner.decoding import objects_in_windows
 from limner.decoding.network_runs import Tile
-from limner.decoding.objects_in_windows import find_objects_in_windows
+from limner.decoding.query_masks import find_objects
 from limner.inference.window_grid import window_starts
 
 NUM_CLASSES = 3
@@ -47,6 +48,14 @@ class Runs:
                 chances[[label, -1]] = score, 1 - score
                 logits.append(np.log(chances).tolist())
         return QueryMasks(torch.tensor([logits]), torch.eye(len(maps))[None], torch.stack(maps)[None])
+
+
+def find_objects_in_windows(runs, *, name):
+    def find(outputs, size):
+        return find_objects(outputs, size, name=name)
+
+    sizes = {"size": runs.size, "seen_size": runs.seen_size}
+    return objects_in_windows.find_objects_in_windows(runs.tiles(), find, name=name, **sizes)
 
 
 def scene(seed, size=(300, 420)):

@@ -140,6 +140,24 @@ def test_an_onnx_file_predicts_as_its_model(run, tmp_path):
         np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-4)
 
 
+def test_an_executorch_file_predicts_as_its_model(run, tmp_path):
+    pytest.importorskip("executorch")
+    card = limner.export(run.root, to="executorch", out=tmp_path / "out", size=(48, 64))
+    assert card.file == "model.pte" and card.agreement["relative"]["logits"] < 1e-4
+    settings = limner.load(run.root).settings.model_copy(update={"window": (48, 64)})
+    ours = limner.load(run.root, device="cpu", precision="float32", settings=settings)
+    theirs = limner.load(tmp_path / "out", device="cpu")
+    expected, found = (p.predict(an_image(), probabilities=True) for p in (ours, theirs))
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-4)
+
+
+def test_executorch_has_one_size_and_precision(run, tmp_path):
+    with pytest.raises(ConfigError, match=r"ExecuTorch take images of one size; found --size any"):
+        limner.export(run.root, to="executorch", out=tmp_path / "out", size="any")
+    with pytest.raises(ConfigError, match=r"ExecuTorch are written in float32; found --precision float16"):
+        limner.export(run.root, to="executorch", out=tmp_path / "out", precision="float16")
+
+
 def test_given_images_are_compared(run, tmp_path):
     (tmp_path / "own").mkdir()
     cv2.imwrite(str(tmp_path / "own" / "a.png"), an_image())
@@ -147,7 +165,7 @@ def test_given_images_are_compared(run, tmp_path):
     assert card.agreement["images"] == f"1 images of {tmp_path / 'own'}"
 
 
-@pytest.mark.parametrize("runtime", ["torch", "onnx", "openvino"])
+@pytest.mark.parametrize("runtime", ["torch", "onnx", "openvino", "executorch"])
 def test_nothing_is_left_of_an_export_that_fills_the_disk(run, tmp_path, monkeypatch, runtime):
     """The file is half written when the disk is full; the earlier export stays as it was."""
     from limner.core.errors import WriteError

@@ -300,6 +300,15 @@ def test_one_flipped_bit_in_a_png(tmp_path: Path) -> None:
     check_refused(tmp_path / "image.png", "checksum")
 
 
+@pytest.mark.parametrize("kind", [b"iCCP", b"pHYs", b"sRGB", b"zTXt"])
+def test_a_png_with_a_damaged_profile_is_read_without_a_word_of_libpng(tmp_path: Path, capfd, kind) -> None:
+    good = png(RGB)
+    broken = struct.pack(">I", 2) + kind + b"x\0" + struct.pack(">I", zlib.crc32(kind + b"x\0"))
+    (tmp_path / "a.png").write_bytes(good[:33] + broken + good[33:])
+    assert np.array_equal(read_image(tmp_path / "a.png").array, RGB)
+    assert capfd.readouterr().err == ""
+
+
 def test_png_whose_pixels_end_early_though_its_blocks_are_whole(tmp_path: Path) -> None:
     def block(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

@@ -17,36 +17,11 @@ from limner.core.plan import InferencePlan, ResizePlan
 from limner.inference import open_predictor as opening
 from limner.inference.array_runs import padded, smoothly_resized
 from limner.inference.open_predictor import open_predictor
-from limner.inference.predictor import Predictor
 from limner.inference.sliding_window import pad_images
-from limner.weights import exported
-from limner.weights.exported import Runtime
 
 
 def image(*size, channels=3):
     return np.random.default_rng(0).integers(0, 256, (*size, channels), dtype=np.uint8)
-
-
-@pytest.fixture
-def both(tmp_path, monkeypatch):
-    """Makes the predictor of a model, and that of its export, which runs the same network."""
-
-    def make(model, *, settings=None, **export):
-        def load(path):
-            def run(images):
-                with torch.no_grad():
-                    return tuple(each.numpy() for each in model(torch.from_numpy(images)).tensors().values())
-
-            return run
-
-        monkeypatch.setitem(exported.RUNTIMES, "onnx", Runtime("the network itself", "model.onnx", load))
-        folder = write_export(tmp_path / "export", model.plan, model.labels, **export)
-        settings = None if settings is None else InferencePlan(**settings)
-        theirs = open_predictor(folder, settings=settings)
-        assert not isinstance(theirs, Predictor)
-        return Predictor(model, device="cpu", precision="float32", settings=settings), theirs
-
-    return make
 
 
 @pytest.mark.parametrize(
@@ -147,8 +122,8 @@ def test_what_needs_torch_says_so(tiny_model, both, tmp_path, monkeypatch):
     monkeypatch.setattr(opening, "find_spec", lambda name: None)
     path = tmp_path / "export" / "export.json"
     card = json.loads(path.read_text("utf-8"))
-    path.write_text(json.dumps(card | {"kind": "QueryMasks"}), "utf-8")
-    with pytest.raises(MissingPartError, match=r"export of semantic segmentation \(QueryMasks\)[\s\S]*torch"):
+    path.write_text(json.dumps(card | {"kind": "PointBoxes"}), "utf-8")
+    with pytest.raises(MissingPartError, match=r"export of semantic segmentation \(PointBoxes\)[\s\S]*torch"):
         open_predictor(tmp_path / "export")
     path.write_text(json.dumps(card | {"kind": "labels"}), "utf-8")
     with pytest.raises(ModelError, match="outputs are finished"):

@@ -7,7 +7,14 @@ from limner.weights.exported import ExportCard
 
 
 def write_export(
-    folder, plan, labels, *, kind="DenseLogits", shape=("batch", 3, "height", "width"), runtime="onnx"
+    folder,
+    plan,
+    labels,
+    *,
+    kind="DenseLogits",
+    shape=("batch", 3, "height", "width"),
+    runtime="onnx",
+    outputs=("logits",),
 ):
     """An export folder whose network is elsewhere."""
     folder.mkdir()
@@ -20,7 +27,7 @@ def write_export(
         file="model.onnx",
         kind=kind,
         inputs={"shape": list(shape)},
-        outputs={"logits": ""},
+        outputs=dict.fromkeys(outputs, ""),
         classes=[],
         weights_sha256="",
         sha256={name: file_sha256(folder / name) for name in ("model.onnx", "plan.yaml", "labels.yaml")},

@@ -61,13 +61,15 @@ def worker():
 
 
 @pytest.fixture(scope="session")
-def given(worker, tmp_path_factory):
-    """The data and runs on which the jobs work."""
+def given(worker, request, tmp_path_factory):
+    """The data and runs on which the jobs work; of other tasks, those that the chosen tests need."""
     folder = tmp_path_factory.mktemp("given")
     worker.done("inputs", folder, options={"learn": True})
     if float(os.environ.get("LIMNER_SOAK_MINUTES", "0")) > 0:
+        chosen = " ".join(item.name for item in request.session.items)
         for name in worker.done("task_names", folder)[0]:
-            worker.done("task_inputs", folder, options={"learn": True}, name=name)
+            if f"[{name}: " in chosen or "[tasks]" in chosen:
+                worker.done("task_inputs", folder, options={"learn": True}, name=name)
     return folder
 
 

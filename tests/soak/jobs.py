@@ -95,8 +95,9 @@ class Job:
 
 
 def inputs(folder: Path) -> None:
-    """Write a dataset of discs, a finished run on it, and another one; and corrections of predictions."""
+    """Write a dataset of discs, a finished run on it, and another one; corrections; and unlabelled images."""
     _write_discs(folder / "data")
+    _write_unlabelled(folder / "unlabelled")
     _write_corrections(folder / "data", folder / "corrections")
     for name in ("run", "other"):
         settings = {**SMALL, "optimizer": {"learning_rate": 0.001 if name == "run" else 0.01}}
@@ -126,6 +127,13 @@ def _write_discs(folder: Path, count: int = 12) -> None:
         cv2.imwrite(str(folder / f"masks/cell_{n:02}.png"), disc.astype(np.uint8) * 255)
     classes = "classes:\n- {name: background, value: 0}\n- {name: cell, value: 255}\n"
     (folder / "dataset.yaml").write_text(f"{classes}splits: {{val: 0.2, test: 0.2}}\n", "utf-8")
+
+
+def _write_unlabelled(folder: Path) -> None:
+    folder.mkdir()
+    for n in range(4):
+        noise = np.random.default_rng(90 + n).integers(0, 220, (40, 48, 3), dtype=np.uint8)
+        cv2.imwrite(str(folder / f"new_{n}.png"), noise)
 
 
 def _write_corrections(data: Path, folder: Path) -> None:
@@ -297,6 +305,25 @@ def _browse(given: Path) -> None:
     limner.browse(given / "data", out="out/gallery.png")
 
 
+def _draft(given: Path) -> None:
+    if Path("out").exists() and not _is_unfinished():
+        return  # killed after its end
+    images, options = given / "data/images", {"to": "labelme", "resume": _is_unfinished()}
+    limner.predict(given / "run", images, out="out", device="cpu", **options)
+
+
+def _predict_uncertain(given: Path) -> None:
+    options = {"uncertain": 4, "resume": _is_unfinished(), "device": "cpu"}
+    limner.predict(given / "run", given / "data/images", out="out", **options)
+
+
+def _train_itself(given: Path) -> None:
+    """Train on the dataset, and on what a finished run predicts in images without labels."""
+    settings = {key: value for key, value in SMALL.items() if key != "network"}
+    more = {"weights": given / "run", "unlabelled": given / "unlabelled"}
+    limner.train(given / "data", run=Path("out").absolute(), settings=settings, device="cpu", **more)
+
+
 def _check_page(given: Path) -> None:
     from limner.reporting.check_report import write_check_report
 
@@ -322,6 +349,9 @@ JOBS = {
     "explain": Job(_explain),
     "browse": Job(_browse),
     "check --page": Job(_check_page),
+    "drafts": Job(_draft),
+    "uncertain": Job(_predict_uncertain),
+    "self-training": Job(_train_itself, _resumed(_train_itself), timed=("report.html",)),
     "plan": Job(_plan),
     "export": Job(_export, timed=("model.pt2",)),
     "import": Job(_import),

@@ -133,6 +133,27 @@ def test_progress_never_goes_back():
     assert budget.progress(2) == pytest.approx(0.5)
 
 
+def test_a_run_that_ended_early_has_ended_also_when_it_is_resumed():
+    clock = Clock()
+    budget = Budget(plan(minutes=1), clock=clock)
+    for step in range(1, 9):
+        clock.seconds += 7.2
+        progress = budget.progress(step)
+    assert progress == 1.0  # at 57.6 s, since a ninth step would end 4.8 s late
+    again = Budget(plan(minutes=1), clock=clock)
+    again.resume(RunState(step=8, seconds=57.6, progress=1.0))
+    assert again.progress(8) == 1.0
+
+
+def test_a_resumed_run_goes_on_where_it_was():
+    clock = Clock()
+    budget = Budget(plan(minutes=1), clock=clock)
+    budget.resume(RunState(step=10, seconds=20.0, progress=0.4))
+    assert budget.progress(10) == pytest.approx(0.4)
+    clock.seconds += 10  # a quarter of the 40 s that are left
+    assert budget.progress(11) == pytest.approx(0.4 + 0.6 / 4)
+
+
 def test_a_resumed_run_counts_the_time_before():
     clock = Clock()
     budget = Budget(plan(minutes=1), clock=clock)

@@ -2,6 +2,7 @@ import csv
 import math
 import os
 import signal
+from functools import partial
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from limner.core.errors import ConfigError, TrainingError
 from limner.core.execution import Execution
 from limner.core.watchers import Watcher
 from limner.planning.plan_files import read_plan
+from limner.training.budget import Budget
 from limner.training.checkpoints import read_run_checkpoint
 from limner.training.fit import build_model
 from limner.training.run_state import RunState
@@ -102,7 +104,21 @@ def test_a_time_budget_is_kept_and_the_plan_says_what_was_run(tmp_path, tiny):
     assert rates[-1] < 0.002  # the whole schedule was followed
 
 
-def test_what_hangs_on_the_number_of_steps_follows_the_clock(tmp_path, tiny):
+@pytest.fixture
+def fake_clock(monkeypatch):
+    """A watcher whose steps take 2 / 250.3 s on a clock that stands still otherwise."""
+    seconds = [0.0]
+
+    class Steps(Watcher):
+        def step(self, moment):
+            seconds[0] += 2 / 250.3
+
+    monkeypatch.setattr("limner.training.fit.Budget", partial(Budget, clock=lambda: seconds[0]))
+    monkeypatch.setattr(Validation, "estimate_seconds", lambda *_: 0.05)
+    return Steps()
+
+
+def test_what_hangs_on_the_number_of_steps_follows_the_clock(tmp_path, tiny, fake_clock):
     planned = {
         "steps": 10_000,
         "minutes": 2 / 60,
@@ -111,14 +127,16 @@ def test_what_hangs_on_the_number_of_steps_follows_the_clock(tmp_path, tiny):
         "ema_decay": 0.998,
     }
     plan = tiny.tiny_plan(train=planned, optimizer={"learning_rate": 1e-3}, schedule={"warmup_steps": 500})
-    result = tiny.run_tiny(tmp_path, plan)
+    result = tiny.run_tiny(tmp_path, plan, watchers=[fake_clock])
     state = read_run_checkpoint(tmp_path / "checkpoints" / "last.safetensors").state
-    assert 0 < state.expected_steps < 5_000 and result.steps < 5_000
+    assert 240 <= state.expected_steps <= 260  # with what the last validation is estimated to take
+    assert result.steps == 250  # the time ends 0.3 steps later
     run = yaml.safe_load((tmp_path / "plan.yaml").read_text())
     span = max(0.05 * state.expected_steps, 10)
     assert run["train"]["ema_decay"] == pytest.approx(1 - 1 / span, abs=1e-4)
     assert run["schedule"]["warmup_steps"] == math.ceil(500 * result.steps / 10_000)
-    assert tiny.run_tiny(tmp_path, read_plan(tmp_path / "plan.yaml"), resume=True).steps == result.steps
+    again = tiny.run_tiny(tmp_path, read_plan(tmp_path / "plan.yaml"), resume=True, watchers=[fake_clock])
+    assert again.steps == result.steps
 
 
 def test_the_callers_random_numbers_go_on(tmp_path, tiny):

@@ -209,6 +209,71 @@ def test_mmsegmentation_swin(tmp_path):
     assert any("merged patches" in how for how in imported.tensors.reshaped.values())
 
 
+def test_mmsegmentation_beit(tmp_path):
+    backbone = {"type": "BEiT", "img_size": (64, 64), "embed_dims": 192, "num_heads": 3, "num_layers": 5}
+    backbone |= {"out_indices": (0, 1, 2, 3), "norm_cfg": {"type": "LN", "eps": 1e-6}}
+    head = {"type": "UPerHead", "in_channels": (192,) * 4, "in_index": (0, 1, 2, 3), "channels": 32}
+    theirs = _mmseg(backbone, head)
+    neck = {"type": "Feature2Pyramid", "embed_dim": 192, "norm_cfg": NORM}
+    theirs["neck"] = peers.randomize(peers.mmseg_models().BACKBONES.build(neck))
+    config = "model = dict(backbone=dict(out_indices=(0, 1, 2, 3)))"
+    torch.save({"state_dict": theirs.state_dict(), "meta": {"cfg": config}}, tmp_path / "a.pth")
+    imported = import_checkpoint(tmp_path / "a.pth")
+    _assert_same(imported, lambda x: _mmseg_scores(theirs, x), ((64, 64),))  # positions fit one size there
+    table = imported.tensors
+    named = {*table.used, *table.renamed, *table.reshaped, *table.left_out}
+    assert theirs.state_dict().keys() <= named | {n for n in theirs.state_dict() if n.endswith("index")}
+    assert imported.model.plan.inference.window == (64, 64)
+
+
+@pytest.mark.parametrize("kind", ["beit", "upernet"])
+def test_transformers_beit(tmp_path, kind):
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    size = {"hidden_size": 192, "num_hidden_layers": 5, "num_attention_heads": 3, "intermediate_size": 768}
+    size |= {"image_size": 64, "use_relative_position_bias": True, "layer_norm_eps": 1e-6}
+    if kind == "beit":
+        config = transformers.BeitConfig(**size, out_indices=[2, 3, 4, 5], num_labels=CLASSES)
+        theirs = transformers.BeitForSemanticSegmentation(config)
+    else:
+        config = transformers.UperNetConfig(
+            backbone_config=transformers.BeitConfig(**size, out_indices=[1, 2, 3, 5], add_fpn=True),
+            num_labels=CLASSES,
+            hidden_size=32,
+            auxiliary_in_channels=192,
+            auxiliary_channels=16,
+        )
+        theirs = transformers.UperNetForSemanticSegmentation(config)
+    peers.randomize(theirs).save_pretrained(tmp_path)
+    imported = import_checkpoint(tmp_path)
+    options = imported.model.plan.network.options
+    assert options["taps"] == ((0, 1, 2, 3) if kind == "beit" else (0, 1, 2, 4))
+    # Their patches do not overlap the border of an image, so an odd size is an odd number of patches.
+    _assert_same(imported, lambda x: resize_logits(theirs(x).logits, x.shape[2:]), ((64, 64), (80, 112)))
+
+
+@pytest.mark.parametrize(("name", "small"), [("hrnet_w18", False), ("hrnet_w18_small_v2", True)])
+def test_mmsegmentation_hrnet(tmp_path, name, small):
+    stages = zip((2, 3, 4), (1, 3, 2) if small else (1, 4, 3), strict=True)
+    blocks, widths = 2 if small else 4, (18, 36, 72, 144)
+    first = {"num_modules": 1, "num_branches": 1, "block": "BOTTLENECK"}
+    extra = {"stage1": first | {"num_blocks": (blocks,), "num_channels": (64,)}}
+    for branches, modules in stages:
+        sizes = {"num_blocks": (blocks,) * branches, "num_channels": widths[:branches]}
+        extra[f"stage{branches}"] = {
+            "num_modules": modules,
+            "num_branches": branches,
+            "block": "BASIC",
+        } | sizes
+    head = {"type": "FCNHead", "in_channels": widths, "in_index": (0, 1, 2, 3), "channels": sum(widths)}
+    head |= {"input_transform": "resize_concat", "kernel_size": 1, "num_convs": 1, "concat_input": False}
+    theirs = _mmseg({"type": "HRNet", "norm_cfg": NORM, "extra": extra}, head)
+    peers.settle(theirs["backbone"], (_images((128, 128)) / 255 - MEAN) / STD)
+    torch.save({"state_dict": theirs.state_dict(), "meta": {}}, tmp_path / "a.pth")
+    imported = import_checkpoint(tmp_path / "a.pth")
+    assert imported.model.plan.network.options["backbone"] == name
+    _assert_same(imported, lambda x: _mmseg_scores(theirs, x), (EVEN, ODD))
+
+
 def _mmseg(backbone, head, *, has_side=False, has_neck=False):
     models = peers.mmseg_models()
     if backbone["type"] == "ResNetV1c":

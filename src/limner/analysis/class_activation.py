@@ -234,7 +234,7 @@ def _pixel_scores(outputs: PixelOutputs | PixelMaps | PointBoxes, size: Sequence
 
 def _scores_of_points(outputs: PointBoxes, size: Sequence[int]) -> torch.Tensor:
     """Return (K, H, W): the highest score of the levels at each pixel."""
-    scores, strides = point_scores(outputs.class_logits[0]), outputs.points[:, 2]
+    scores, strides = point_scores(outputs.class_logits[0].float().sigmoid()), outputs.points[:, 2]
     levels = []
     for stride in torch.unique(strides):
         own = strides == stride

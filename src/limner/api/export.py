@@ -64,7 +64,7 @@ def export(
 
     Args:
         model: A model folder, or a run.
-        to: ``onnx``, ``openvino``, or ``torch`` for a program of `torch.export`.
+        to: ``onnx``, ``openvino``, ``executorch``, or ``torch`` for a program of `torch.export`.
         out: The folder to write. `limner predict`, `evaluate` and `load` take it like a model folder.
         finish: ``outputs`` of the network; or for label maps ``probabilities`` or ``labels`` at the image's
             size, for other programs.

@@ -121,8 +121,8 @@ def predict(
 
     Args:
         model: A model folder, a run folder, an export, or a loaded predictor; a cross-validation or several
-            models, whose probabilities are averaged, for label maps and classes of whole images. Exports of
-            these tasks need no PyTorch.
+            models, whose probabilities are averaged, for label maps and classes of whole images. An export to
+            ONNX or OpenVINO needs no PyTorch.
         paths: Images, folders, globs and ``.txt`` lists.
         out: The output folder, outside those in `paths`; only files of earlier predictions are replaced.
         to: A labelling tool, a name of `TOOLS`: `out`, a new folder, gets the images and what was found in
@@ -197,6 +197,7 @@ def _predict_images(
     writer.predictor.share_cores()
     root = writer.folder.root
     with filled_folder(root, by="predict", files=writer.all_files(images), request=request) as filled:
+        writer.resume(filled.entries(item.output for item in images))
         failures = _predict_missing(images, writer, filled, track)
         done = [item for item in images if filled.has(item.output)]
         entries = filled.entries(item.output for item in done)
@@ -305,6 +306,15 @@ class _ImageWriter:
         else:
             write_json(record, {"value_range": stated, "mapped_to": trained})
         return self.writer.finish(entries)
+
+    def resume(self, entries: Iterable[dict[str, Any]]) -> None:
+        """Measure the other images as those of an interrupted prediction, if there are any."""
+        entry = None if self.probe is None else next(iter(entries), None)
+        if self.probe is not None and entry is not None:
+            from limner.api.label_next import MEASURED
+            from limner.inference.uncertain_images import MeasuredImage
+
+            self.probe.resume(MeasuredImage.from_json(entry[MEASURED]))
 
     def choose_next(
         self, images: Sequence[ImagePath], entries: Iterable[dict[str, Any]]

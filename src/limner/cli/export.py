@@ -54,7 +54,9 @@ def export(
     model: Annotated[Path, typer.Argument(help="A model folder, or a run.")],
     *,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
-    to: Annotated[str, typer.Option(help="onnx, openvino, or torch for a program of torch.export.")] = "onnx",
+    to: Annotated[
+        str, typer.Option(help="onnx, openvino, executorch, or torch for a program of torch.export.")
+    ] = "onnx",
     finish: Annotated[
         Finish,
         typer.Option(help="For other programs: probabilities or labels at the size of the image."),
@@ -77,7 +79,7 @@ def export(
         ),
     ] = None,
 ) -> None:
-    """Export a model to ONNX, OpenVINO or a PyTorch program.
+    """Export a model to ONNX, OpenVINO, ExecuTorch or a PyTorch program.
 
     The file is run in its own runtime and compared with the model; one that differs is not kept.
     """

@@ -28,7 +28,9 @@ class FilesToWrite:
     formats: Annotated[
         list[str] | None,
         typer.Option(
-            "--format", help="Also write boxes as voc or labelme, or words as cutouts (images); repeatable."
+            "--format",
+            help="Also write the boxes of each image as voc or labelme, without the images, or words as "
+            "cutouts (images); repeatable.",
         ),
     ] = None
     compare: Annotated[

@@ -3,11 +3,19 @@
 Shape legend: P points, K classes, N boxes, H and W image size.
 """
 
-from torch import Tensor
+from typing import TYPE_CHECKING, TypeVar
 
-from limner.core.outputs import Outputs, PointBoxes
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
 from limner.decoding.found_boxes import MOST_OVERLAP, FoundBoxes, best_pairs, place_boxes
-from limner.decoding.network_runs import Tile
+from limner.decoding.network_arrays import ArrayTile
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Chances = TypeVar("Chances", npt.NDArray[np.float32], "Tensor")
 
 LEAST_SCORE = 0.2
 """Minimum score of a found box; those with less hardly change any score."""
@@ -19,30 +27,23 @@ MOST_FOUND = 1000
 """Maximum number of boxes of a window: more than COCO's 100, for images full of cells."""
 
 
-def boxes_of_points(tile: Tile, size: tuple[int, int]) -> FoundBoxes:
+def boxes_of_points(tile: ArrayTile, size: tuple[int, int]) -> FoundBoxes:
     """Return the boxes of one window in pixels of the image, clipped to it, without duplicates.
 
     Args:
-        tile: The window, whose outputs have one image.
+        tile: The window, whose outputs are those of `PointBoxes` for one image.
         size: (H, W) of the image.
     """
-    outputs = as_point_boxes(tile.outputs)
     scores, points, labels = best_pairs(
-        point_scores(outputs.class_logits[0]), least=LEAST_SCORE, most=MOST_CANDIDATES
+        point_scores(expit(tile.outputs["class_logits"][0])), least=LEAST_SCORE, most=MOST_CANDIDATES
     )
-    found = place_boxes(outputs.boxes[0, points].float(), labels, scores, tile, size)
+    found = place_boxes(tile.outputs["boxes"][0, points], labels, scores, tile, size)
     return found.suppressed(most_overlap=MOST_OVERLAP).select(slice(MOST_FOUND))
 
 
-def point_scores(logits: Tensor) -> Tensor:
-    """Return the scores of logits, of any shape.
+def point_scores(chances: Chances) -> Chances:
+    """Return the scores of what points learn, of any shape.
 
-    What is learned is the chance of the class times the IoU; their geometric mean is the score, as in FCOS.
+    That is the chance of the class times the IoU; their geometric mean is the score, as in FCOS.
     """
-    return logits.float().sigmoid().sqrt()
-
-
-def as_point_boxes(outputs: Outputs) -> PointBoxes:
-    """Return outputs of a network for boxes as such."""
-    assert isinstance(outputs, PointBoxes), f"no boxes of points: {type(outputs).__name__}"
-    return outputs
+    return chances**0.5

@@ -3,10 +3,11 @@
 Shape legend: Q queries, K classes, N boxes, H and W image size.
 """
 
-from limner.core.box_geometry import as_corners
-from limner.core.outputs import Outputs, QueryBoxes
+import numpy as np
+from scipy.special import expit
+
 from limner.decoding.found_boxes import FoundBoxes, best_pairs, place_boxes
-from limner.decoding.network_runs import Tile
+from limner.decoding.network_arrays import ArrayTile
 
 LEAST_SCORE = 0.01
 """Minimum score of a found box; those with less hardly change any score."""
@@ -15,23 +16,18 @@ MOST_FOUND = 300
 """Maximum number of boxes of a window, as many as queries: the best pairs of a query and a class."""
 
 
-def boxes_of_queries(tile: Tile, size: tuple[int, int]) -> FoundBoxes:
+def boxes_of_queries(tile: ArrayTile, size: tuple[int, int]) -> FoundBoxes:
     """Return the boxes of one window in pixels of the image, clipped to it; each object is predicted once.
 
     Args:
-        tile: The window, whose outputs have one image.
+        tile: The window, whose outputs are those of `QueryBoxes` for one image.
         size: (H, W) of the image.
     """
-    outputs = as_query_boxes(tile.outputs)
     scores, queries, labels = best_pairs(
-        outputs.class_logits[0].float().sigmoid(), least=LEAST_SCORE, most=MOST_FOUND
+        expit(tile.outputs["class_logits"][0]), least=LEAST_SCORE, most=MOST_FOUND
     )
+    boxes = tile.outputs["boxes"][0, queries]
     height, width = tile.size
-    corners = as_corners(outputs.boxes[0, queries].float())
-    return place_boxes(corners * corners.new_tensor([width, height] * 2), labels, scores, tile, size)
-
-
-def as_query_boxes(outputs: Outputs) -> QueryBoxes:
-    """Return outputs of a network for boxes as such."""
-    assert isinstance(outputs, QueryBoxes), f"no boxes of queries: {type(outputs).__name__}"
-    return outputs
+    middle, half = boxes[:, :2], boxes[:, 2:] / 2
+    corners = np.concatenate((middle - half, middle + half), 1) * np.array([width, height] * 2, np.float32)
+    return place_boxes(corners, labels, scores, tile, size)

@@ -1,56 +1,32 @@
 """Decoding of class, centre and offset at each pixel to the objects or segments of one image.
 
-Paper: Panoptic-DeepLab (Cheng et al., CVPR 2020), https://arxiv.org/abs/1911.10194, section 3.2: centres are
-the peaks of the heatmap; each pixel of a countable class belongs to the centre nearest to where its offset
-points; an object has the class of most of its pixels, and its score comes from the mean probability of that
-class and the height of its peak.
-
-What differs, and why: the heatmap is smoothed by a pixel, and a peak must stand out from higher ones around
-it, since large and difficult objects have many peaks; the score is the root of the product instead of the
-product, which ranks objects alike, and lets 0.5 mean "rather yes" as for other networks; up to `MOST_CENTRES`
-objects instead of 200, since images of cells have more; stuff is dropped below a fraction of the image
-instead of a number of pixels, since images have any size; and panoptic segments need a higher peak
-(`SURE_CENTRE`) than objects with a score.
+The paper, and what differs from it, are in `grouped_pixels`.
 
 Shape legend: B batch, K classes, D number of spatial axes, M centres, *s network resolution, *S the image's.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from math import prod
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from limner.core.outputs import CentreOffsets, Outputs, resize_logits, resize_offsets
 from limner.core.prediction import PanopticPrediction, SegmentPrediction
+from limner.decoding.grouped_pixels import (
+    CENTRE_THRESHOLD,
+    MOST_CENTRES,
+    MOST_SADDLE,
+    NEIGHBOURHOOD,
+    SURE_CENTRE,
+    TIE,
+    GroupedPixels,
+    objects_of_groups,
+    segments_of_groups,
+)
 from limner.decoding.network_runs import ImageView, NetworkRuns
 from limner.decoding.resizing import resized_in_chunks
 from limner.decoding.view_parts import joined
-
-CENTRE_THRESHOLD, NEIGHBOURHOOD, MOST_CENTRES = 0.1, 7, 1000
-"""Minimum height of a peak; side of the square in which it is the highest, in pixels; maximum number of
-peaks. The first two are the paper's."""
-
-MOST_SADDLE = 0.8
-"""A peak is one of its own if the way from it to a higher one sinks below this part of its height.
-
-Blood cells, 3 minutes on 2 cores, 16 images: an AP of 0.064 without this and without smoothing, 0.082 with
-this alone, 0.154 with smoothing alone, and 0.246 with both; 0.259 at 0.7 and 0.243 at 0.9."""
-
-SURE_CENTRE = 0.3
-"""Minimum height of the peak of a panoptic segment. The paper has `CENTRE_THRESHOLD` there too, after days of
-training; after minutes, heatmaps have false peaks of 0.1 to 0.2, which split large objects. Measured on four
-images that a narrow network overfits in 200 steps: a PQ of 0.743 with 0.1, of 0.914 with 0.3, and of 0.922
-with 0.5. Of objects, the score puts false ones last."""
-
-LEAST_STUFF = 0.001
-"""Minimum fraction of the image that a class of stuff covers: as the paper's 2048 pixels on Cityscapes."""
-
-_TIE = 1e-6
-"""Relative difference that decides between peaks of the same height."""
 
 _FLOODS_AT_ONCE = 8
 """Steps of one pixel between two looks whether a flood has ended."""
@@ -111,15 +87,7 @@ def find_centred_objects(
         seen_size: Size at which the network saw the image, if it was resized.
     """
     grouped = group_pixels(outputs, size, is_thing=is_thing, seen_size=seen_size)
-    order = grouped.scores.argsort(descending=True, stable=True)
-    order = order[grouped.scores[order] > 0]
-    numbers = grouped.numbers.cpu().numpy()
-    masks = np.zeros((len(order), *numbers.shape), bool)
-    for place, index in enumerate(order.tolist()):
-        np.equal(numbers, index + 1, out=masks[place])
-    return SegmentPrediction(
-        name, masks, grouped.labels[order].cpu().numpy(), grouped.scores[order].float().cpu().numpy()
-    )
+    return objects_of_groups(grouped, name=name)
 
 
 def find_centred_segments(
@@ -140,47 +108,7 @@ def find_centred_segments(
         seen_size: Size at which the network saw the image, if it was resized.
     """
     grouped = group_pixels(outputs, size, is_thing=is_thing, seen_size=seen_size, threshold=SURE_CENTRE)
-    found = (grouped.scores > 0).nonzero().flatten()
-    stuff = [
-        label
-        for label, (countable, area) in enumerate(zip(is_thing, grouped.areas.tolist(), strict=False))
-        if not countable and area > 0 and area >= LEAST_STUFF * prod(size)
-    ]
-    ids = torch.zeros(len(grouped.scores) + 1, dtype=torch.int32, device=found.device)
-    ids[found + 1] = torch.arange(1, len(found) + 1, dtype=torch.int32, device=found.device)
-    segments = ids[grouped.numbers]
-    of_class = ids.new_zeros(len(is_thing) + 1)
-    for number, label in enumerate(stuff, start=len(found) + 1):
-        of_class[label] = number
-    segments = torch.where(segments > 0, segments, of_class[grouped.classes.long()])
-    return PanopticPrediction(
-        name,
-        segments.cpu().numpy(),
-        np.concatenate([grouped.labels[found].cpu().numpy(), np.array(stuff, np.int64)]),
-        np.concatenate([grouped.scores[found].cpu().numpy(), grouped.mean_chances[stuff].cpu().numpy()]),
-        np.arange(len(found) + len(stuff)) < len(found),
-    )
-
-
-@dataclass(frozen=True)
-class GroupedPixels:
-    """The pixels of one image, grouped to objects.
-
-    Attributes:
-        classes: (*S) int32 most probable class 0..K-1 of each pixel, K for "nothing".
-        numbers: (*S) int64: 0 is no object, i + 1 is that of centre i.
-        labels: (M,) int64 class of each object.
-        scores: (M,) float32 in [0, 1]; 0 of an object without pixels.
-        areas: (K + 1,) number of pixels of each class.
-        mean_chances: (K + 1,) mean probability of each class in the pixels where it is the most probable.
-    """
-
-    classes: Tensor
-    numbers: Tensor
-    labels: Tensor
-    scores: Tensor
-    areas: Tensor
-    mean_chances: Tensor
+    return segments_of_groups(grouped, is_thing=is_thing, name=name)
 
 
 def group_pixels(
@@ -220,7 +148,8 @@ def group_pixels(
     labels = _majorities(numbers, classes, len(centres), num_classes)
     chances = _mean_chances_of(labels, numbers, logits, size)
     scores = (chances * heights.clamp(0, 1)).sqrt()
-    return GroupedPixels(classes.int(), numbers, labels, scores, areas, sums / areas.clamp(min=1))
+    tensors = (classes.int(), numbers, labels, scores.float(), areas, sums / areas.clamp(min=1))
+    return GroupedPixels(*(each.cpu().numpy() for each in tensors))
 
 
 def find_centres(heat: Tensor, threshold: float = CENTRE_THRESHOLD) -> tuple[Tensor, Tensor]:
@@ -249,7 +178,7 @@ def _stand_out(heat: Tensor, peaks: Tensor, heights: Tensor) -> Tensor:
         heights: (M,) their heat.
     """
     # Each a little lower than the one before it, so that no two are equally high.
-    heights = heights * (1 - _TIE * torch.arange(len(peaks), device=heat.device))
+    heights = heights * (1 - TIE * torch.arange(len(peaks), device=heat.device))
     ground, flood = heat.clone(), torch.zeros_like(heat)
     ground[tuple(peaks.T)] = heights
     flood[tuple(peaks.T)] = heights * MOST_SADDLE

@@ -8,6 +8,7 @@ import torch
 
 from limner.core.outputs import OutputKind, Outputs
 from limner.core.plan import InferencePlan
+from limner.decoding.network_arrays import ArrayTile
 
 Box = tuple[slice, ...]
 """A part of an image: a slice of each spatial axis."""
@@ -119,3 +120,11 @@ class NetworkRuns(Protocol):
     def tiles(self) -> Iterator[Tile]:
         """Yield the outputs of each window on its own, for objects that cannot be blended; one if whole."""
         ...
+
+
+def array_tiles(runs: NetworkRuns) -> Iterator[ArrayTile]:
+    """Yield the outputs of each window as arrays, for objects that take little memory."""
+    for tile in runs.tiles():
+        named = tile.outputs.tensors().items()
+        arrays = {name: tensor.float().cpu().numpy() for name, tensor in named}
+        yield ArrayTile(arrays, tile.start, tile.size)

@@ -6,23 +6,45 @@ all are cut, the union of their masks is the object. An object that two windows 
 Shape legend: N objects, n those of a window, H and W image size, h and w those of a window in the image.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from limner.core.prediction import SegmentPrediction
 from limner.decoding.found_boxes import FoundBoxes
-from limner.decoding.network_runs import NetworkRuns, Tile
-from limner.decoding.query_masks import as_queries, find_objects
 from limner.decoding.seams import AGREEMENT, cut_objects
 
 Mask = npt.NDArray[np.bool_]
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom."""
+
+
+T = TypeVar("T")
+
+Found_co = TypeVar("Found_co", covariant=True)
+
+
+class AnyTile(Protocol[Found_co]):
+    """A `Tile` or an `ArrayTile`."""
+
+    @property
+    def outputs(self) -> Found_co:
+        """Outputs of the network."""
+        ...
+
+    @property
+    def start(self) -> tuple[int, ...]:
+        """First pixel of the window along each spatial axis, in what the network sees of the image."""
+        ...
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Size of the window there."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -76,16 +98,27 @@ class _Piece:
         return bool(np.count_nonzero(ours & theirs) > AGREEMENT * np.count_nonzero(ours | theirs))
 
 
-def find_objects_in_windows(runs: NetworkRuns, *, name: str) -> SegmentPrediction:
+def find_objects_in_windows(
+    tiles: Iterable[AnyTile[T]],
+    find: Callable[[T, Sequence[int]], SegmentPrediction],
+    *,
+    size: tuple[int, ...],
+    seen_size: tuple[int, ...],
+    name: str,
+) -> SegmentPrediction:
     """Return the objects of an image, highest score first.
 
     Args:
-        runs: Runs of a network of queries.
+        tiles: The outputs of each window.
+        find: Returns the objects of a window, given its outputs and its size in the image.
+        size: (H, W) of the image.
+        seen_size: (H, W) of what the network sees of it, without padding.
         name: Name of the prediction.
     """
-    pieces = [piece for tile in runs.tiles() for piece in _pieces(tile, runs)]
+    height, width = size
+    factors = [new / old for new, old in zip(size, seen_size, strict=True)]
+    pieces = [piece for tile in tiles for piece in _pieces(tile, find, (height, width), factors)]
     pieces.sort(key=lambda piece: -piece.score)
-    height, width = runs.size
     remains = _without_duplicates(_joined(pieces, (height, width)))
     masks = np.zeros((len(remains), height, width), bool)
     for mask, piece in zip(masks, remains, strict=True):
@@ -120,15 +153,18 @@ class _Touching:
         return [int(other) for other in np.flatnonzero(touches)]
 
 
-def _pieces(tile: Tile, runs: NetworkRuns) -> Iterator[_Piece]:
+def _pieces(
+    tile: AnyTile[T],
+    find: Callable[[T, Sequence[int]], SegmentPrediction],
+    size: tuple[int, int],
+    factors: Sequence[float],
+) -> Iterator[_Piece]:
     """Yield the objects of one window in pixels of the image."""
-    factors = [new / old for new, old in zip(runs.size, runs.seen_size, strict=True)]
     starts = [round(start * factor) for start, factor in zip(tile.start, factors, strict=True)]
     ends = [round((s + side) * f) for s, side, f in zip(tile.start, tile.size, factors, strict=True)]
-    extent = [end - start for start, end in zip(starts, ends, strict=True)]
-    found = find_objects(as_queries(tile.outputs), extent, name="")
+    found = find(tile.outputs, [end - start for start, end in zip(starts, ends, strict=True)])
     low = [max(start, 0) for start in starts]
-    high = [min(end, side) for end, side in zip(ends, runs.size, strict=True)]
+    high = [min(end, side) for end, side in zip(ends, size, strict=True)]
     inside = tuple(slice(a - start, b - start) for a, b, start in zip(low, high, starts, strict=True))
     window = (low[1], low[0], high[1], high[0])
     for mask, label, score in zip(found.masks, found.labels.tolist(), found.scores.tolist(), strict=True):
@@ -144,10 +180,10 @@ def _joined(pieces: Sequence[_Piece], size: tuple[int, int]) -> list[_Piece]:
     if not pieces:
         return []
     found = FoundBoxes(
-        torch.tensor([piece.box for piece in pieces], dtype=torch.float32),
-        torch.tensor([piece.label for piece in pieces]),
-        torch.tensor([piece.score for piece in pieces]),
-        torch.tensor([piece.window for piece in pieces], dtype=torch.float32),
+        np.array([piece.box for piece in pieces], np.float32),
+        np.array([piece.label for piece in pieces], np.int64),
+        np.array([piece.score for piece in pieces], np.float32),
+        np.array([piece.window for piece in pieces], np.float32),
     )
     joined, touching = dict(enumerate(pieces)), _Touching(pieces)
 

@@ -10,17 +10,12 @@ image's.
 from collections.abc import Iterator, Sequence
 from math import prod
 
-import numpy as np
 import torch
 
 from limner.core.outputs import Outputs, QueryMasks, resize_logits
 from limner.core.prediction import PanopticPrediction, SegmentPrediction
-
-MOST_OBJECTS = 100
-"""Maximum number of objects per image, as in COCO."""
-
-OBJECT_THRESHOLD, OVERLAP_THRESHOLD = 0.8, 0.8
-"""Minimum class probability of a segment; minimum fraction of its mask not covered by better segments."""
+from limner.decoding.numbered_segments import NumberedSegments
+from limner.decoding.query_arrays import MOST_OBJECTS, OBJECT_THRESHOLD, OVERLAP_THRESHOLD
 
 _CHUNK_ELEMENTS = 2**22
 """Mask logits in memory at full resolution at once: 16 MiB."""
@@ -114,7 +109,7 @@ def find_segments(
     visible = torch.bincount(torch.where(sure, winner, -1).flatten() + 1, minlength=count + 1)[1:]
     area = torch.cat(areas) if areas else won
     accepted = (visible > 0) & (area > 0) & (won >= overlap_threshold * area)
-    segments = _Segments(is_thing)
+    segments = NumberedSegments(is_thing)
     ids = torch.zeros(count + 1, dtype=torch.int32)
     rows_of = zip(accepted.tolist(), labels[kept].tolist(), chances[kept].tolist(), strict=True)
     for query, (is_accepted, label, score) in enumerate(rows_of):
@@ -122,34 +117,6 @@ def find_segments(
             ids[query] = segments.add(label, score)
     winner = torch.where(sure, winner, count)
     return segments.prediction(name, ids.to(winner.device)[winner].cpu().numpy())
-
-
-class _Segments:
-    """Assigns segment ids from 1; all stuff of a class shares one."""
-
-    def __init__(self, is_thing: Sequence[bool]) -> None:
-        self._is_thing = is_thing
-        self._labels: list[int] = []
-        self._scores: list[float] = []
-        self._stuff: dict[int, int] = {}
-
-    def add(self, label: int, score: float) -> int:
-        """Add a segment and return its id."""
-        known = self._stuff.get(label)
-        if known is not None:
-            self._scores[known - 1] = max(self._scores[known - 1], score)
-            return known
-        self._labels.append(label)
-        self._scores.append(score)
-        if not self._is_thing[label]:
-            self._stuff[label] = len(self._labels)
-        return len(self._labels)
-
-    def prediction(self, name: str, segment_ids: np.ndarray) -> PanopticPrediction:
-        """Return the prediction."""
-        labels = np.array(self._labels, np.int64)
-        is_thing = np.array(self._is_thing, bool)[labels]
-        return PanopticPrediction(name, segment_ids, labels, np.array(self._scores, np.float32), is_thing)
 
 
 def _masks_in_chunks(

@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from limner.decoding.found_boxes import FoundBoxes
+from limner.decoding.found_boxes import Flags, FoundBoxes, Indices, Numbers
 
 SEAM = 4.0
 """Distance in pixels from the border of a window up to which a box is taken for cut by it."""
@@ -36,8 +35,8 @@ class Cut:
         whole: Indices of those that no border cuts; may be empty.
     """
 
-    members: Tensor
-    whole: Tensor
+    members: Indices
+    whole: Indices
 
 
 def cut_objects(
@@ -61,27 +60,27 @@ def merge_cut_boxes(found: FoundBoxes, size: tuple[int, int]) -> FoundBoxes:
         found: Boxes of all windows.
         size: (H, W) of the image.
     """
-    xyxy, remains = found.xyxy.clone(), torch.ones(len(found), dtype=torch.bool, device=found.xyxy.device)
+    xyxy, remains = found.xyxy.copy(), np.ones(len(found), bool)
     for cut in cut_objects(found, size, partners=partial(_agreeing, found)):
         remains[cut.members] = False
         if len(cut.whole):
             remains[cut.whole] = True
             continue
         best, pieces = cut.members[0], found.xyxy[cut.members]
-        xyxy[best] = torch.cat((pieces[:, :2].amin(0), pieces[:, 2:].amax(0)))
+        xyxy[best] = np.concatenate((pieces[:, :2].min(0), pieces[:, 2:].max(0)))
         remains[best] = True
     return found.with_boxes(xyxy).select(remains)
 
 
-def _are_cut(found: FoundBoxes, size: tuple[int, int]) -> Tensor:
+def _are_cut(found: FoundBoxes, size: tuple[int, int]) -> Flags:
     """Return (N,) whether a side of a box is at a border of its window inside the image."""
     height, width = size
-    image = found.xyxy.new_tensor([0, 0, width, height])
-    is_inner = found.windows != image
-    return (((found.xyxy - found.windows).abs() <= SEAM) & is_inner).any(1)
+    is_inner = found.windows != np.array([0, 0, width, height], np.float32)
+    is_near = np.abs(found.xyxy - found.windows) <= SEAM
+    return np.asarray((is_near & is_inner).any(1))
 
 
-def _groups(is_cut: Tensor, partners: Callable[[int], Sequence[int]]) -> list[Tensor]:
+def _groups(is_cut: Flags, partners: Callable[[int], Sequence[int]]) -> list[Indices]:
     """Return the indices of the boxes of each object with a cut box and at least two, in order of score."""
     group_of = list(range(len(is_cut)))
 
@@ -90,14 +89,14 @@ def _groups(is_cut: Tensor, partners: Callable[[int], Sequence[int]]) -> list[Te
             place = group_of[place]
         return place
 
-    for place in is_cut.nonzero().flatten().tolist():
+    for place in np.flatnonzero(is_cut).tolist():
         for other in partners(place):
             first, last = sorted((root(place), root(other)))
             group_of[last] = first
     members: dict[int, list[int]] = {}
     for place in range(len(is_cut)):
         members.setdefault(root(place), []).append(place)
-    return [torch.tensor(some, device=is_cut.device) for some in members.values() if len(some) > 1]
+    return [np.array(some) for some in members.values() if len(some) > 1]
 
 
 def _agreeing(found: FoundBoxes, place: int) -> list[int]:
@@ -106,21 +105,21 @@ def _agreeing(found: FoundBoxes, place: int) -> list[int]:
     If none does, the one that contains most of it.
     """
     window, box = found.windows[place], found.xyxy[place]
-    low = torch.maximum(found.windows[:, :2], window[:2])
-    high = torch.minimum(found.windows[:, 2:], window[2:])
-    first = _areas_within(box.expand_as(found.xyxy), low, high)
+    low = np.maximum(found.windows[:, :2], window[:2])
+    high = np.minimum(found.windows[:, 2:], window[2:])
+    first = _areas_within(box[np.newaxis], low, high)
     second = _areas_within(found.xyxy, low, high)
-    shared = _areas_within(found.xyxy, torch.maximum(low, box[:2]), torch.minimum(high, box[2:]))
+    shared = _areas_within(found.xyxy, np.maximum(low, box[:2]), np.minimum(high, box[2:]))
     may_agree = (found.windows != window).any(1) & (found.labels == found.labels[place])
     agree = may_agree & (shared > AGREEMENT * (first + second - shared))
     if agree.any():
-        return agree.nonzero().flatten().tolist()
-    contained = torch.where(may_agree & (first > 0), shared / first.clamp(min=1e-6), 0.0)
+        return [int(other) for other in np.flatnonzero(agree)]
+    contained = np.where(may_agree & (first > 0), shared / np.maximum(first, 1e-6), 0.0)
     best = int(contained.argmax())
     return [best] if contained[best] > CONTAINED else []
 
 
-def _areas_within(boxes: Tensor, low: Tensor, high: Tensor) -> Tensor:
+def _areas_within(boxes: Numbers, low: Numbers, high: Numbers) -> Numbers:
     """Return (N,) the area of each box inside the rectangle from `low` to `high`, (N, 2) each."""
-    sides = torch.minimum(boxes[:, 2:], high) - torch.maximum(boxes[:, :2], low)
-    return sides.clamp(min=0).prod(1)
+    sides = np.minimum(boxes[:, 2:], high) - np.maximum(boxes[:, :2], low)
+    return np.asarray(sides.clip(0).prod(1))

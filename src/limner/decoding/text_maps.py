@@ -17,14 +17,13 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
+from scipy.special import expit
 
-from limner.core.outputs import Outputs, TextMaps, resize_logits
 from limner.core.plan import WordOutlines
 from limner.core.prediction import WordPrediction
 from limner.core.words import Polygon
-from limner.decoding.network_runs import ImageView, NetworkRuns
-from limner.decoding.view_parts import joined
+from limner.decoding.network_arrays import ArrayRuns, ArrayView, QueryArrays
+from limner.decoding.pixel_arrays import joined_parts, resized_rows
 from limner.geometry.rectangles import reading_order
 
 CORE_THRESHOLD, SCORE_THRESHOLD = 0.3, 0.6
@@ -46,33 +45,23 @@ SIMPLIFICATION = 0.01
 Map = npt.NDArray[np.float32]
 
 
-def mean_probabilities(runs: NetworkRuns) -> Map:
-    """Run the network on an image in all its windows and views, and average the probabilities.
-
-    Returns:
-        (H, W): at the network's resolution if there is one plain view, else at the image's.
-    """
+def mean_probability_array(runs: ArrayRuns) -> Map:
+    """Return the same as `text_probabilities.mean_probabilities`, of an exported network without PyTorch."""
     if runs.fits_in_one_pass:
         (view,) = runs.views()
-        return _numpy(_logits_of(view).sigmoid())
-    views = [resize_logits(v.undo_flip(_logits_of(v)), runs.size).sigmoid() for v in runs.views()]
-    return _numpy(torch.stack(views).mean(0))
+        return np.asarray(expit(_logits_of(view)))
+    whole = slice(0, runs.size[0])
+    views = [
+        expit(resized_rows(_logits_of(v)[np.newaxis, np.newaxis], runs.size, whole)[0]) for v in runs.views()
+    ]
+    return np.asarray(np.mean(views, 0), np.float32)
 
 
-def _logits_of(view: ImageView) -> torch.Tensor:
-    """Return the logits (1, 1, H, W) of one view, its parts joined."""
-    return joined(view, lambda outputs, _: as_text_maps(outputs).logits.float())
-
-
-def as_text_maps(outputs: Outputs) -> TextMaps:
-    """Return text maps, as planning has made sure they are."""
-    assert isinstance(outputs, TextMaps), f"no text maps: {type(outputs).__name__}"
-    return outputs
-
-
-def _numpy(maps: torch.Tensor) -> Map:
-    array: Map = maps[0, 0].cpu().numpy()
-    return array
+def _logits_of(view: ArrayView) -> Map:
+    """Return the logits (H, W) of one view, its parts joined, mirrored back."""
+    maps = joined_parts(view)
+    assert not isinstance(maps, QueryArrays), "text has maps of pixels"
+    return np.flip(maps[0, 0], view.flipped)
 
 
 def find_words(

@@ -214,11 +214,16 @@ def _refuse_unsuitable(plan: Plan, kind: OutputKind, folder: Path, request: Expo
             "A cascade has two networks, and an exported file has one. Predict with the model folder itself, "
             "or export the low_resolution folder in it alone."
         )
-    precision = request.file_format.precision
-    if precision != "float32" and request.runtime == "torch":
+    precision, runtime = request.file_format.precision, RUNTIMES[request.runtime]
+    if precision != "float32" and runtime.is_float32:
         raise ConfigError(
-            f"Programs of torch.export are written in float32; found --precision {precision}. Export with "
+            f"Files of {runtime.title} are written in float32; found --precision {precision}. Export with "
             "--to onnx or --to openvino, or omit --precision."
+        )
+    if request.size is None and runtime.has_one_size:
+        raise ConfigError(
+            f"Files of {runtime.title} take images of one size; found --size any. Omit --size: limner then "
+            "predicts images of any size in windows."
         )
     if request.file_format.opset is not None and request.runtime != "onnx":
         raise ConfigError(f"--opset is for --to onnx; found --to {request.runtime}. Omit --opset.")

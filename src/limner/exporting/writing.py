@@ -195,10 +195,50 @@ def write_openvino(
             shutil.copyfile(made.with_suffix(suffix), path.with_suffix(suffix))
 
 
+def write_executorch(
+    program: ExportedProgram, path: Path, names: Sequence[str], file_format: FileFormat = DEFAULT_FORMAT
+) -> None:
+    """Write a program of ExecuTorch, for phones and boards; XNNPACK runs the layers that it has.
+
+    Raises:
+        MissingPartError: executorch is not installed.
+        ModelError: An operation has no equivalent in ExecuTorch.
+        WriteError: The disk is full, read-only or failing.
+    """
+    assert file_format.precision == "float32", "`export_model` refuses others"
+    del names
+    try:
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import to_edge_transform_and_lower
+    except ImportError as error:
+        fix = "pip install 'limner[executorch]'"
+        raise MissingPartError("executorch", "Export to ExecuTorch", fix) from error
+    try:
+        with _quiet():
+            # ExecuTorch refuses weights that are channels-last in memory, as models on a CPU have them.
+            module = program.module().to(memory_format=torch.contiguous_format)
+            arguments, _ = program.example_inputs
+            lowered = to_edge_transform_and_lower(
+                torch.export.export(module, arguments), partitioner=[XnnpackPartitioner()]
+            )
+            content = bytes(lowered.to_executorch().buffer)
+    except Exception as error:  # its errors have no common kind
+        raise ModelError(
+            describe(
+                "The network cannot be written for ExecuTorch",
+                where=path,
+                found=(str(error).strip() or type(error).__name__).splitlines()[0][:300],
+                fix="Export it with --to torch or --to onnx.",
+            )
+        ) from error
+    write_whole(path, content)
+
+
 WRITERS: dict[str, Callable[[ExportedProgram, Path, Sequence[str], FileFormat], None]] = {
     "onnx": write_onnx,
     "openvino": write_openvino,
     "torch": write_program,
+    "executorch": write_executorch,
 }
 """How the file of each row of `RUNTIMES` is written."""
 

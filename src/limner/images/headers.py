@@ -23,6 +23,9 @@ _IS_MARKER = np.array([not (byte in (0, 0xFF) or 0xD0 <= byte <= 0xD7) for byte 
 _BETWEEN_SCANS = frozenset({0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)})
 """JPEG markers of tables, scans and comments."""
 
+_PIXELS_DEPEND_ON = (b"tRNS", b"acTL", b"fcTL", b"fdAT")
+"""PNG chunks that are optional by their name but decoded: transparency, and the frames of an animation."""
+
 
 class DamagedFileError(Exception):
     """The bytes are not a complete image; the message says what is wrong, without the file's name.
@@ -88,15 +91,10 @@ def png_header(data: bytes) -> ImageHeader:
         raise DamagedFileError("the file ends inside the PNG header")
     width, height, bits, color_type = struct.unpack_from(">IIBB", data, 16)
     alpha, orientation, colors = color_type in (4, 6), 1, b""
-    view, position = memoryview(data), 8
-    while position + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        end = position + 12 + length
-        if end > len(data):
-            break
+    for kind, chunk in _png_chunks(data):
         # A small first letter marks what pixels do not depend on; but transparency and rotation are read.
         matters = not kind[0] & 0x20 or kind in (b"tRNS", b"eXIf")
-        if matters and zlib.crc32(view[position + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
+        if matters and zlib.crc32(chunk[4:-4]) != struct.unpack(">I", chunk[-4:])[0]:
             raise DamagedFileError(f"the checksum of a PNG {kind.decode('latin-1')} block is wrong")
         if kind == b"IEND":
             channels = 1 if color_type in (0, 4) else 3
@@ -114,11 +112,31 @@ def png_header(data: bytes) -> ImageHeader:
             )
         alpha |= kind == b"tRNS"
         if kind == b"PLTE":
-            colors = data[position + 8 : end - 4]
+            colors = bytes(chunk[8:-4])
         elif kind == b"eXIf":
-            orientation = exif_orientation(data[position + 8 : end - 4])
-        position = end
+            orientation = exif_orientation(bytes(chunk[8:-4]))
     raise DamagedFileError(f"the PNG is cut off after {len(data)} bytes: its end mark is missing")
+
+
+def png_of_pixels(data: bytes) -> bytes:
+    """Return a whole PNG without the chunks on which its pixels do not depend.
+
+    libpng prints warnings about them, such as of a damaged colour profile, which nothing here uses.
+    """
+    kept = [chunk for kind, chunk in _png_chunks(data) if not kind[0] & 0x20 or kind in _PIXELS_DEPEND_ON]
+    return b"".join((data[:8], *kept))
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield the type and the bytes of each whole chunk, with length and checksum."""
+    view, position = memoryview(data), 8
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        end = position + 12 + length
+        if end > len(data):
+            return
+        yield kind, view[position:end]
+        position = end
 
 
 def jpeg_header(data: bytes) -> ImageHeader:

@@ -261,6 +261,8 @@ def _decode_opencv(data: bytes, header: ImageHeader, *, keep_alpha: bool) -> Pix
     flags = cv2.IMREAD_GRAYSCALE if header.channels == 1 else _COLOR
     # OpenCV's own handling of orientation differs between containers and versions, so it is switched off.
     flags |= cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    if header.container == "PNG":
+        data = headers.png_of_pixels(data)
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED if keep_alpha else flags)
     if pixels is None:
         raise DamagedFileError(f"the pixels of the {header.container} are damaged")

@@ -14,12 +14,20 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
 
+from limner.core.errors import DataError
 from limner.core.plan import InferencePlan
-from limner.decoding.label_arrays import resized_rows
-from limner.decoding.network_arrays import Logits, index_of
+from limner.decoding.network_arrays import (
+    ArrayTile,
+    Logits,
+    NamedArrays,
+    PixelArrays,
+    QueryArrays,
+    index_of,
+)
+from limner.decoding.pixel_arrays import PIXEL_MAPS, pixel_arrays, scores_at
 from limner.inference.blending import Blending, outer
 from limner.inference.test_time_augmentation import View, views
-from limner.inference.view_rules import ViewRules, axis_of_parts
+from limner.inference.view_rules import ViewRules, axis_of_parts, is_too_large, too_large
 from limner.inference.window_grid import WindowGrid, place_in_padding
 
 if TYPE_CHECKING:
@@ -34,16 +42,20 @@ class ImageArrayRuns:
     """Runs of a network on one image, for `decoding/`; implements `ArrayRuns`.
 
     Attributes:
-        run: Maps images (1, C, *S) in float32 to logits.
+        run: Maps images (1, C, *S) in float32 to the outputs.
+        kind: Name of the kind of the outputs.
         image: (1, C, *S) input of the network, in file values.
         size: *S of the original image.
         rules: What the network is given of the image.
+        where: The file, for error messages.
     """
 
-    run: Callable[[Images], Logits]
+    run: Callable[[Images], NamedArrays]
+    kind: str
     image: Images
     size: tuple[int, ...]
     rules: ViewRules
+    where: str
 
     @property
     def settings(self) -> InferencePlan:
@@ -51,10 +63,53 @@ class ImageArrayRuns:
         return self.rules.settings
 
     @property
+    def seen_size(self) -> tuple[int, ...]:
+        """*S of the network's input, without padding."""
+        return tuple(self.image.shape[2:])
+
+    @property
     def has_one_view(self) -> bool:
         """Whether there is only the plain view."""
         first, *others = self._kinds_of_view()
         return first.is_plain and not others
+
+    @property
+    def fits_in_one_pass(self) -> bool:
+        """Whether there is only the plain view, and it is not resized or is a single part."""
+        return self.has_one_view and (self.seen_size == self.size or not self.is_windowed)
+
+    @property
+    def is_windowed(self) -> bool:
+        """Whether `tiles` are windows, not the whole image."""
+        return self.rules.window(self.seen_size) is not None
+
+    def whole(self) -> tuple[NamedArrays, tuple[int, ...]]:
+        """Run the network on the whole image, padded if it is smaller than `smallest_input`.
+
+        Raises:
+            DataError: The image is too large.
+        """
+        seen = self.seen_size
+        if is_too_large(seen):
+            raise DataError(too_large(seen, self.where, "cpu", fix="Cut the image into tiles."))
+        images = padded(self.image, self.rules.smallest_input, self.rules.fill)
+        extent = tuple(p * n // s for p, n, s in zip(images.shape[2:], self.size, seen, strict=True))
+        return self.outputs(images), extent
+
+    def tiles(self) -> Iterator[ArrayTile]:
+        """Yield the outputs of each window, or of the whole image, padded if it is smaller."""
+        window = self.rules.window(self.seen_size) or self.seen_size
+        least = tuple(max(sides) for sides in zip(window, self.rules.smallest_input, strict=True))
+        grid = WindowGrid(self.seen_size, least, self.settings.overlap)
+        images = padded(self.image, least, self.rules.fill)
+        for place in grid.places():
+            box = grid.box(place)
+            starts = (side.start - inside.start for side, inside in zip(box, grid.inside, strict=True))
+            yield ArrayTile(self.outputs(images[index_of(box)]), tuple(starts), least)
+
+    def outputs(self, images: Images) -> NamedArrays:
+        """Run the network on images (1, C, *S) of any type."""
+        return self.run(np.ascontiguousarray(images, np.float32))
 
     def views(self) -> Iterator["ArrayViewRuns"]:
         """Yield every combination of zoom and mirrored axes, unless windows are mirrored by themselves."""
@@ -65,16 +120,17 @@ class ImageArrayRuns:
     @cached_property
     def mirrors(self) -> tuple[View, ...]:
         """The ways in which each window of a volume is seen, whose logits are averaged."""
-        flips = self.settings.flips and self._is_volume
+        flips = self.settings.flips and self._mirrors_windows
         return tuple(views(scales=(1.0,), flips=flips, flip_axes=self.rules.flip_axes))
 
     def _kinds_of_view(self) -> Iterator[View]:
-        flips = self.settings.flips and not self._is_volume
+        flips = self.settings.flips and not self._mirrors_windows
         return views(scales=self.settings.scales, flips=flips, flip_axes=self.rules.flip_axes)
 
     @property
-    def _is_volume(self) -> bool:
-        return self.image.ndim == 5
+    def _mirrors_windows(self) -> bool:
+        """Whether views would take too much memory: each has the scores of the whole volume."""
+        return self.image.ndim == 5 and self.kind not in PIXEL_MAPS
 
 
 @dataclass(frozen=True)
@@ -103,10 +159,11 @@ class ArrayViewRuns:
 
     def whole(self) -> Logits:
         """Run the network on the whole view, padded if it is smaller than it accepts."""
-        return self._run(padded(self.seen, self.of.rules.smallest_input, self.of.rules.fill))
+        images = padded(self.seen, self.of.rules.smallest_input, self.of.rules.fill)
+        return self.of.outputs(images)["logits"]
 
-    def parts(self) -> Iterator[tuple["Box", Logits]]:
-        """Yield boxes that do not overlap with the logits there; without windows one, at any resolution."""
+    def parts(self) -> Iterator[tuple["Box", PixelArrays]]:
+        """Yield boxes that do not overlap with the maps there; without windows one, at any resolution."""
         rules, size = self.of.rules, self.size
         window, box = rules.window(size), tuple(slice(0, side) for side in size)
         if window is not None:
@@ -141,7 +198,7 @@ class ArrayViewRuns:
             yield shown, finished[index_of(local)]
 
     def _maps(self, images: Images) -> Logits:
-        """Return logits (1, K, *S) at the size of images, averaged over mirrored windows; a new array."""
+        """Return maps (1, K, *S) at the size of images, averaged over mirrored windows; a new array."""
         size = images.shape[2:]
         first, *others = self.of.mirrors
         total = _at_size(self._run(images), size)
@@ -152,8 +209,9 @@ class ArrayViewRuns:
             total /= len(self.of.mirrors)
         return total
 
-    def _run(self, images: Images) -> Logits:
-        return self.of.run(np.ascontiguousarray(images, np.float32))
+    def _run(self, images: Images) -> PixelArrays:
+        """Return the maps of images (1, C, *S) at any resolution."""
+        return pixel_arrays(self.of.kind, self.of.outputs(images), images.shape[2:])
 
 
 def padded(images: Images, least: Sequence[int], fill: Sequence[float] | None) -> Images:
@@ -204,11 +262,11 @@ def _seen_in(view: View, image: Images, smallest: int) -> Images:
     return np.flip(image, tuple(axis + 2 for axis in view.flipped)) if view.flipped else image
 
 
-def _at_size(maps: Logits, size: Sequence[int]) -> Logits:
-    """Resize maps (1, K, *s) linearly to *S."""
-    if maps.shape[2:] == tuple(size):
+def _at_size(maps: PixelArrays, size: Sequence[int]) -> Logits:
+    """Return maps (1, K, *S)."""
+    if not isinstance(maps, QueryArrays) and maps.shape[2:] == tuple(size):
         return maps
-    return resized_rows(maps, size, slice(0, size[0]))[np.newaxis]
+    return scores_at(maps, size, slice(0, size[0]))[np.newaxis]
 
 
 def _only_values(part: Images) -> tuple[float, ...] | None:

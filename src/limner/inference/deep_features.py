@@ -47,6 +47,10 @@ class DeepFeatures:
         self._network = network
         self._is_chosen = False
 
+    def choose(self, layer: str | None) -> None:
+        """Collect the means of a layer that was chosen before, or of none."""
+        self.layer, self._is_chosen = layer, True
+
     @contextmanager
     def watch(self) -> Iterator[list[Vector]]:
         """Yield a list, which has the mean (F,) of each run of the network when the block ends."""
@@ -69,7 +73,7 @@ class DeepFeatures:
             for hook in hooks:
                 hook.remove()
         if not self._is_chosen:
-            self.layer, self._is_chosen = _deepest(seen, num_runs), True
+            self.choose(_deepest(seen, num_runs))
         if self.layer is not None:
             found += seen[self.layer].runs
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from limner.core.picture import PLAIN, Geometry, Image
 from limner.core.plan import InferencePlan, Plan
+from limner.decoding.network_arrays import NamedArrays
 from limner.inference.array_runs import ImageArrayRuns, smoothly_resized
 from limner.inference.seen_image import SeenImage, given_image, refuse_other_window, seen_image
 from limner.inference.view_rules import ViewRules
@@ -18,7 +19,7 @@ from limner.tasks.task import Task
 from limner.transforms.fit_values import ValueRange
 from limner.transforms.fitted_size import fitted_size
 from limner.transforms.turn import UNTURNED
-from limner.weights.exported import ExportCard, open_export
+from limner.weights.exported import RUNTIMES, ExportCard, open_export
 from limner.weights.model_settings import read_model_settings
 
 DEVICES = ("auto", "cpu")
@@ -33,9 +34,10 @@ def needs_torch(card: ExportCard, plan: Plan) -> str | None:
         plan: Plan of its model.
     """
     task = find_task(plan.task)
-    if card.runtime == "torch":
-        return "a program of torch.export"
-    if card.kind != task.array_kind:
+    runtime = RUNTIMES.get(card.runtime)
+    if runtime is not None and runtime.needs_torch:
+        return f"an export to {runtime.title}"
+    if card.kind not in task.array_kinds:
         return f"an export of {task.title} ({card.kind})"
     return "an export of a network for slices of volumes" if plan.input.slice_axis is not None else None
 
@@ -101,12 +103,17 @@ class ExportedPredictor:
     ) -> Any:  # noqa: ANN401 - the prediction of the model's task
         """Predict one image; for the arguments, result and errors, see `Predictor.predict`."""
         array, geometry, where, name = given_image(image, geometry, name)
-        self.task.allowed.refuse_others(self.task.name, self.settings, probabilities=probabilities)
+        self.task.refuse_unsuitable(self.card.kind, self.settings, probabilities=probabilities)
         seen = seen_image(array, self.plan, geometry=geometry, value_range=self.value_range, where=where)
         found = self.task.predict_arrays(
             self._runs(seen), name=name, labels=self.labels, probabilities=probabilities
         )
         return found if seen.turn == UNTURNED else self.task.turned_back(found, seen.turn)
+
+    def outputs(self, images: Image) -> NamedArrays:
+        """Run the file on images (1, C, *S) float32 in file values; returns the outputs by name."""
+        names, arrays = self.card.outputs, self._run(images)
+        return {name: array.astype(np.float32, copy=False) for name, array in zip(names, arrays, strict=True)}
 
     def _runs(self, seen: SeenImage) -> ImageArrayRuns:
         image = np.moveaxis(seen.values, -1, 0)[np.newaxis]
@@ -116,4 +123,4 @@ class ExportedPredictor:
             size = fitted_size(height, width, resize)
             image = image if size == (height, width) else smoothly_resized(image, size)
         rules = ViewRules(self.plan, self.settings)
-        return ImageArrayRuns(lambda images: self._run(images)[0], image, seen.size, rules)
+        return ImageArrayRuns(self.outputs, self.card.kind, image, seen.size, rules, seen.where)

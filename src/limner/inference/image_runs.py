@@ -10,7 +10,7 @@ from functools import cached_property
 
 import torch
 
-from limner.core.errors import DataError, describe
+from limner.core.errors import DataError
 from limner.core.outputs import DenseLogits, OutputKind, Outputs, PixelMaps
 from limner.core.plan import InferencePlan
 from limner.decoding.label_maps import as_pixel_outputs, semantic_logits
@@ -18,7 +18,7 @@ from limner.decoding.network_runs import Box, Tile
 from limner.decoding.view_parts import full_box
 from limner.inference.sliding_window import each_window, pad_images, sliding_window
 from limner.inference.test_time_augmentation import View, views
-from limner.inference.view_rules import ViewRules, axis_of_parts, is_too_large
+from limner.inference.view_rules import ViewRules, axis_of_parts, is_too_large, too_large
 from limner.weights.model import Model
 
 
@@ -85,7 +85,9 @@ class ImageRuns:
         """
         seen = tuple(self.images.shape[2:])
         if is_too_large(seen):
-            raise DataError(too_large(seen, self.where, self.images.device, fix="Cut the image into tiles."))
+            raise DataError(
+                too_large(seen, self.where, str(self.images.device), fix="Cut the image into tiles.")
+            )
         padded = pad_images(self.images, self.rules.smallest_input, self.rules.fill)
         extent = tuple(p * n // s for p, n, s in zip(padded.shape[2:], self.size, seen, strict=True))
         return self.model(padded), extent
@@ -213,18 +215,3 @@ class ViewRuns:
 def _windows_at_once(window: tuple[int, ...], device: torch.device) -> int:
     """Return the number of windows per batch: 1 on a CPU, about 2 megapixels on an accelerator."""
     return 1 if device.type == "cpu" else max(1, 2**21 // math.prod(window))
-
-
-def too_large(
-    size: tuple[int, ...],
-    where: str,
-    device: torch.device,
-    fix: str = "Predict in windows: --window 512x512, or inference.window in the plan.",
-) -> str:
-    """Return the error message for an image that does not fit in the device's memory."""
-    return describe(
-        f"The image does not fit in the memory of {device} at once",
-        where=where,
-        found=f"{' x '.join(map(str, size))} pixels",
-        fix=fix,
-    )

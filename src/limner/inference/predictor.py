@@ -23,10 +23,11 @@ from limner.devices.memory import is_out_of_memory
 from limner.devices.precision import fast_precision, precision_context
 from limner.devices.threads import ThreadCount
 from limner.inference.fitted_images import fit_images
-from limner.inference.image_runs import ImageRuns, too_large
+from limner.inference.image_runs import ImageRuns
 from limner.inference.low_resolution import predict_low_resolution
 from limner.inference.predicted_slices import SliceRuns
 from limner.inference.seen_image import SeenImage, fitted_image, given_image, refuse_other_window, seen_image
+from limner.inference.view_rules import too_large
 from limner.layers.fast_prediction import for_prediction
 from limner.tasks import find_task
 from limner.tasks.task import Task
@@ -190,7 +191,7 @@ class Predictor:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            raise DataError(too_large(seen.size, seen.where, self.device)) from error
+            raise DataError(too_large(seen.size, seen.where, str(self.device))) from error
         finally:
             self.model.train(was_training)
             if self._threads is not None:
@@ -247,13 +248,7 @@ class Predictor:
                 f"The task {self.task.name!r} does not put slices together to a volume. Train the task "
                 "`semantic`."
             )
-        if self.settings.largest_component and not self.task.has_label_maps:
-            raise ConfigError(
-                f"inference.largest_component is for label maps; this model's task is {self.task.name!r}. "
-                "Set it to []."
-            )
-        allowed = self.task.allowed_with(self.plan.loss)
-        allowed.refuse_others(self.task.name, self.settings, probabilities=probabilities)
+        self.task.refuse_unsuitable(self.kind.__name__, self.settings, probabilities=probabilities)
 
     def _tensor(self, image: Image) -> torch.Tensor:
         """(B, *S, C) array -> (B, C, *S) tensor on the device, channels-last in memory."""

@@ -38,19 +38,21 @@ class MeasuredImage:
     Attributes:
         uncertainty: In [0, 1].
         features: (F,) with a length of 1.
+        layer: Layer of the network that they are of; None for those of a thumbnail.
     """
 
     uncertainty: float
     features: tuple[float, ...]
+    layer: str | None = None
 
     def to_json(self) -> list[Any]:
         """Return it as JSON-ready values, for `from_json`."""
-        return [round(self.uncertainty, 6), [round(value, 4) for value in self.features]]
+        return [round(self.uncertainty, 6), [round(value, 4) for value in self.features], self.layer]
 
     @classmethod
     def from_json(cls, values: Sequence[Any]) -> "MeasuredImage":
         """Return what `to_json` was of."""
-        return cls(float(values[0]), tuple(values[1]))
+        return cls(float(values[0]), tuple(values[1]), values[2])
 
 
 class UncertaintyProbe:
@@ -74,6 +76,10 @@ class UncertaintyProbe:
             raise ConfigError("--uncertain is for images; this model predicts volumes. Omit it.")
         self._predictor = predictor
         self._features = DeepFeatures(_network_of(predictor))
+
+    def resume(self, measured: MeasuredImage) -> None:
+        """Measure by the layer of an image that was measured before an interruption."""
+        self._features.choose(measured.layer)
 
     @property
     def words(self) -> str:
@@ -105,7 +111,8 @@ class UncertaintyProbe:
         if task.compares_views:
             other = predictor.predict(np.ascontiguousarray(picture.array[:, ::-1]), name=name)
         vector = np.mean(runs, 0) if runs else _thumbnail(picture)
-        return prediction, MeasuredImage(task.uncertainty(prediction, other), _projected(vector))
+        uncertainty = task.uncertainty(prediction, other)
+        return prediction, MeasuredImage(uncertainty, _projected(vector), self._features.layer)
 
 
 def _network_of(predictor: AnyPredictor) -> nn.Module:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from limner.core.errors import describe
 from limner.core.plan import InferencePlan, Plan
 
 SMALLEST_INPUT = 33
@@ -64,3 +65,18 @@ def axis_of_parts(size: tuple[int, ...], window: tuple[int, ...] | None) -> int:
         return 0
     held = [min(w, s) * math.prod(size) / s for w, s in zip(window, size, strict=True)]
     return held.index(min(held))
+
+
+def too_large(
+    size: tuple[int, ...],
+    where: str,
+    device: str,
+    fix: str = "Predict in windows: --window 512x512, or inference.window in the plan.",
+) -> str:
+    """Return the error message for an image that does not fit in the device's memory."""
+    return describe(
+        f"The image does not fit in the memory of {device} at once",
+        where=where,
+        found=f"{' x '.join(map(str, size))} pixels",
+        fix=fix,
+    )

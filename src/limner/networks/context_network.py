@@ -53,11 +53,12 @@ class ContextNetwork(nn.Module):
     """Dilated backbone, context module, classifier.
 
     A subclass sets `context`, which maps the backbone's coarsest map (B, `deep`, H / s, W / s) to
-    (B, `channels`, H / s, W / s), and initialises it.
+    (B, `channels`, H / s, W / s), and initialises it. With `joins_maps` it gets all maps instead, resized to
+    the finest and concatenated.
 
     Attributes:
         middle: Channels of the backbone's last map but one.
-        deep: Channels of the backbone's last map.
+        deep: Channels of what `context` gets.
         channels: Channels before the classifier.
         aligned: Whether the scores have the size of the image, see `AlignedOptions`.
     """
@@ -77,6 +78,7 @@ class ContextNetwork(nn.Module):
         pretrained: Pretrained = False,
         auxiliary_bias: bool | None = None,
         auxiliary_activation: ActivationName = "relu",
+        joins_maps: bool = False,
     ) -> None:
         """Build all but `context`; by default the auxiliary head has no bias and uses ReLU."""
         super().__init__()
@@ -89,8 +91,10 @@ class ContextNetwork(nn.Module):
             pretrained=pretrained,
         )
         *_, middle, deep = self.backbone.channels
-        self.middle, self.deep = middle, deep
-        self.channels = options.channels or deep // self.share
+        self._joins_maps = joins_maps
+        self.middle, self.deep = middle, sum(self.backbone.channels) if joins_maps else deep
+        # Joined maps keep their width, as in HRNet's head.
+        self.channels = options.channels or self.deep // (1 if joins_maps else self.share)
         self.aligned = isinstance(options, AlignedOptions) and options.upsampling == "aligned"
         self.head = PixelClassifier(self.channels, num_classes, dropout=options.dropout)
         self.auxiliary_head = (
@@ -109,8 +113,10 @@ class ContextNetwork(nn.Module):
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / s, W / s), or (B, K, H, W)."""
-        *_, middle, deep = self.backbone(images)
-        return DenseLogits(self.scores(self.context(deep), images), self.auxiliary_logits(middle))
+        maps = self.backbone(images)
+        size = maps[0].shape[2:]
+        deep = torch.cat([resize(level, size) for level in maps], dim=1) if self._joins_maps else maps[-1]
+        return DenseLogits(self.scores(self.context(deep), images), self.auxiliary_logits(maps[-2]))
 
     def scores(self, features: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """Return the logits (B, K, H / s, W / s) of features, or (B, K, H, W) with `aligned` upsampling."""

@@ -1,4 +1,4 @@
-"""FCN: a dilated ResNet and two convolutions before the classifier.
+"""FCN: a dilated ResNet, or all branches of an HRNet, and a few convolutions before the classifier.
 
 Paper: Fully Convolutional Networks for Semantic Segmentation (Long et al., CVPR 2015),
 https://arxiv.org/abs/1411.4038. Authors' code: https://github.com/shelhamer/fcn.berkeleyvision.org
@@ -6,10 +6,11 @@ https://arxiv.org/abs/1411.4038. Authors' code: https://github.com/shelhamer/fcn
 
 What differs, and why: the authors use VGG-16 and upsample with learned deconvolutions. Today FCN usually
 means a dilated ResNet, and so it does here: by default mmsegmentation's (Apache-2.0), which concatenates the
-result with its input, and torchvision's as a variant.
+result with its input, and torchvision's as a variant. Another variant is HRNet's network for segmentation,
+which mmsegmentation writes as an FCN: one 1x1 convolution on all branches.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import nn
@@ -26,9 +27,13 @@ class FCNOptions(ContextOptions):
     """Options of `FCN`."""
 
     num_convs: Annotated[int, Field(gt=0)] = 2
-    """Number of 3x3 convolutions before the classifier."""
+    """Number of convolutions before the classifier."""
+    kernel_size: Literal[1, 3] = 3
+    """Kernel size of these convolutions."""
     joins_input: bool = True
     """Concatenate their result with the backbone's map and add another convolution."""
+    joins_maps: bool = False
+    """Concatenate all maps of the backbone, resized to the finest, as for HRNet; else take the coarsest."""
 
 
 class FCN(ContextNetwork):
@@ -42,16 +47,33 @@ class FCN(ContextNetwork):
         in_channels: int = 3,
         pretrained: Pretrained = False,
     ) -> None:
-        super().__init__(options, num_classes=num_classes, in_channels=in_channels, pretrained=pretrained)
+        super().__init__(
+            options,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            pretrained=pretrained,
+            joins_maps=options.joins_maps,
+        )
         convs = nn.Sequential(
             *(
-                ConvNormAct(self.channels if index else self.deep, self.channels)
+                ConvNormAct(self.channels if index else self.deep, self.channels, options.kernel_size)
                 for index in range(options.num_convs)
             )
         )
         self.context = JoinedWithInput(convs, self.deep, self.channels) if options.joins_input else convs
         initialize(self.context)
 
+
+_HRNET = {
+    "output_stride": 32,
+    "joins_maps": True,
+    "num_convs": 1,
+    "kernel_size": 1,
+    "joins_input": False,
+    "dropout": 0.0,
+    "auxiliary": False,
+}
+"""The head of HRNet's authors, for each of its sizes."""
 
 ENTRY = NetworkEntry(
     build=FCN,
@@ -71,5 +93,7 @@ ENTRY = NetworkEntry(
         "resnet18c": {"backbone": "resnet18c"},
         "resnet101c": {"backbone": "resnet101c"},
         "resnet50, as in torchvision": {"backbone": "resnet50", "num_convs": 1, "joins_input": False},
+        "hrnet_w18": {"backbone": "hrnet_w18", **_HRNET},
+        "hrnet_w48": {"backbone": "hrnet_w48", **_HRNET},
     },
 )

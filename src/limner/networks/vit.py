@@ -56,6 +56,8 @@ class ViTOptions(Config):
     """Blocks, counted from 0, whose tokens are used; defaults to the last of each quarter."""
     patch_bias: bool = True
     """Add a bias to the patch embedding."""
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    """How positions are interpolated; bilinear in the BEiT of transformers."""
     relative_positions: bool = False
     """Add a relative position bias, as in BEiT and MAE."""
     layer_scale: float | None = None
@@ -110,6 +112,7 @@ class ViTSegmenter(nn.Module):
             pretrained=pretrained,
             image_size=options.image_size,
             taps=options.taps,
+            interpolation=options.interpolation,
             patch_bias=options.patch_bias,
             relative_positions=options.relative_positions,
             layer_scale=options.layer_scale,

@@ -68,19 +68,25 @@ def _paths() -> Schema:
 
 def _labelling() -> Schema:
     """Return the addresses for Label Studio, whose documents describe the requests."""
-    posted = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
+    text = {"type": "string"}
     errors = ("400", "401", "403", "408", "413", "422", "429", "502", "503", "504")
 
-    def post(summary: str, schema: str) -> Schema:
+    def post(summary: str, schema: str, needed: Schema) -> Schema:
+        body = {"type": "object", "properties": needed, "required": list(needed)}
+        posted = {"required": True, "content": {"application/json": {"schema": body}}}
         content = {"application/json": {"schema": _ref(schema)}}
         answer = {"200": {"description": summary, "content": content}}
         return {"post": {"summary": summary, "requestBody": posted, "responses": answer | _errors(*errors)}}
 
     return {
         "/label-studio/health": {"get": _public(_get("Whether the ML backend answers", "LabellingHealth"))},
-        "/label-studio/setup": post("Connect a project of Label Studio", "LabellingSetup"),
-        "/label-studio/predict": post("Predict tasks of Label Studio", "LabellingResults"),
-        "/label-studio/webhook": post("Acknowledge an event of Label Studio", "LabellingEvent"),
+        "/label-studio/setup": post("Connect a project of Label Studio", "LabellingSetup", {"schema": text}),
+        "/label-studio/predict": post(
+            "Predict tasks of Label Studio",
+            "LabellingResults",
+            {"tasks": _list({"type": "object"}), "label_config": text},
+        ),
+        "/label-studio/webhook": post("Acknowledge an event of Label Studio", "LabellingEvent", {}),
     }
 
 

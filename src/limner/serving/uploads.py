@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,14 +28,18 @@ from limner.images.file_names import IMAGE_SUFFIXES, image_suffix
 from limner.images.read_image import image_header, read_image
 from limner.serving.limits import Limits
 from limner.serving.refusal import Refusal
-from limner.storage.folder_lock import process_start
+from limner.storage.disk_problems import write_errors_for
+from limner.storage.file_states import file_state
+from limner.storage.folder_lock import process_space, process_start
 
 MULTIPART = "multipart/form-data"
 MAX_FILES = 64
 """Maximum number of files in a request."""
 MAX_FIELDS = 16
 TEMPORARY = "limner-serve-"
-"""Beginning of the names of temporary folders; the process follows."""
+"""Beginning of the names of temporary folders; the id of the system or container follows, and the process."""
+LONGEST_REQUEST = 24 * 3600
+"""Seconds after which a request is over whose process cannot be seen from here."""
 LONGEST_NAME = 200
 """Characters of a file's name that are kept for answers."""
 
@@ -92,6 +97,7 @@ async def received(request: Request, limits: Limits, *fields: str) -> AsyncItera
 
     Raises:
         Refusal: The request is no form, lacks a file, is too large or too slow.
+        WriteError: The disk of temporary files is full, read-only or failing.
     """
     form = await _form(request, limits)
     try:
@@ -113,15 +119,23 @@ async def received(request: Request, limits: Limits, *fields: str) -> AsyncItera
 
 def temporary_folder() -> "tempfile.TemporaryDirectory[str]":
     """Return a folder for images that goes with its block, or with the next server after a kill."""
-    return tempfile.TemporaryDirectory(prefix=f"{TEMPORARY}{os.getpid()}-")
+    return tempfile.TemporaryDirectory(prefix=f"{TEMPORARY}{process_space()}-{os.getpid()}-")
 
 
 def remove_abandoned() -> None:
     """Remove the temporary folders of servers that were killed, with the images in them."""
     for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
-        process = re.match(rf"{TEMPORARY}(\d+)-", folder.name)
-        if process is not None and process_start(int(process[1])) is None:
+        owner = re.match(rf"{TEMPORARY}([0-9a-f]+)-(\d+)-", folder.name)
+        if owner is not None and _is_abandoned(folder, space=owner[1], process=int(owner[2])):
             shutil.rmtree(folder, ignore_errors=True)  # those of other users stay
+
+
+def _is_abandoned(folder: Path, *, space: str, process: int) -> bool:
+    """Tell whether the server of a folder has ended; in another container or system, whether it must have."""
+    if space == process_space():
+        return process_start(process) is None
+    state = file_state(folder)
+    return state is not None and time.time() - state[1] / 1e9 > LONGEST_REQUEST
 
 
 async def _form(request: Request, limits: Limits) -> FormData:
@@ -136,7 +150,8 @@ async def _form(request: Request, limits: Limits) -> FormData:
         )
 
     async def parse() -> FormData:
-        return await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS)
+        with write_errors_for(Path(tempfile.gettempdir())):  # large files are kept there
+            return await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS)
 
     try:
         return await asyncio.wait_for(parse(), limits.timeout)
@@ -172,13 +187,17 @@ def stored_upload(name: str | None, content: IO[bytes], folder: Path) -> Upload:
         name: Its name, of which only the suffix is used.
         content: The open file.
         folder: A folder for it alone, which does not exist yet.
+
+    Raises:
+        WriteError: The disk of temporary files is full, read-only or failing.
     """
     shown = shown_name(name)
     suffix = image_suffix(shown)
-    folder.mkdir()
     path = folder / f"image{suffix if suffix in IMAGE_SUFFIXES else ''}"
-    with path.open("wb") as out:
-        shutil.copyfileobj(content, out)
+    with write_errors_for(path):
+        folder.mkdir()
+        with path.open("wb") as out:
+            shutil.copyfileobj(content, out)
     return Upload(shown, path)
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import blake2b
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,15 @@ def _boot() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return platform.node()
+
+
+def process_space() -> str:
+    """Return a short id of the system or container in which ids of processes mean the same as here."""
+    try:
+        container = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        container = ""
+    return blake2b(f"{platform.node()} {_boot()} {container}".encode(), digest_size=6).hexdigest()
 
 
 def process_start(pid: int) -> str | None:

@@ -71,3 +71,9 @@ OBJECTS_IN_WINDOWS = Allowed(
     why_not="predicts a list of objects: those of mirrored or zoomed views cannot be averaged",
 )
 """Prediction options of networks that return boxes or masks; those that borders of windows cut are joined."""
+
+OBJECTS_BY_CENTRES = Allowed(
+    probabilities=False,
+    why_not="averages maps over windows and views, and finds the objects in them afterwards",
+)
+"""Prediction options of networks of class, centre and offset at each pixel."""

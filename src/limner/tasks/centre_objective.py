@@ -15,7 +15,6 @@ from limner.core.outputs import CentreOffsets, Outputs
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.core.segments import Segments, SegmentTargets
 from limner.losses.centre_offset import CentreOffsetLoss
-from limner.tasks.allowed import Allowed
 from limner.tasks.objective import Criterion, LossValue, Objective, only_term
 from limner.tasks.situation import Situation
 
@@ -36,10 +35,6 @@ class CentreObjective(Objective):
     diameters_across = 6.0
     least_diameter = 16.0
     most_diameter = 64.0
-    allowed = Allowed(
-        probabilities=False,
-        why_not="averages maps over windows and views, and finds the objects in them afterwards",
-    )
 
     def default_loss(
         self, situation: Situation, settled: Mapping[str, Any], network_loss: Mapping[str, Any]

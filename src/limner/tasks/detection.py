@@ -30,6 +30,7 @@ from limner.tasks.task import Task
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
+    from limner.decoding.network_arrays import ArrayRuns
     from limner.decoding.network_runs import NetworkRuns
     from limner.tasks.objective import Objective
 
@@ -42,6 +43,7 @@ class DetectionTask(Task):
     labels_of = BOX_TASK
     targets = (Boxes,)
     allowed = OBJECTS_IN_WINDOWS
+    array_kinds = ("PointBoxes", "QueryBoxes")
     large_scale_jitter = True
     has_candidates = True
     uncertainty_words = DISAGREEMENT
@@ -88,8 +90,19 @@ class DetectionTask(Task):
     ) -> BoxPrediction:
         """Return the boxes of an image, highest score first."""
         from limner.decoding.box_decoding import find_boxes
+        from limner.decoding.network_runs import array_tiles
 
-        return find_boxes(runs, name=name)
+        kind, tiles = runs.kind.__name__, array_tiles(runs)
+        return find_boxes(tiles, kind=kind, size=runs.size, seen_size=runs.seen_size, name=name)
+
+    def predict_arrays(
+        self, runs: "ArrayRuns", *, name: str, labels: LabelTable, probabilities: bool
+    ) -> BoxPrediction:
+        """Return the same as `predict`."""
+        from limner.decoding.box_decoding import find_boxes
+
+        tiles = runs.tiles()
+        return find_boxes(tiles, kind=runs.kind, size=runs.size, seen_size=runs.seen_size, name=name)
 
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> "BoxWriter":
         """Return a writer of COCO JSON, of one file per image in other formats, and of overlays."""

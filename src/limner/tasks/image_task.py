@@ -26,7 +26,7 @@ class ImageTask(Task):
     """A task about classes of whole images."""
 
     sees_whole_images = True
-    array_kind = "ClassLogits"
+    array_kinds = ("ClassLogits",)
     averages = True
     picture_groups = MISTAKES_AND_HITS
     allowed = Allowed(

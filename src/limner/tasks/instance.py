@@ -1,7 +1,8 @@
 """Instance segmentation: a mask for every countable object; masks may overlap."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from limner.core.labels import LabelTable
@@ -17,7 +18,7 @@ from limner.evaluation.scorer import USUAL, Extent
 from limner.formats.coco.coco_writing import predicted_objects, write_coco
 from limner.formats.pre_annotations import Candidate
 from limner.images.masks import write_values
-from limner.tasks.allowed import OBJECTS_IN_WINDOWS
+from limner.tasks.allowed import OBJECTS_BY_CENTRES, OBJECTS_IN_WINDOWS
 from limner.tasks.candidates import object_candidates
 from limner.tasks.image_uncertainty import DISAGREEMENT, differing_masks
 from limner.tasks.object_networks import default_object_network
@@ -27,7 +28,8 @@ from limner.tasks.situation import Situation
 from limner.tasks.task import Task
 
 if TYPE_CHECKING:
-    from limner.core.outputs import OutputKind
+    from limner.core.outputs import OutputKind, Outputs
+    from limner.decoding.network_arrays import ArrayRuns
     from limner.decoding.network_runs import NetworkRuns
     from limner.tasks.objective import Objective
 
@@ -40,6 +42,8 @@ class InstanceTask(Task):
     labels_of = "instance"
     targets = (Segments,)
     allowed = OBJECTS_IN_WINDOWS
+    allowed_by_kind = MappingProxyType({"CentreOffsets": OBJECTS_BY_CENTRES})
+    array_kinds = ("CentreOffsets", "QueryMasks")
     large_scale_jitter = True
     has_candidates = True
     uncertainty_words = DISAGREEMENT
@@ -89,14 +93,38 @@ class InstanceTask(Task):
         from limner.decoding.objects_in_windows import find_objects_in_windows
         from limner.decoding.query_masks import as_queries, find_objects
 
+        def find(outputs: "Outputs", size: Sequence[int]) -> SegmentPrediction:
+            return find_objects(as_queries(outputs), size, name=name)
+
         if runs.kind is CentreOffsets:
             things = labels.is_thing.tolist()
             maps = mean_of_views(runs)
             return find_centred_objects(maps, runs.size, is_thing=things, name=name, seen_size=runs.seen_size)
         if runs.is_windowed:
-            return find_objects_in_windows(runs, name=name)
+            return find_objects_in_windows(
+                runs.tiles(), find, size=runs.size, seen_size=runs.seen_size, name=name
+            )
+        return find(*runs.whole()).cropped_to(runs.size)
+
+    def predict_arrays(
+        self, runs: "ArrayRuns", *, name: str, labels: LabelTable, probabilities: bool
+    ) -> SegmentPrediction:
+        """Return the same as `predict`, computed with NumPy."""
+        from limner.decoding.centre_arrays import group_pixel_arrays, mean_map_array
+        from limner.decoding.grouped_pixels import objects_of_groups
+        from limner.decoding.objects_in_windows import find_objects_in_windows
+        from limner.decoding.query_arrays import find_objects_of_arrays
+
+        if runs.kind == "CentreOffsets":
+            things, maps = labels.is_thing.tolist(), mean_map_array(runs)
+            grouped = group_pixel_arrays(maps, runs.size, is_thing=things, seen_size=runs.seen_size)
+            return objects_of_groups(grouped, name=name)
+        if runs.is_windowed:
+            return find_objects_in_windows(
+                runs.tiles(), find_objects_of_arrays, size=runs.size, seen_size=runs.seen_size, name=name
+            )
         outputs, extent = runs.whole()
-        return find_objects(as_queries(outputs), extent, name=name).cropped_to(runs.size)
+        return find_objects_of_arrays(outputs, extent, name=name).cropped_to(runs.size)
 
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> "InstanceWriter":
         """Return a writer of COCO JSON, maps of object numbers, and overlays."""

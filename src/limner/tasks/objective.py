@@ -14,7 +14,6 @@ from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.outputs import Outputs
 from limner.core.plan import Decision, LossPlan, LossTerm
-from limner.tasks.allowed import Allowed
 from limner.tasks.situation import Situation
 from limner.tasks.teacher import Distillation, QueryDistillation
 
@@ -109,8 +108,6 @@ class Objective(ABC):
     most_diameter: ClassVar[float | None] = None
     """Diameter to which the objects of the largest class are reduced then; None reduces images until crops
     show all of them."""
-    allowed: ClassVar[Allowed | None] = None
-    """Prediction options of its networks, or None for those of the task."""
 
     @abstractmethod
     def default_loss(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from limner.core.labels import LabelTable
@@ -17,7 +18,7 @@ from limner.evaluation.scorer import USUAL, Extent
 from limner.formats.coco.coco_writing import predicted_segments, write_coco
 from limner.formats.pre_annotations import Candidate
 from limner.images.masks import write_values
-from limner.tasks.allowed import OBJECTS_ONLY_WHOLE
+from limner.tasks.allowed import OBJECTS_BY_CENTRES, OBJECTS_ONLY_WHOLE
 from limner.tasks.candidates import segment_candidates
 from limner.tasks.image_uncertainty import DISAGREEMENT, differing_segments
 from limner.tasks.object_networks import default_object_network
@@ -28,6 +29,7 @@ from limner.tasks.task import Task
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
+    from limner.decoding.network_arrays import ArrayRuns
     from limner.decoding.network_runs import NetworkRuns
     from limner.tasks.objective import Objective
 
@@ -40,6 +42,8 @@ class PanopticTask(Task):
     labels_of = "panoptic"
     targets = (Segments,)
     allowed = OBJECTS_ONLY_WHOLE
+    allowed_by_kind = MappingProxyType({"CentreOffsets": OBJECTS_BY_CENTRES})
+    array_kinds = ("CentreOffsets", "QueryMasks")
     has_stuff = True
     has_candidates = True
     uncertainty_words = DISAGREEMENT
@@ -90,6 +94,27 @@ class PanopticTask(Task):
         outputs, extent = runs.whole()
         found = find_segments(as_queries(outputs), extent, is_thing=things, name=name)
         return found.cropped_to(runs.size)
+
+    def predict_arrays(
+        self, runs: "ArrayRuns", *, name: str, labels: LabelTable, probabilities: bool
+    ) -> PanopticPrediction:
+        """Return the same as `predict`, computed with NumPy."""
+        from limner.decoding.centre_arrays import group_pixel_arrays, mean_map_array
+        from limner.decoding.grouped_pixels import SURE_CENTRE, segments_of_groups
+        from limner.decoding.query_arrays import find_segments_of_arrays
+
+        things = labels.is_thing.tolist()
+        if runs.kind == "CentreOffsets":
+            grouped = group_pixel_arrays(
+                mean_map_array(runs),
+                runs.size,
+                is_thing=things,
+                seen_size=runs.seen_size,
+                threshold=SURE_CENTRE,
+            )
+            return segments_of_groups(grouped, is_thing=things, name=name)
+        outputs, extent = runs.whole()
+        return find_segments_of_arrays(outputs, extent, is_thing=things, name=name).cropped_to(runs.size)
 
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> "PanopticWriter":
         """Return a writer of COCO panoptic JSON and PNG, masks, and overlays."""

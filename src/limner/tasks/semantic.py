@@ -53,7 +53,7 @@ class SemanticTask(Task):
     has_label_maps = True
     has_candidates = True
     uncertainty_words = ENTROPY_OF_PIXELS
-    array_kind = "DenseLogits"
+    array_kinds = ("DenseLogits", "QueryMasks")
     averages = True
     shown_scores = ("foreground_dice", "mean_dice", "mean_iou", "pixel_accuracy")
 
@@ -119,7 +119,7 @@ class SemanticTask(Task):
     def predict_arrays(
         self, runs: "ArrayRuns", *, name: str, labels: LabelTable, probabilities: bool
     ) -> SemanticPrediction:
-        """Return the same as `predict`, computed with NumPy from logits of each pixel."""
+        """Return the same as `predict`, computed with NumPy."""
         from limner.decoding.label_arrays import predict_label_array
 
         found, mean = predict_label_array(runs, num_classes=labels.num_classes, probabilities=probabilities)

@@ -45,7 +45,9 @@ class Task(ABC):
     targets: ClassVar[tuple[type[Target[Any]], ...]]
     """Kinds of targets for training and scoring."""
     allowed: ClassVar[Allowed] = Allowed()
-    """Prediction options, where the objective of the network has none of its own."""
+    """Prediction options of networks whose kind of output has none of its own, see `allowed_by_kind`."""
+    allowed_by_kind: ClassVar[Mapping[str, Allowed]] = {}
+    """Name of a kind of output -> prediction options of networks that return it."""
     has_stuff: ClassVar[bool] = False
     """Whether it distinguishes countable things from stuff."""
     has_label_maps: ClassVar[bool] = False
@@ -58,8 +60,8 @@ class Task(ABC):
     """Whether it is trained with zooms of 0.1 to 2 on accelerators, as is usual for objects."""
     picture_groups: ClassVar[tuple[PictureGroup, ...]] = WORST_AND_BEST
     """Which images of an evaluated split are drawn."""
-    array_kind: ClassVar[str | None] = None
-    """Name of the output kind that `predict_arrays` decodes without PyTorch; None if there is none."""
+    array_kinds: ClassVar[tuple[str, ...]] = ()
+    """Names of the output kinds that `predict_arrays` decodes without PyTorch."""
     averages: ClassVar[bool] = False
     """Whether predictions of several models can be averaged."""
     has_candidates: ClassVar[bool] = False
@@ -146,7 +148,7 @@ class Task(ABC):
         labels: LabelTable,
         probabilities: bool,
     ) -> Prediction:
-        """Return the same as `predict` for an exported network, without PyTorch; only of `array_kind`.
+        """Return the same as `predict` for an exported network, without PyTorch; only of `array_kinds`.
 
         Args:
             runs: Runs of the network on the image.
@@ -301,7 +303,29 @@ class Task(ABC):
 
     def allowed_with(self, losses: LossPlan) -> Allowed:
         """Return the prediction options of a network that is trained with these losses."""
-        return self.objective(losses).allowed or self.allowed
+        return self.allowed_for(self.output_kind(losses).__name__)
+
+    def allowed_for(self, kind: str) -> Allowed:
+        """Return the prediction options of a network, given the name of its kind of output."""
+        return self.allowed_by_kind.get(kind, self.allowed)
+
+    def refuse_unsuitable(self, kind: str, settings: InferencePlan, *, probabilities: bool) -> None:
+        """Reject prediction options that a network cannot have.
+
+        Args:
+            kind: Name of its kind of output.
+            settings: Window, flips, scales and small parts.
+            probabilities: Whether class probabilities are requested.
+
+        Raises:
+            ConfigError: One of them is set.
+        """
+        if settings.largest_component and not self.has_label_maps:
+            raise ConfigError(
+                f"inference.largest_component is for label maps; this model's task is {self.name!r}. "
+                "Set it to []."
+            )
+        self.allowed_for(kind).refuse_others(self.name, settings, probabilities=probabilities)
 
     def error_map(self, prediction: Any, sample: Sample, table: LabelTable) -> NDArray[np.uint8]:  # noqa: ANN401
         """Return a grey value for each right and wrong pixel; only if the task's scorer accepts ``maps``."""

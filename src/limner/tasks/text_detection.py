@@ -22,6 +22,7 @@ from limner.tasks.text_writer import CUTOUTS, TextWriter
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
+    from limner.decoding.network_arrays import ArrayRuns
     from limner.decoding.network_runs import NetworkRuns
     from limner.evaluation.word_scorer import WordScorer
     from limner.tasks.objective import Objective
@@ -42,6 +43,7 @@ class TextDetectionTask(Task):
         why_not="averages the probability of text over windows and views, and finds words in it afterwards",
     )
     has_outlines = True
+    array_kinds = ("TextMaps",)
     sought = 0.75
     rotation = 10.0  # as in the authors' code
     prediction_formats = (CUTOUTS,)
@@ -93,10 +95,20 @@ class TextDetectionTask(Task):
         self, runs: "NetworkRuns", *, name: str, labels: LabelTable, probabilities: bool
     ) -> WordPrediction:
         """Return the words of an image, highest score first."""
-        from limner.decoding.text_maps import find_words, mean_probabilities
+        from limner.decoding.text_maps import find_words
+        from limner.decoding.text_probabilities import mean_probabilities
 
         outlines = runs.settings.outlines
         return find_words(mean_probabilities(runs), runs.size, name=name, outlines=outlines)
+
+    def predict_arrays(
+        self, runs: "ArrayRuns", *, name: str, labels: LabelTable, probabilities: bool
+    ) -> WordPrediction:
+        """Return the same as `predict`, computed with NumPy."""
+        from limner.decoding.text_maps import find_words, mean_probability_array
+
+        outlines = runs.settings.outlines
+        return find_words(mean_probability_array(runs), runs.size, name=name, outlines=outlines)
 
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> TextWriter:
         """Return a writer of ICDAR's text files, MMOCR's JSON, and overlays."""

@@ -67,8 +67,10 @@ class Budget:
         return self._progress
 
     def resume(self, state: RunState) -> None:
-        """Restore the time spent before the run was interrupted."""
+        """Restore the time and the progress of a run, which stays at its end if it was there."""
         self._started = self._clock() - state.seconds
+        self._progress = state.progress
+        self._counted = state.seconds if state.progress else 0.0
         self._measured = state.seconds if state.step else None
         self.final_seconds = state.final_seconds
         self.validation_seconds = state.validation_seconds

@@ -239,6 +239,7 @@ class Loop:
                 broken, step=self.state.step, run=self._run, precision=self._plan.train.precision
             )
         self.state.seconds = self._budget.seconds
+        self.state.progress = self._progress
         self.state.final_seconds = self._budget.final_seconds
         self.state.validation_seconds = self._budget.validation_seconds
         self.state.accumulate = self._learner.accumulate

@@ -12,6 +12,7 @@ class RunState:
     Attributes:
         step: Number of optimizer steps done.
         seconds: Seconds of training so far.
+        progress: Fraction of the run that is done, in [0, 1].
         accumulate: Number of parts a batch is split into; grows when memory runs out.
         best_score: Highest validation score, or None before the first.
         best_step: Step of `best_score`.
@@ -31,6 +32,7 @@ class RunState:
 
     step: int = 0
     seconds: float = 0.0
+    progress: float = 0.0
     accumulate: int = 1
     best_score: float | None = None
     best_step: int = -1

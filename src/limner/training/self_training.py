@@ -89,15 +89,17 @@ def with_pseudo_labels(prepared: PreparedRun, train: Dataset, execution: Executi
 
 
 def _read_summary(folder: Path, state: str) -> PseudoSummary | None:
-    """Return the summary of pseudo-labels that are complete; None if there are none.
+    """Return the summary of pseudo-labels that are complete; None if there are none, or it is damaged.
 
     Raises:
         DataError: They are of other images.
     """
-    if not (folder / SUMMARY).is_file():
-        return None
-    values = json.loads((folder / SUMMARY).read_bytes())
-    if values["state"] != state:
+    try:
+        values = json.loads((folder / SUMMARY).read_bytes())
+        kept_state, _, summary = values["state"], values["images"], from_json(values)
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None  # the images are labelled again, with the same result
+    if kept_state != state:
         raise DataError(
             describe(
                 "The unlabelled images have changed since the run began",
@@ -107,7 +109,7 @@ def _read_summary(folder: Path, state: str) -> PseudoSummary | None:
                 fix="Restore the images, or start a new run.",
             )
         )
-    return from_json(values)
+    return summary
 
 
 def _predictor(plan: Plan, execution: Execution) -> Predictor:

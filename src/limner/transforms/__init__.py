@@ -1,1 +1,1 @@
-"""Transforms of samples, one file each: draw random parameters, then apply them deterministically."""
+"""Transforms of samples, one file each: draw random parameters, then apply exactly these."""

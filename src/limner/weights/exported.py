@@ -1,7 +1,7 @@
 """Export folders: a network as a file of another runtime, with all that its users need to know.
 
     exported/
-      model.onnx or model.pt2   images in file values -> outputs; normalisation is inside. Of OpenVINO,
+      model.onnx, .pt2 or .pte  images in file values -> outputs; normalisation is inside. Of OpenVINO,
                                 model.xml and model.bin
       plan.yaml, labels.yaml    as in a model folder; the plan's window is the size that the file takes
       export.json               input, outputs, classes, licence, hashes, agreement with the model
@@ -85,12 +85,18 @@ class Runtime:
         file: Name of the file in the folder.
         load: Opens a file.
         beside: Names of further files of the network, which the runtime finds beside it.
+        needs_torch: Whether PyTorch runs the file.
+        is_float32: Whether its files are written in float32 only.
+        has_one_size: Whether its files take images of one size only.
     """
 
     title: str
     file: str
     load: Callable[[Path], Run]
     beside: tuple[str, ...] = ()
+    needs_torch: bool = False
+    is_float32: bool = False
+    has_one_size: bool = False
 
 
 def _load_program(path: Path) -> Run:
@@ -137,6 +143,23 @@ def _load_openvino(path: Path) -> Run:
     return run
 
 
+def _load_executorch(path: Path) -> Run:
+    try:
+        import torch
+        from executorch.runtime import Runtime as Runner
+    except ImportError as error:
+        fix = "pip install 'limner[executorch]'"
+        raise MissingPartError("executorch", "Running ExecuTorch files", fix) from error
+    program = Runner.get().load_program(path)
+    method = program.load_method("forward")
+
+    def run(images: Array, _kept: object = program) -> tuple[Array, ...]:
+        found = method.execute([torch.from_numpy(images)])
+        return tuple(each.numpy().copy() for each in found)  # the next run fills the same memory
+
+    return run
+
+
 def num_threads() -> int:
     """Return the number of threads to compute with: OMP_NUM_THREADS if set, else one for each core."""
     chosen = os.environ.get("OMP_NUM_THREADS", "")
@@ -146,7 +169,12 @@ def num_threads() -> int:
 RUNTIMES = {
     "onnx": Runtime("ONNX Runtime", "model.onnx", _load_onnx),
     "openvino": Runtime("OpenVINO", "model.xml", _load_openvino, ("model.bin",)),
-    "torch": Runtime("PyTorch's exported programs", "model.pt2", _load_program),
+    "torch": Runtime(
+        "PyTorch's exported programs", "model.pt2", _load_program, needs_torch=True, is_float32=True
+    ),
+    "executorch": Runtime(
+        "ExecuTorch", "model.pte", _load_executorch, needs_torch=True, is_float32=True, has_one_size=True
+    ),
 }
 """Runtimes by the name of ``limner export --to``."""
 

@@ -81,6 +81,12 @@ def test_defects_name_file_and_line(make_tree, code: str) -> None:
     assert found.fix
 
 
+def test_a_file_of_nothing_but_a_defect_is_reported(make_tree) -> None:
+    # No label asks for the names of the classes, and whether they can be used is looked at all the same.
+    found = opened(make_tree, f"-1{BOX[1:]}", **{"data.yaml": "names: 3\n"}).findings
+    assert {"annotation-malformed", "names-unreadable"} <= {finding.code for finding in found}
+
+
 def test_a_polygon_of_an_odd_number(make_tree) -> None:
     assert "odd" in opened(make_tree, f"{BOX}\n{POLYGON} 0.5").findings[0].found
 

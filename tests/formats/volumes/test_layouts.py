@@ -170,3 +170,11 @@ def test_labels_of_nnunet_that_no_mask_holds_are_refused(tmp_path, value):
     (tmp_path / "dataset.json").write_text(f'{{"labels": {{"background": 0, "organ": {value}}}}}')
     with pytest.raises(DataError, match="labels in dataset.json cannot be used"):
         read_dataset_json(tmp_path)
+
+
+@pytest.mark.parametrize("labels", ['{"0": "background", "1": ""}', '{"background": 0, "": 1}'])
+def test_a_label_without_a_name_is_refused(tmp_path, labels):
+    (tmp_path / "dataset.json").write_text(f'{{"labels": {labels}}}')
+    with pytest.raises(DataError, match="no name for the label") as caught:
+        read_dataset_json(tmp_path)
+    assert "dataset.json" in str(caught.value)

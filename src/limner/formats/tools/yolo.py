@@ -116,14 +116,19 @@ class Yolo(AnnotationFiles):
         Other YAML files matter only if nothing names the classes.
         """
         yield from super().gather(tree, problems)
+        is_named = bool(self._names)  # reads all that may be unusable
         for path, found in self._unusable.items():
-            if not self._names or PurePosixPath(path).name in _DATA_FILES:
+            if not is_named or PurePosixPath(path).name in _DATA_FILES:
                 problems.add("names-unreadable", path, found)
+
+    @cached_property
+    def _unusable(self) -> dict[str, str]:
+        """File -> why its names cannot be used."""
+        return {}
 
     @cached_property
     def _data(self) -> JsonObject:
         """The content of data.yaml; empty without one."""
-        self._unusable: dict[str, str] = {}
         for path in list_files(self.root).others:
             if path.suffix in (".yaml", ".yml") and path.name != "dataset.yaml":
                 try:

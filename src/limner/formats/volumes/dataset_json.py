@@ -95,6 +95,8 @@ def _values_of_names(labels: JsonObject, path: Path) -> dict[str, tuple[int, ...
             named[key] = held
         else:
             raise _unusable(path, f"the label {key[:40]!r} is {str(value)[:40]!r}")
+    if "" in named:
+        raise _unusable(path, f"no name for the label {', '.join(map(str, named['']))}")
     return named
 
 

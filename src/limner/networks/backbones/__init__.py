@@ -7,6 +7,7 @@ import torch
 
 from limner.core.errors import ConfigError, UnknownNameError, describe
 from limner.networks.backbones.densenet import DENSENETS, DenseNet
+from limner.networks.backbones.hrnet import HRNETS, HRNet
 from limner.networks.backbones.hybrid_vit import HYBRID_VITS, HybridViT
 from limner.networks.backbones.mit import MIX_TRANSFORMERS, MixTransformer
 from limner.networks.backbones.mobilenetv3 import MobileNetV3
@@ -57,12 +58,12 @@ def build_backbone(
     dilation: Dilation = "contracted",
     multi_grid: tuple[int, ...] = (1,),
     pretrained: Pretrained = False,
-) -> "MixTransformer | MobileNetV3 | MPViT | ResNet | Swin | TimmBackbone | ViT":
+) -> "HRNet | MixTransformer | MobileNetV3 | MPViT | ResNet | Swin | TimmBackbone | ViT":
     """Build a backbone by name.
 
     Args:
         name: One of limner's (`resnet18`, `resnet50c`, `mit_b0`, `swin_tiny_patch4_window7_224`,
-            `vit_base_patch16_224`, `mpvit_small`, `mobilenet_v3_large`, ...) or any timm model.
+            `vit_base_patch16_224`, `mpvit_small`, `hrnet_w18`, `mobilenet_v3_large`, ...) or any timm model.
         in_channels: Channels of the image.
         output_stride: Stride of the coarsest map.
         dilation: How limner's ResNets reach an output stride below 32.
@@ -74,7 +75,7 @@ def build_backbone(
         ConfigError: The output stride is not supported, or required weights are unavailable.
     """
     architecture = name.split(".")[0]
-    backbone: MixTransformer | MobileNetV3 | MPViT | ResNet | Swin | TimmBackbone | ViT
+    backbone: HRNet | MixTransformer | MobileNetV3 | MPViT | ResNet | Swin | TimmBackbone | ViT
     resnets = RESNETS | UNPUBLISHED_RESNETS
     if architecture in resnets:
         backbone = ResNet(
@@ -94,6 +95,9 @@ def build_backbone(
     elif architecture in SWINS:
         _refuse_dilation(name, output_stride)
         backbone = Swin(SWINS[architecture], in_channels=in_channels)
+    elif architecture in HRNETS:
+        _refuse_dilation(name, output_stride)
+        backbone = HRNet(HRNETS[architecture], in_channels=in_channels)
     elif architecture in MPVITS:
         _refuse_dilation(name, output_stride)
         backbone = MPViT(MPVITS[architecture], in_channels=in_channels)

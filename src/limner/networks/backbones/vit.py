@@ -113,7 +113,7 @@ class ViT(nn.Module):
             taps: Blocks, counted from 0, whose tokens are returned; defaults to four evenly spaced ones.
             class_token: Add a class token; it is not returned.
             final_norm: Normalise the tokens of the last block.
-            interpolation: How position embeddings are resized.
+            interpolation: How position embeddings and relative positions are resized.
             patch_bias: Add a bias to the patch embedding.
             relative_positions: Add a relative position bias in each block.
             layer_scale: Initial LayerScale value; defaults to the shape's.
@@ -143,7 +143,7 @@ class ViT(nn.Module):
         self.blocks = _build_blocks(
             shape, max(self._taps) + 1, layer_scale=layer_scale, dropout=dropout, drop_path=drop_path
         )
-        biases = [_RelativePositions(side, shape.num_heads) for _ in self.blocks if relative_positions]
+        biases = [_RelativePositions(side, shape.num_heads, interpolation) for _ in self.blocks]
         self.relative_positions = nn.ModuleList(biases) if relative_positions else None
         self.norm = nn.LayerNorm(width, eps=1e-6) if final_norm else None
         self._initialize()
@@ -244,16 +244,17 @@ class _RelativePositions(nn.Module):
     https://arxiv.org/abs/2106.08254.
     """
 
-    def __init__(self, side: int, num_heads: int) -> None:
+    def __init__(self, side: int, num_heads: int, interpolation: Interpolation) -> None:
         super().__init__()
         self._reach = 2 * side - 1
+        self._interpolation = interpolation
         self.table = nn.Parameter(torch.zeros(self._reach**2 + 3, num_heads))
 
     def forward(self, grid: Sequence[int]) -> torch.Tensor:
         """Return the bias of all pairs in a grid of (h, w) patches and a class token: (heads, N, N)."""
         height, width = grid
         ways = _resize_positions(
-            self.table[None, :-3], (self._reach,) * 2, (2 * height - 1, 2 * width - 1), "bicubic"
+            self.table[None, :-3], (self._reach,) * 2, (2 * height - 1, 2 * width - 1), self._interpolation
         )[0]
         down, right = (torch.arange(size, device=ways.device) for size in grid)
         down, right = (way[:, None] - way + len(way) - 1 for way in (down, right))  # (h, h) and (w, w)

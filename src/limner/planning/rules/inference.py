@@ -8,7 +8,7 @@ from limner.core.plan import Decision, ResizePlan
 from limner.core.wording import memory, size
 from limner.planning.decisions import Case
 from limner.planning.rules.input import memory_budget
-from limner.planning.rules.network import objective_of
+from limner.planning.rules.network import output_of
 from limner.tasks import find_task
 
 WHOLE_BY_CROP = 8 / 7
@@ -37,7 +37,7 @@ def choose_window(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     For tasks that see whole images, they are resized instead.
     """
     task = find_task(settled["task"])
-    allowed = objective_of(settled).allowed or task.allowed
+    allowed = task.allowed_for(output_of(settled).__name__)
     if task.sees_whole_images:
         yield Decision("inference.window", None, "each image is seen as a whole")
         yield from _size_of_whole(case, settled)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from limner.core.outputs import OutputKind
 from limner.core.plan import Decision
 from limner.networks import NETWORKS
 from limner.networks.backbones.resnet import UNPUBLISHED_RESNETS
@@ -41,14 +42,18 @@ def choose_network(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]
 
 
 def objective_of(settled: Mapping[str, Any]) -> Objective:
-    """Return the objective of the chosen network and task.
+    """Return the objective of the chosen network and task."""
+    return find_task(settled["task"]).objectives[output_of(settled)]
+
+
+def output_of(settled: Mapping[str, Any]) -> OutputKind:
+    """Return the kind of output of the chosen network, of those that the task accepts.
 
     A module of the user's own is taken for one with the kind of output that the task prefers.
     """
     objectives = find_task(settled["task"]).objectives
     entry = NETWORKS.get(settled.get("network.name", ""))
-    first = next(iter(objectives.values()))
-    return first if entry is None else objectives.get(entry.output, first)
+    return entry.output if entry is not None and entry.output in objectives else next(iter(objectives))
 
 
 def choose_pretraining(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:

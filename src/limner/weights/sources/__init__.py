@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from limner.weights.checkpoint_source import CheckpointSource
 from limner.weights.sources.authors_networks import AUTHORS_NETWORKS
+from limner.weights.sources.beit_checkpoints import BEIT_HUGGING_FACE, BEIT_MMSEGMENTATION
 from limner.weights.sources.classifiers import CLASSIFIERS
 from limner.weights.sources.dbnet_checkpoints import DBNET_AUTHORS, DBNET_MMOCR
 from limner.weights.sources.deformable_detr_checkpoints import (
@@ -31,6 +32,7 @@ SOURCES: Mapping[str, CheckpointSource] = {
     "maskformer-hugging-face": MASKFORMER_HUGGING_FACE,
     "eomt-hugging-face": EOMT_HUGGING_FACE,
     "dpt-hugging-face": DPT_HUGGING_FACE,
+    "beit-hugging-face": BEIT_HUGGING_FACE,
     "segformer-hugging-face": SEGFORMER_HUGGING_FACE,
     "upernet-hugging-face": UPERNET_HUGGING_FACE,
     "rtdetr-hugging-face": RTDETR_HUGGING_FACE,
@@ -40,6 +42,7 @@ SOURCES: Mapping[str, CheckpointSource] = {
     "mmdetection": MMDET_SEGMENTS,
     "torchvision": TORCHVISION,
     "segmentation-models-pytorch": SMP,
+    "beit-mmsegmentation": BEIT_MMSEGMENTATION,
     "mmsegmentation": MMSEG,
     "milesial-unet": MILESIAL,
     "nnunet": NNUNET,

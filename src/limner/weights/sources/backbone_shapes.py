@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from math import isqrt
 
 from limner.core.errors import ModelError, describe
+from limner.networks.backbones.hrnet import HRNETS
 from limner.networks.backbones.mit import MIX_TRANSFORMERS
 from limner.networks.backbones.resnet import RESNETS, UNPUBLISHED_RESNETS
 from limner.networks.backbones.swin import SWINS
@@ -14,6 +15,7 @@ Sizes = Mapping[str, tuple[int, ...]]
 
 _SWIN = re.compile(r"^backbone\.layers\.(\d)\.blocks\.(\d+)\.")
 _RESNET = re.compile(r"^backbone\.layer([1-4])\.(\d+)\.")
+_HRNET = re.compile(r"^backbone\.stage([2-4])\.(\d+)\.")
 _MIT = re.compile(r"^backbone\.block([1-4])\.(\d+)\.")
 
 
@@ -25,12 +27,14 @@ def recognize_backbone(sizes: Sizes, where: str) -> str:
         where: The checkpoint, for the error message.
 
     Raises:
-        ModelError: It is none of limner's ResNets, Swins and Mix Transformers.
+        ModelError: It is none of limner's ResNets, Swins, Mix Transformers and HRNets.
     """
     if any(map(_SWIN.match, sizes)):
         return _swin(sizes, where)
     if any(map(_MIT.match, sizes)):
         return _mit(sizes, where)
+    if any(map(_HRNET.match, sizes)):
+        return _hrnet(sizes, where)
     return _resnet(sizes, where)
 
 
@@ -79,6 +83,17 @@ def _mit(sizes: Sizes, where: str) -> str:
         if (shape.blocks, shape.widths[0]) == (blocks, width):
             return name
     raise _unknown(f"a Mix Transformer of width {width}, blocks {blocks}", MIX_TRANSFORMERS, where)
+
+
+def _hrnet(sizes: Sizes, where: str) -> str:
+    exchanges = count_blocks(sizes, _HRNET)
+    blocks = count_layers(sizes, r"backbone\.layer1\.(\d+)\.")
+    width = sizes.get("backbone.stage2.0.branches.0.0.conv1.weight", (0,))[0]
+    for name, shape in HRNETS.items():
+        if (shape.width, shape.exchanges, shape.blocks) == (width, exchanges, blocks):
+            return name
+    found = f"an HRNet of width {width} with {blocks} blocks before each of {exchanges} exchanges"
+    raise _unknown(found, HRNETS, where)
 
 
 def _resnet(sizes: Sizes, where: str) -> str:

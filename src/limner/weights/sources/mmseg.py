@@ -10,6 +10,7 @@ from math import prod
 from typing import Any
 
 from limner.core.errors import ModelError, describe
+from limner.networks.backbones.hrnet import HRNETS
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import (
     Asked,
@@ -20,7 +21,7 @@ from limner.weights.checkpoint_source import (
     ReadNetwork,
 )
 from limner.weights.renaming import Renamed, rename
-from limner.weights.sources.backbone_shapes import Sizes, input_channels, recognize_backbone
+from limner.weights.sources.backbone_shapes import Sizes, count_layers, input_channels, recognize_backbone
 from limner.weights.sources.dense_facts import RECIPE, conclude
 from limner.weights.sources.mmseg_names import HEADS, TITLE, mmseg_naming
 from limner.weights.sources.openmmlab_backbones import BACKBONES, convert_backbone
@@ -43,7 +44,7 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     head = _first(HEADS, checkpoint, "decode head")
     backbone = _first(BACKBONES, checkpoint, "backbone")
     model = section(checkpoint.training, "model")
-    _refuse_variants(model, checkpoint)
+    refuse_variants(model, checkpoint)
     renamed = rename(checkpoint.tensors, mmseg_naming(head, backbone))
     _convert(head, renamed)
     sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
@@ -55,7 +56,7 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     shape = NetworkShape(HEADS[head][1], options, scores[0], input_channels(sizes), summary, sources)
     normalization, facts = infer_preprocessing(checkpoint, renamed)
     facts["align corners"] = f"False ({CONFIGURATION if checkpoint.training else ASSUMED})"
-    window = _window(model)
+    window = prediction_window(model)
     conclusions = conclude(checkpoint, shape, asked, normalization=normalization, facts=facts, window=window)
     return ReadNetwork(shape, renamed, conclusions)
 
@@ -63,6 +64,9 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
 def _first(table: Mapping[str, tuple[Any, ...]], checkpoint: Checkpoint, what: str) -> str:
     found = next((name for name, (sign, *_) in table.items() if sign in checkpoint.tensors), None)
     if found is None:
+        if what == "decode head" and any(name.startswith("decode_head.1.") for name in checkpoint.tensors):
+            what += ", a cascade of several"
+            what += " (OCRNet)" if any(".object_context_block." in n for n in checkpoint.tensors) else ""
         part = what.split()[-1] + "."
         names = sorted(name for name in checkpoint.tensors if part in name)
         raise ModelError(
@@ -76,7 +80,12 @@ def _first(table: Mapping[str, tuple[Any, ...]], checkpoint: Checkpoint, what: s
     return found
 
 
-def _refuse_variants(model: Mapping[str, Any], checkpoint: Checkpoint) -> None:
+def refuse_variants(model: Mapping[str, Any], checkpoint: Checkpoint) -> None:
+    """Refuse what the configuration says of a network that limner computes otherwise.
+
+    Raises:
+        ModelError: Corners are aligned, or the backbone has a multi-grid.
+    """
     head, backbone = section(model, "decode_head"), section(model, "backbone")
     other = [f"{key} {head[key]!r}" for key in ("align_corners",) if head.get(key)]
     grid = backbone.get("multi_grid")
@@ -99,7 +108,9 @@ def _options(
     """Return the network's options, and the sources of those that tensors do not contain."""
     options: dict[str, Any] = {"backbone": recognize_backbone(sizes, str(checkpoint.path))}
     sources: dict[str, str] = {}
-    if head in DILATED or head == "EMAHead":
+    if options["backbone"] in HRNETS:
+        options |= {"output_stride": 32} if head in DILATED else {}
+    elif head in DILATED or head == "EMAHead":
         options["output_stride"], sources["output_stride"] = _stride(model)
     if head in ("ASPPHead", "DepthwiseSeparableASPPHead"):
         said = section(model, "decode_head").get("dilations")
@@ -114,8 +125,15 @@ def _options(
 
 def _fcn(sizes: Sizes) -> dict[str, Any]:
     joins = "context.fusion.conv.weight" in sizes
-    pattern = r"context\.module\.(\d)\.conv\.weight" if joins else r"context\.(\d)\.conv\.weight"
-    return {"num_convs": sum(bool(re.match(pattern, name)) for name in sizes), "joins_input": joins}
+    start = "context.module" if joins else "context"
+    first = sizes.get(f"{start}.0.conv.weight", (1, 1, 3))
+    finest = sizes.get("backbone.stage4.0.branches.0.0.conv1.weight", (0,))[0]
+    return {
+        "num_convs": count_layers(sizes, re.escape(start) + r"\.(\d)\.conv\.weight"),
+        "kernel_size": first[2],
+        "joins_input": joins,
+        "joins_maps": first[1] == 15 * finest,  # four branches, each of twice the width of the last
+    }
 
 
 def _ema(sizes: Sizes) -> dict[str, Any]:
@@ -169,7 +187,8 @@ def _convert(head: str, renamed: Renamed) -> None:
         renamed.leave_out("attention.query.", "the same as the keys' projection, listed twice")
 
 
-def _window(model: Mapping[str, Any]) -> Inferred[PredictionWindow] | None:
+def prediction_window(model: Mapping[str, Any]) -> Inferred[PredictionWindow] | None:
+    """Return the sliding window of the configuration, or None for whole images."""
     test = section(model, "test_cfg")
     if test.get("mode") != "slide" or not test.get("crop_size"):
         return None

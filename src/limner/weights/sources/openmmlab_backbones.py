@@ -45,6 +45,7 @@ _SWIN: tuple[Rule, ...] = (
 BACKBONES: dict[str, tuple[str, tuple[Rule, ...]]] = {
     "MixVisionTransformer": ("backbone.layers.0.0.projection.weight", _MIT),
     "SwinTransformer": ("backbone.stages.0.blocks.0.attn.w_msa.qkv.weight", _SWIN),
+    "HRNet": ("backbone.transition1.0.0.weight", ()),
     "ResNetV1c": ("backbone.stem.0.weight", _RESNET),
     "ResNet": ("backbone.conv1.weight", ()),
 }
