@@ -28,7 +28,7 @@ def measure_run(name: str, run: RunFolder, *, size: tuple[int, ...], device: str
     """
     predictor = load_predictor(run.model, device=device, precision="float32")
     network, plan = predictor.model.network, predictor.plan
-    image = torch.zeros(1, plan.input.channels, *size, device=predictor.device)
+    image = torch.zeros(1, plan.network_channels, *size, device=predictor.device)
     with weightless():
         shapes = Model.from_plan(plan).network
     return ComparedNetwork(

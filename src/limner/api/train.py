@@ -11,6 +11,7 @@ from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Watcher
 from limner.devices.processes import is_first_process, num_processes, wait_for
+from limner.preparation.cascade_runs import prepare_cascade
 from limner.preparation.planned import plan_data, with_shorthands
 from limner.preparation.prepared_run import PreparedRun, check_data_state, open_run, prepare_run
 from limner.preparation.run_names import named_run, refuse_among_images, refuse_taken
@@ -122,6 +123,10 @@ def _prepared(
         refuse_taken(place.root)
     refuse_among_images(None if place is None else place.root, data)
     planned = plan_data(data, wanted, execution, accept=accept)
+    if planned.plan.input.cascade_mm is not None:
+        if network is not None:
+            raise ConfigError("A cascade is for the networks of limner. Omit input.cascade_mm.")
+        return prepare_cascade(planned, data, wanted, run, execution)
     return prepare_run(planned, run, device=execution.device, network=network)
 
 
@@ -179,6 +184,8 @@ def fit_and_score(prepared: PreparedRun, execution: Execution, *, resume: bool) 
     from limner.reporting import write_report
     from limner.training.fit_run import fit_run
 
+    if prepared.plan.input.cascade_mm is not None:
+        _fit_first_stage(prepared, execution, resume=resume)
     fit_run(prepared, execution, resume=resume)
     if not is_first_process():
         return
@@ -195,6 +202,13 @@ def fit_and_score(prepared: PreparedRun, execution: Execution, *, resume: bool) 
         write_report(prepared.folder)
     if missing:
         raise _missing_parts(prepared.folder.root, missing)
+
+
+def _fit_first_stage(prepared: PreparedRun, execution: Execution, *, resume: bool) -> None:
+    """Train the low-resolution stage of a cascade, a run of its own, unless that is done already."""
+    stage = prepared.folder.low_resolution
+    if stage.plan.is_file() and not stage.report.is_file():
+        fit_and_score(open_run(stage), execution, resume=resume)
 
 
 @contextmanager

@@ -147,10 +147,14 @@ class LabelTable:
         return background_among(self.names)
 
     @property
+    def foreground_indices(self) -> tuple[int, ...]:
+        """Trained indices of the classes except the background."""
+        return tuple(index for index in range(self.num_classes) if index != self.background_index)
+
+    @property
     def foreground(self) -> tuple[LabelClass, ...]:
         """The classes except the background."""
-        background = self.background_index
-        return tuple(one for index, one in enumerate(self.classes) if index != background)
+        return tuple(self.classes[index] for index in self.foreground_indices)
 
     @cached_property
     def is_thing(self) -> npt.NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from limner.core.cascade_spacing import check_cascade
 from limner.core.config import Config, parse_config
 from limner.core.dataset_file import DatasetFile
 from limner.core.labels import LabelTable
@@ -132,6 +133,8 @@ class InputPlan(Config):
     or of their slices; null if unknown."""
     resample: bool | None = None
     """Whether volumes are resampled to `spacing_mm`; otherwise the network sees the voxels as they are."""
+    cascade_mm: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    """Spacing of a low-resolution stage in 3D, whose classes are further channels; null has none."""
     clip: tuple[tuple[float, float], ...] | None = None
     """Lowest and highest value of each channel, in file values; values beyond are set to these. Null keeps
     all values."""
@@ -188,6 +191,7 @@ class InputPlan(Config):
             raise ValueError(f"spacing_mm needs {self.spatial_dims} numbers, found {len(self.spacing_mm)}")
         if self.resample and self.spacing_mm is None:
             raise ValueError("resample needs spacing_mm, the spacing to which volumes are resampled")
+        check_cascade(self.cascade_mm, self.spacing_mm if self.spatial_dims == 3 else None)
         if self.normalize_over is not None and not self.normalize_each:
             raise ValueError("normalize_over needs normalize_each: true")
         if not len(self.mean) == len(self.std) == self.channels:
@@ -468,9 +472,20 @@ class Plan(Config):
                 raise ValueError(f"{key} is for images in 2 dimensions")
         return self
 
+    @property
+    def cascade_classes(self) -> tuple[int, ...]:
+        """Trained indices of the classes that are further channels of the input; only in a cascade."""
+        return () if self.input.cascade_mm is None else self.data.label_table.foreground_indices
+
+    @property
+    def network_channels(self) -> int:
+        """Number of channels of the network's input, with those of a cascade."""
+        return self.input.channels + len(self.cascade_classes)
+
     def fill_for(self, settings: InferencePlan) -> tuple[float, ...] | None:
         """Return the value of padding in each channel for prediction with `settings`; None reflects."""
-        return self.input.mean if settings.padding == "mean" else None
+        added = (0.0,) * len(self.cascade_classes)
+        return (*self.input.mean, *added) if settings.padding == "mean" else None
 
     def resize_for(self, settings: InferencePlan) -> ResizePlan:
         """Return the size to which images are resized for prediction with `settings`."""

@@ -78,6 +78,11 @@ class RunFolder:
         """The model folder: weights, plan and labels."""
         return self.root / "model"
 
+    @property
+    def low_resolution(self) -> "RunFolder":
+        """The run of the low-resolution stage of a cascade; not in every run."""
+        return RunFolder(self.root / "low_resolution")
+
     def evaluation(self, split: str) -> Path:
         """Scores, per-image scores and pictures of one split."""
         return self.root / "evaluation" / split

@@ -160,7 +160,7 @@ def _visible(colors: RGBImage, table: LabelTable) -> RGBImage:
     The background stays as it is, and of equal colours the first one does.
     """
     seen: RGBImage = colors.copy()
-    classes = [index for index in range(table.num_classes) if index != table.background_index]
+    classes = table.foreground_indices
     of_class = {index: _rgb(seen[index]) for index in classes}
     is_first = {color: index for index, color in reversed(of_class.items())}
     taken = set(of_class.values())

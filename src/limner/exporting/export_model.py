@@ -209,6 +209,11 @@ def _refuse_unsuitable(plan: Plan, kind: OutputKind, folder: Path, request: Expo
     dims = plan.input.spatial_dims
     if request.size is not None and len(request.size) != dims:
         raise ConfigError(f"The size needs {dims} numbers, one for each axis; found {request.size}.")
+    if plan.input.cascade_mm is not None:
+        raise ConfigError(
+            "A cascade has two networks, and an exported file has one. Predict with the model folder itself, "
+            "or export the low_resolution folder in it alone."
+        )
     precision, runtime = request.file_format.precision, RUNTIMES[request.runtime]
     if precision != "float32" and runtime.is_float32:
         raise ConfigError(

@@ -24,12 +24,14 @@ from limner.devices.precision import fast_precision, precision_context
 from limner.devices.threads import ThreadCount
 from limner.inference.fitted_images import fit_images
 from limner.inference.image_runs import ImageRuns
+from limner.inference.low_resolution import predict_low_resolution
 from limner.inference.predicted_slices import SliceRuns
 from limner.inference.seen_image import SeenImage, fitted_image, given_image, refuse_other_window, seen_image
 from limner.inference.view_rules import too_large
 from limner.layers.fast_prediction import for_prediction
 from limner.tasks import find_task
 from limner.tasks.task import Task
+from limner.transforms.add_low_resolution import class_channels, with_channels
 from limner.transforms.fit_values import ValueRange
 from limner.transforms.turn import UNTURNED
 from limner.weights.model import Model
@@ -67,6 +69,12 @@ class Predictor:
         self._threads: ThreadCount | None = None
         self._is_sped_up = False
         self._faster: tuple[object, Model] | None = None
+        stage = model.low_resolution
+        self._first_stage: Predictor | None = None
+        if stage is not None:
+            self._first_stage = Predictor(
+                stage, device=self.device, precision=precision, value_range=value_range
+            )
 
     def speed_up(self) -> None:
         """From now on predict in float32 with a copy of the network that is faster, see `for_prediction`.
@@ -75,6 +83,8 @@ class Predictor:
         prediction makes the copy again.
         """
         self._is_sped_up = True
+        if self._first_stage is not None:
+            self._first_stage.speed_up()
 
     @property
     def running_model(self) -> Model:
@@ -99,7 +109,8 @@ class Predictor:
     @cached_property
     def weights_hash(self) -> str:
         """A hash of the weights, as they were when it was first asked for."""
-        return tensors_hash(self.model.state_dict())
+        own = tensors_hash(self.model.state_dict())
+        return own if self._first_stage is None else f"{self._first_stage.weights_hash}{own}"
 
     @property
     def labels(self) -> LabelTable:
@@ -162,7 +173,13 @@ class Predictor:
         Raises:
             DataError: The image does not match the model's input.
         """
-        return seen_image(image, self.plan, geometry=geometry, value_range=self.value_range, where=where)
+        seen = seen_image(image, self.plan, geometry=geometry, value_range=self.value_range, where=where)
+        stage, plan = self._first_stage, self.plan
+        if stage is None:
+            return seen
+        found = predict_low_resolution(stage, image, geometry, plan.input, where=where)
+        values = with_channels(seen.values, class_channels(found, plan.cascade_classes))
+        return replace(seen, values=values)
 
     def _predict(self, seen: SeenImage, name: str, *, probabilities: bool) -> Prediction:
         was_training = self.model.training

@@ -10,6 +10,7 @@ from limner.core.labels import LabelTable
 from limner.core.plan import AugmentPlan, InputPlan
 from limner.core.sample import Sample
 from limner.loading.mixing import Mixing
+from limner.transforms.add_low_resolution import AddLowResolution
 from limner.transforms.area_crop import AreaCrop
 from limner.transforms.elastic import Elastic
 from limner.transforms.erasing import Erasing
@@ -137,6 +138,8 @@ def _volume_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelT
         transforms.append(_inside_body(changes, input_plan))
     if augment.erasing:
         transforms.append(Erasing(augment.erasing, fill=input_plan.mean))
+    if input_plan.cascade_mm is not None:
+        transforms.append(AddLowResolution(labels.foreground_indices))
     return Pipeline(tuple(transforms))
 
 

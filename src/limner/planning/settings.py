@@ -31,7 +31,7 @@ OTHER_NAMES = {
 }
 """Names in other programs -> keys, for hints; spelling does not lead from one to the other."""
 
-SIZES = ("input.crop_size", "input.spacing_mm", "inference.window")
+SIZES = ("input.crop_size", "input.spacing_mm", "input.cascade_mm", "inference.window")
 """Keys for which one number means the same number for each axis."""
 
 Flat = dict[str, Any]

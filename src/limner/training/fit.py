@@ -38,6 +38,7 @@ from limner.training.as_run import as_run
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoints, RunCheckpoint
 from limner.training.disk_refusals import stopping_training
+from limner.training.first_stage import first_stage
 from limner.training.initial_weights import load_initial_weights, read_initial_weights
 from limner.training.learner import Learner
 from limner.training.linear_probe import fit_probe
@@ -197,6 +198,7 @@ def _learner(
 ) -> Learner:
     """Build the model with its initial weights and what trains it; write the plan as it then is."""
     model = build_model(plan, network, is_fresh=is_fresh, say=say)
+    model.set_low_resolution(first_stage(plan, run))
     plan = model.plan
     if is_fresh and network is None and plan.network.weights is not None:
         writes = run if accelerator.is_main_process else None
@@ -213,7 +215,7 @@ def _learner(
 
 def _example_images(plan: Plan) -> torch.Tensor:
     """Return (1, C, *S) images in file values, of the size of a crop."""
-    return torch.zeros(1, plan.input.channels, *plan.input.crop_size)
+    return torch.zeros(1, plan.network_channels, *plan.input.crop_size)
 
 
 def build_model(

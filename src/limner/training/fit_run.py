@@ -2,6 +2,7 @@
 
 from limner.core.execution import Execution
 from limner.preparation.prepared_run import PreparedRun
+from limner.training.first_stage import with_first_stage
 from limner.training.fit import FitResult, fit
 from limner.training.self_training import with_pseudo_labels
 
@@ -20,6 +21,7 @@ def fit_run(prepared: PreparedRun, execution: Execution, *, resume: bool = False
         ConfigError: As in `fit`.
     """
     plan, train = with_pseudo_labels(prepared, prepared.training_dataset("train"), execution)
+    train = with_first_stage(prepared, train, execution)
     return fit(
         plan,
         train=train,

@@ -5,6 +5,7 @@
       plan.yaml             every setting, including the network and its options
       labels.yaml           value -> name -> trained as, in the format of dataset.yaml
       model.json            hashes of the three, limner's version, licence, origin
+      low_resolution/       the first stage of a cascade, a model folder; not in other models
 
 docs/model-folder.md describes the format for use without limner.
 """
@@ -44,6 +45,12 @@ from limner.weights.exported_network import load_network
 from limner.weights.model import Model
 from limner.weights.model_settings import read_model_settings
 from limner.weights.tensors import separate_tensors
+
+FIRST_STAGE = "low_resolution"
+"""Folder in a model folder with the first stage of a cascade."""
+
+FIRST_CARD = f"{FIRST_STAGE}/{CARD}"
+"""Its card, whose hash is in the card of the whole, and has the hashes of its files."""
 
 
 def save_model(
@@ -93,6 +100,9 @@ def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
         ) from error
     model.labels = labels
     _load_weights(model.network, folder / WEIGHTS)
+    if plan.input.cascade_mm is not None:
+        model.set_low_resolution(load_model(folder / FIRST_STAGE))
+        verify(folder, card, names=(FIRST_CARD,))
     return model.eval()
 
 
@@ -125,6 +135,11 @@ def _write_files(folder: Path, model: Model, origin: dict[str, Any], licence: st
     (folder / PLAN).write_text(plan_to_yaml(model.plan), encoding="utf-8")
     labels = dump_yaml(model.labels.to_dict())
     (folder / LABELS).write_text(labels, encoding="utf-8")
+    files = [WEIGHTS, PLAN, LABELS]
+    if model.low_resolution is not None:
+        (folder / FIRST_STAGE).mkdir()
+        _write_files(folder / FIRST_STAGE, model.low_resolution, {"stage": "low resolution"}, licence)
+        files.append(FIRST_CARD)
     card = ModelCard(
         format=FORMAT_VERSION,
         limner=__version__,
@@ -132,7 +147,7 @@ def _write_files(folder: Path, model: Model, origin: dict[str, Any], licence: st
         parameters=sum(p.numel() for p in model.network.parameters()),
         licence=licence,
         origin=origin,
-        sha256={name: file_sha256(folder / name) for name in (WEIGHTS, PLAN, LABELS)},
+        sha256={name: file_sha256(folder / name) for name in files},
     )
     (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return card

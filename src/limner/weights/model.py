@@ -26,15 +26,28 @@ class Model(nn.Module):
         normalization: Normalises file values.
         plan: Plan of the run that trained it.
         labels: Trained index -> name, value and colour.
+        low_resolution: The first stage of a cascade, which is a finished model; else None.
     """
 
     def __init__(self, network: nn.Module, plan: Plan, labels: LabelTable) -> None:
         super().__init__()
         self.network = network
-        values = plan.input
-        self.normalization: nn.Module = InputNormalization(values.mean, values.std, values.clip)
+        values, added = plan.input, len(plan.cascade_classes)
+        mean, std = (*values.mean, *(0.0,) * added), (*values.std, *(1.0,) * added)
+        clip = values.clip and (*values.clip, *((0.0, 1.0),) * added)
+        self.normalization: nn.Module = InputNormalization(mean, std, clip)
         self.plan = plan
         self.labels = labels
+        self._first: tuple[Model, ...] = ()
+
+    @property
+    def low_resolution(self) -> "Model | None":
+        """The first stage of a cascade."""
+        return self._first[0] if self._first else None
+
+    def set_low_resolution(self, stage: "Model | None") -> None:
+        """Set the first stage; in a tuple, so that PyTorch does not count its weights among this module's."""
+        self._first = () if stage is None else (stage,)
 
     @classmethod
     def from_plan(
@@ -57,7 +70,7 @@ class Model(nn.Module):
             network = build_network(
                 plan.network.name,
                 num_classes=labels.num_classes,
-                in_channels=plan.input.channels,
+                in_channels=plan.network_channels,
                 spatial_dims=plan.input.spatial_dims,
                 pretrained=pretrained,
                 **plan.network.options,

@@ -52,7 +52,7 @@ class WriteDicomSeries(Writer):
 
 def _numbered(trained: np.ndarray, labels: LabelTable) -> tuple[np.ndarray, dict[int, str]]:
     """Return the numbers of segments, 0 for the background, and their names."""
-    classes = [index for index in range(labels.num_classes) if index != labels.background_index]
+    classes = labels.foreground_indices
     values = np.zeros(trained.shape, np.uint16)
     for number, index in enumerate(classes, start=1):
         values[trained == index] = number

@@ -47,8 +47,8 @@ def choose_patch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     if coarse is not None:
         values = ",".join(f"{step:.3g}" for step in coarse)
         reason += (
-            f"; if things are told apart by what is far around them, --set input.spacing_mm=[{values}] shows "
-            "a quarter of it, as nnU-Net's 3d_lowres"
+            f"; if things are told apart by what is far around them, --set input.cascade_mm=[{values}] first "
+            "trains a stage that sees a quarter of it, as nnU-Net's cascade"
         )
     yield Decision("input.crop_size", patch, reason)
     entry = NETWORKS.get(settled["network.name"])
