@@ -673,7 +673,7 @@ def test_the_rows_agree_with_the_table_of_references(references):
 
 
 # mmsegmentation 1.4.2 (onedl), configs/hrnet/fcn_hr18s, fcn_hr18 and fcn_hr48, 19 classes.
-HRNETS = [("hrnet_w18_small_v2", 3939309), ("hrnet_w18", 9640849), ("hrnet_w48", 65858659)]
+HRNETS = [("hrnetv2_w18_small", 3939309), ("hrnetv2_w18", 9640849), ("hrnetv2_w48", 65858659)]
 HRNET_HEAD = {"output_stride": 32, "joins_maps": True, "num_convs": 1, "kernel_size": 1}
 HRNET_HEAD |= {"joins_input": False, "dropout": 0.0, "auxiliary": False}
 

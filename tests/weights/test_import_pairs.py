@@ -251,7 +251,7 @@ def test_transformers_beit(tmp_path, kind):
     _assert_same(imported, lambda x: resize_logits(theirs(x).logits, x.shape[2:]), ((64, 64), (80, 112)))
 
 
-@pytest.mark.parametrize(("name", "small"), [("hrnet_w18", False), ("hrnet_w18_small_v2", True)])
+@pytest.mark.parametrize(("name", "small"), [("hrnetv2_w18", False), ("hrnetv2_w18_small", True)])
 def test_mmsegmentation_hrnet(tmp_path, name, small):
     stages = zip((2, 3, 4), (1, 3, 2) if small else (1, 4, 3), strict=True)
     blocks, widths = 2 if small else 4, (18, 36, 72, 144)

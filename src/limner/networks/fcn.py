@@ -93,7 +93,7 @@ ENTRY = NetworkEntry(
         "resnet18c": {"backbone": "resnet18c"},
         "resnet101c": {"backbone": "resnet101c"},
         "resnet50, as in torchvision": {"backbone": "resnet50", "num_convs": 1, "joins_input": False},
-        "hrnet_w18": {"backbone": "hrnet_w18", **_HRNET},
-        "hrnet_w48": {"backbone": "hrnet_w48", **_HRNET},
+        "hrnetv2_w18": {"backbone": "hrnetv2_w18", **_HRNET},
+        "hrnetv2_w48": {"backbone": "hrnetv2_w48", **_HRNET},
     },
 )

@@ -4,7 +4,7 @@ import torch
 
 from limner.networks import build_network
 from limner.networks.backbones import build_backbone
-from limner.networks.backbones.hrnet import HRNETS, HRNet, HRNetShape
+from limner.networks.backbones.hrnet import HRNETS, HRNet, HRNetShape, published_name
 
 TINY = HRNetShape(4, (1, 1, 1), 1)
 
@@ -18,15 +18,19 @@ def test_takes_any_size(size):
         assert features.shape == (1, channels, *(-(-length // stride) for length in size))
 
 
-@pytest.mark.parametrize("name", ["hrnet_w18", "hrnet_w18_small_v2"])
+@pytest.mark.parametrize("name", ["hrnetv2_w18", "hrnetv2_w18_small"])
 def test_tensors_are_named_and_shaped_as_in_timm(name):
     with torch.device("meta"):
-        ours, theirs = build_backbone(name).state_dict(), timm.create_model(name).state_dict()
+        ours, theirs = build_backbone(name).state_dict(), timm.create_model(published_name(name)).state_dict()
     shapes = {key: tensor.shape for key, tensor in theirs.items()}
     assert all(shapes.get(key) == tensor.shape for key, tensor in ours.items())
     # What remains is the classifier on top of the branches.
     others = {key.split(".")[0] for key in theirs.keys() - ours.keys()}
     assert others == {"incre_modules", "downsamp_modules", "final_layer", "classifier"}
+
+
+def test_every_one_has_published_weights():
+    assert all(timm.is_model_pretrained(published_name(name)) for name in HRNETS)
 
 
 def test_all_weights_are_reached_by_an_fcn_on_all_branches(monkeypatch):

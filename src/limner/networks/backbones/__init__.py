@@ -7,7 +7,7 @@ import torch
 
 from limner.core.errors import ConfigError, UnknownNameError, describe
 from limner.networks.backbones.densenet import DENSENETS, DenseNet
-from limner.networks.backbones.hrnet import HRNETS, HRNet
+from limner.networks.backbones.hrnet import HRNETS, HRNet, published_name
 from limner.networks.backbones.hybrid_vit import HYBRID_VITS, HybridViT
 from limner.networks.backbones.mit import MIX_TRANSFORMERS, MixTransformer
 from limner.networks.backbones.mobilenetv3 import MobileNetV3
@@ -63,7 +63,7 @@ def build_backbone(
 
     Args:
         name: One of limner's (`resnet18`, `resnet50c`, `mit_b0`, `swin_tiny_patch4_window7_224`,
-            `vit_base_patch16_224`, `mpvit_small`, `hrnet_w18`, `mobilenet_v3_large`, ...) or any timm model.
+            `vit_base_patch16_224`, `mpvit_small`, `hrnetv2_w18`, `mobilenet_v3_large`, ...) or any of timm.
         in_channels: Channels of the image.
         output_stride: Stride of the coarsest map.
         dilation: How limner's ResNets reach an output stride below 32.
@@ -106,7 +106,8 @@ def build_backbone(
         backbone = ViT(VITS[architecture], in_channels=in_channels)
     else:
         backbone = _build_timm(name, in_channels=in_channels, output_stride=output_stride)
-    load_pretrained(backbone, name, pretrained, in_channels=in_channels)
+    published = published_name(architecture) if architecture in HRNETS else name
+    load_pretrained(backbone, published, pretrained, in_channels=in_channels)
     return backbone
 
 

@@ -42,10 +42,16 @@ class HRNetShape:
     blocks: int = 4
 
 
-HRNETS = {f"hrnet_w{width}": HRNetShape(width) for width in (18, 30, 32, 40, 44, 48, 64)} | {
-    "hrnet_w18_small_v2": HRNetShape(18, (1, 3, 2), 2)
+HRNETS = {f"hrnetv2_w{width}": HRNetShape(width) for width in (18, 30, 32, 40, 44, 48, 64)} | {
+    "hrnetv2_w18_small": HRNetShape(18, (1, 3, 2), 2)
 }
-"""Name -> shape; `hrnet_w18_small_v2` is HRNetV2-W18-Small of the authors and of mmsegmentation."""
+"""Name -> shape, of which `hrnetv2_w18_small` is mmsegmentation's small one. timm's `hrnet_w18` and its like
+are other encoders, which widen the maps for a classifier."""
+
+
+def published_name(name: str) -> str:
+    """Return timm's name of the classifier whose published weights hold those of one of `HRNETS`."""
+    return "hrnet_w18_small_v2" if name == "hrnetv2_w18_small" else name.replace("hrnetv2", "hrnet")
 
 
 class HRNet(nn.Module):
