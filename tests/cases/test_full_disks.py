@@ -100,6 +100,7 @@ def trained(tmp_path, monkeypatch):
     """A run that has a model, but neither scores nor report; training takes no time."""
     prepared = SimpleNamespace(
         folder=RunFolder(tmp_path),
+        plan=SimpleNamespace(input=SimpleNamespace(cascade_mm=None)),
         splits={"val": (), "test": ()},
         network=None,
     )

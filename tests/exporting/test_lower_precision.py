@@ -45,7 +45,9 @@ def pictures(folder, count=3):
 
 def test_what_cannot_be_lowered_is_refused(model, tmp_path):
     out = tmp_path / "out"
-    with pytest.raises(ConfigError, match=r"torch.export are written in float32; found --precision float16"):
+    with pytest.raises(
+        ConfigError, match=r"exported programs are written in float32; found --precision float16"
+    ):
         limner.export(model, to="torch", out=out, precision="float16")
     with pytest.raises(UnknownNameError, match="no precision named 'int4'"):
         limner.export(model, out=out, precision="int4")

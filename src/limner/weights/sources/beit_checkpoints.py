@@ -24,7 +24,14 @@ from limner.weights.checkpoint_source import (
 )
 from limner.weights.renaming import Naming, Renamed, Rule, rename
 from limner.weights.sources.backbone_shapes import Sizes, count_layers
-from limner.weights.sources.dense_facts import RECIPE, TASK, UNCHANGED, conclude, preprocessor_normalization
+from limner.weights.sources.dense_facts import (
+    RECIPE,
+    TASK,
+    UNCHANGED,
+    conclude,
+    norm_eps,
+    preprocessor_normalization,
+)
 from limner.weights.sources.mask2former_images import infer_resize
 from limner.weights.sources.mask2former_names import QUERY_KEY_VALUE
 from limner.weights.sources.mmseg import prediction_window, refuse_mmseg_variants
@@ -129,7 +136,6 @@ def _read_hugging_face(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     options |= {"interpolation": "bilinear"} | asked.options
     classes = sizes["head.conv.weight"][0]
     shape = NetworkShape("vit", options, classes, _channels(sizes), f"UPerNet on BEiT, {options['backbone']}")
-    eps = config.get("layer_norm_eps", "1e-12")
     resize = infer_resize(checkpoint, classes, TASK, "") if "size" in checkpoint.preprocessor else UNCHANGED
     conclusions = conclude(
         checkpoint,
@@ -137,7 +143,7 @@ def _read_hugging_face(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
         asked,
         normalization=preprocessor_normalization(checkpoint),
         resize=Inferred(resize.value.model_copy(update={"multiple": 1}), resize.why),
-        facts={"eps of the norms": f"1e-6 instead of {eps}, which rounding hides"},
+        facts=norm_eps(config),
     )
     return ReadNetwork(shape, renamed, conclusions)
 

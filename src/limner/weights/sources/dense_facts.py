@@ -170,3 +170,9 @@ def stated_licence(checkpoint: Checkpoint, asked: Asked) -> Inferred[str | None]
     if stated and stated[1] != "other":
         return Inferred(stated[1], "from the checkpoint's README.md")
     return Inferred(None, "not stated; ask its authors, and for the licence of the training data")
+
+
+def norm_eps(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is said of the eps of a ViT's norms, of a configuration of transformers: ours is 1e-6."""
+    eps = float(config.get("layer_norm_eps", 1e-12))
+    return {} if eps == 1e-6 else {"eps of the norms": f"1e-6 instead of {eps:g}, which rounding hides"}

@@ -11,7 +11,14 @@ from limner.weights.checkpoint_files import CONFIG, Checkpoint
 from limner.weights.checkpoint_source import Asked, CheckpointSource, Inferred, NetworkShape, ReadNetwork
 from limner.weights.renaming import Naming, rename
 from limner.weights.sources.backbone_shapes import Sizes, count_layers
-from limner.weights.sources.dense_facts import RECIPE, TASK, conclude, imagenet, preprocessor_normalization
+from limner.weights.sources.dense_facts import (
+    RECIPE,
+    TASK,
+    conclude,
+    imagenet,
+    norm_eps,
+    preprocessor_normalization,
+)
 from limner.weights.sources.mask2former_images import infer_resize
 from limner.weights.sources.mask2former_names import QUERY_KEY_VALUE
 from limner.weights.sources.smp_names import TITLE as SMP_TITLE
@@ -82,14 +89,13 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     channels = sizes["backbone.patch_embed.proj.weight"][1]
     shape = NetworkShape("dpt", options, classes, channels, f"DPT on {options['backbone']}")
     normalization = preprocessor_normalization(checkpoint)
-    eps = checkpoint.config.get("layer_norm_eps", "1e-12")
     conclusions = conclude(
         checkpoint,
         shape,
         asked,
         normalization=normalization,
         resize=_resize(checkpoint, classes),
-        facts={"eps of the norms": f"1e-6 instead of {eps}, which rounding hides"},
+        facts=norm_eps(checkpoint.config),
     )
     return ReadNetwork(shape, renamed, conclusions)
 
