@@ -107,3 +107,11 @@ def test_a_run_that_was_stopped_between_the_stages_goes_on_with_the_second(run, 
 def test_a_cascade_is_not_exported(run, tmp_path):
     with pytest.raises(ConfigError, match="two networks"):
         limner.export(run.model, out=tmp_path / "export")
+
+
+def test_the_second_stage_is_measured_with_its_further_channel(run):
+    measured = limner.measure(run.model, size=(16, 16, 16), device="cpu")
+    # A filter of 3x3x3 for each of the two channels and four outputs, in the first convolution.
+    alone = limner.measure(run.low_resolution.model, size=(16, 16, 16), device="cpu")
+    assert (alone.channels, measured.channels) == (1, 2)
+    assert measured.parameters - alone.parameters == 27 * 4

@@ -173,7 +173,7 @@ def _model(target: str | Path, device: str, num_classes: int, channels: int) -> 
             found.network,
             found.normalization,
             found.labels.num_classes,
-            own.channels,
+            found.plan.network_channels,
             int(own.spatial_dims),
             found.plan.resize_for(found.plan.inference),
         )

@@ -42,8 +42,9 @@ def prepare_cascade(
     minutes, coarse = planned.plan.train.minutes, planned.plan.input.cascade_mm
     first, second = settings, settings
     if minutes is not None:
-        first = merge(settings, {"train": {"minutes": minutes * FIRST_SHARE}})
-        second = merge(settings, {"train": {"minutes": minutes * (1 - FIRST_SHARE)}})
+        early = round(minutes * FIRST_SHARE, 3)
+        first = merge(settings, {"train": {"minutes": early}})
+        second = merge(settings, {"train": {"minutes": round(minutes - early, 3)}})
     first = merge(first, {"input": {"spacing_mm": coarse, "cascade_mm": None}})
     checked = planned.checked
     low = Planned(plan_checked(checked, first, execution.device), checked)
