@@ -34,7 +34,7 @@ def by_hand(classes, masks):
 
 @pytest.fixture(params=[2**22, 100])
 def chunk(request, monkeypatch):
-    monkeypatch.setattr(query_masks, "_CHUNK_ELEMENTS", request.param)
+    monkeypatch.setattr(query_masks, "MASK_ELEMENTS", request.param)
 
 
 def test_semantic_probabilities_are_the_queries_votes():

@@ -23,7 +23,7 @@ MOST_OBJECTS = 100
 OBJECT_THRESHOLD, OVERLAP_THRESHOLD = 0.8, 0.8
 """Minimum class probability of a segment; minimum fraction of its mask not covered by better segments."""
 
-CHUNK_ELEMENTS = 2**22
+MASK_ELEMENTS = 2**22
 """Mask logits in memory at full resolution at once: 16 MiB."""
 
 Indices = npt.NDArray[np.intp]
@@ -82,7 +82,7 @@ def _masks_in_chunks(
     mask_logits: Scores, queries: Indices, size: Sequence[int]
 ) -> Iterator[tuple[slice, Scores]]:
     """Yield slices of `queries`, and their mask logits (n, *S), given those of all (Q, *s)."""
-    step = max(1, CHUNK_ELEMENTS // prod(size))
+    step = max(1, MASK_ELEMENTS // prod(size))
     for start in range(0, len(queries), step):
         rows = slice(start, min(start + step, len(queries)))
         yield rows, resized_rows(mask_logits[np.newaxis, queries[rows]], size, slice(0, size[0]))

@@ -15,12 +15,9 @@ import torch
 from limner.core.outputs import Outputs, QueryMasks, resize_logits
 from limner.core.prediction import PanopticPrediction, SegmentPrediction
 from limner.decoding.numbered_segments import NumberedSegments
-from limner.decoding.query_arrays import MOST_OBJECTS, OBJECT_THRESHOLD, OVERLAP_THRESHOLD
+from limner.decoding.query_arrays import MASK_ELEMENTS, MOST_OBJECTS, OBJECT_THRESHOLD, OVERLAP_THRESHOLD
 
-_CHUNK_ELEMENTS = 2**22
-"""Mask logits in memory at full resolution at once: 16 MiB."""
-
-_CHUNK_ELEMENTS_ACCELERATOR = 2**27
+_MASK_ELEMENTS_ACCELERATOR = 2**27
 
 
 def as_queries(outputs: Outputs) -> QueryMasks:
@@ -124,7 +121,7 @@ def _masks_in_chunks(
 ) -> Iterator[tuple[slice, torch.Tensor]]:
     """Yield slices of `queries`, and their mask logits (n, *S) float32."""
     features = outputs.features[image].float()
-    limit = _CHUNK_ELEMENTS_ACCELERATOR if features.is_cuda else _CHUNK_ELEMENTS
+    limit = _MASK_ELEMENTS_ACCELERATOR if features.is_cuda else MASK_ELEMENTS
     step = max(1, limit // prod(size))
     for start in range(0, len(queries), step):
         rows = slice(start, min(start + step, len(queries)))

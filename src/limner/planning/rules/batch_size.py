@@ -8,7 +8,7 @@ from limner.core.plan import Decision
 from limner.core.wording import count_words, memory, size
 from limner.planning.cost import Cost
 from limner.planning.decisions import Case
-from limner.planning.rules.duration import VALIDATION_PART
+from limner.planning.rules.duration import training_seconds
 from limner.planning.rules.input import memory_budget
 from limner.planning.rules.network import objective_of, preset_of
 from limner.planning.rules.patch import batch_of_volumes
@@ -74,7 +74,7 @@ def batch_for_enough_steps(case: Case, settled: Mapping[str, Any], cost: Cost, b
     free_of_batch = settled["network.options"].get("norm") == "instance"
     if case.minutes is None or not case.machine.is_cpu or not free_of_batch:
         return batch
-    seconds = case.minutes * 60 * (1 - VALIDATION_PART) / FEWEST_STEPS
+    seconds = training_seconds(case.minutes) / FEWEST_STEPS
     while batch > SMALLEST_BATCH and cost.seconds(batch * prod(settled["input.crop_size"])) > seconds:
         batch //= 2
     return batch

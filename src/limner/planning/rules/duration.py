@@ -30,6 +30,11 @@ AVERAGED_PART, SHORTEST_AVERAGE = 0.05, 10
 SLOWEST_AVERAGE = 0.9998
 
 
+def training_seconds(minutes: float) -> float:
+    """Return the time of a budget that validation leaves to training."""
+    return minutes * 60 * (1 - VALIDATION_PART)
+
+
 def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Derive the steps from the time budget and the measured speed, or from the number of images."""
     batch, images = settled["train.batch_size"], case.fingerprint.num_samples
@@ -37,7 +42,7 @@ def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     seconds = seconds_per_step(case, settled)
     if case.minutes is not None:
         yield Decision("train.minutes", case.minutes, "you set it")
-        steps = max(int(case.minutes * 60 * (1 - VALIDATION_PART) / seconds), 1)
+        steps = max(int(training_seconds(case.minutes) / seconds), 1)
         others = case.measure(settled).others
         busy = f", while other programs use {others:.1f} cores" if others >= BUSY_CORES else ""
         reason = f"an estimate: a step takes about {seconds:.2g} s here{busy}; the time budget ends the run"

@@ -17,7 +17,7 @@ from limner.planning.patch_size import (
     plan_patch,
     reference_elements,
 )
-from limner.planning.rules.duration import VALIDATION_PART
+from limner.planning.rules.duration import training_seconds
 from limner.planning.rules.input import FEWEST_SAMPLES, memory_budget
 from limner.planning.rules.network import preset_of
 from limner.tasks import find_task
@@ -75,7 +75,7 @@ def what_fits(case: Case, settled: Mapping[str, Any]) -> tuple[Callable[[Topolog
     fitting = cost.pixels_that_fit(budget, optimizer=settled["optimizer.name"]) // FEWEST_SAMPLES
     limits.append((fitting, f"more does not fit in {memory(budget)} of memory"))
     if case.machine.is_cpu and case.minutes is not None:
-        seconds = case.minutes * 60 * (1 - VALIDATION_PART) / FEWEST_STEPS
+        seconds = training_seconds(case.minutes) / FEWEST_STEPS
         voxels = max(seconds - cost.seconds_per_step, 0) / cost.seconds_per_pixel / preset.batch_size
         voxels = max(voxels, float(LEAST_VOXELS))
         limits.append((voxels, f"a larger one would leave fewer than {FEWEST_STEPS} steps"))
