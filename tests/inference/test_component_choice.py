@@ -23,7 +23,7 @@ def choose(pairs):
         for n, (truth, _) in enumerate(pairs)
     ]
     predictor = SimpleNamespace(
-        labels=TABLE, predict=lambda image, name, geometry: SemanticPrediction(name, found[name])
+        labels=TABLE, predict_sample=lambda case: SemanticPrediction(case.name, found[case.name])
     )
     return choose_components(predictor, cases)
 

@@ -10,8 +10,10 @@ from limner.checks.facts import DatasetFacts, ImageFacts, Intensity
 from limner.checks.volume_facts import QUANTILES, VolumeFacts
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.picture import Geometry
+from limner.core.plan import LossTerm
 from limner.planning.cost import Cost
 from limner.planning.decisions import decide
+from limner.planning.measurer import Measurer
 from limner.planning.rules import RULES
 from limner.planning.rules.augmentation import choose_geometry
 from limner.planning.rules.input import choose_normalization
@@ -176,3 +178,56 @@ def test_no_time_is_too_short_for_a_patch_that_shows_something(make_case, minute
     settled, _ = decide(make_case(facts, minutes=minutes), RULES, {})
     patch = settled["input.crop_size"]
     assert np.prod(patch) >= 16**3 and min(patch) >= 16
+
+
+LARGE = [((300, 300, 300), (1, 1, 1))] * 4
+"""Volumes of which a patch on a CPU, of 64 x 64 x 64, covers 1 %."""
+
+
+@pytest.mark.parametrize(
+    ("minutes", "given", "said"),
+    [
+        (None, {}, ""),
+        (60, {}, "33 % of the time"),
+        # 0.94 * 3 * 60 s / 3 for steps of 2 patches, at 1 us a voxel.
+        (3, {}, "but 3 min leave about 108 steps to a first stage, fewer than 300"),
+        (None, {"input.crop_size": (32, 32, 32)}, "but you set the patch"),
+        (None, {"train.unlabelled": "/images"}, "but a cascade learns neither from a teacher"),
+    ],
+)
+def test_a_cascade_where_a_patch_shows_little_and_time_is_enough(make_case, minutes, given, said) -> None:
+    case = replace(make_case(make_volumes(*LARGE), minutes=minutes), given=frozenset(given))
+    settled, reasons = decide(case, RULES, given)
+    reason, coarse = reasons["input.cascade_mm"], settled["input.cascade_mm"]
+    assert reason.startswith("a patch covers 0.97 % of the median volume, less than 25 %") and said in reason
+    assert (coarse is None) == ("; but " in reason)
+    if coarse is not None:
+        # A quarter: 300^3 / (4 * 64^3) = 25.7 times fewer voxels, 2.95 along each axis, in steps of 3 %.
+        assert all(2.95 <= step < 2.95 * 1.03 for step in coarse)
+
+
+def test_no_cascade_without_a_need_or_where_only_one_network_is_trained(make_case) -> None:
+    _, reasons = decide(make_case(make_volumes(((100, 100, 100), (1, 1, 1)))), RULES, {})
+    assert "input.cascade_mm" not in reasons
+    folds = replace(make_case(make_volumes(*LARGE)), allows_cascade=False)
+    settled, reasons = decide(folds, RULES, {})
+    assert settled["input.cascade_mm"] is None
+    assert "trained by `limner train` alone" in reasons["input.cascade_mm"]
+
+
+def test_the_further_channels_of_a_cascade_are_measured(make_labels, monkeypatch) -> None:
+    measured = []
+    monkeypatch.setattr(
+        "limner.planning.measurer.measure_cost",
+        lambda network, step, *, channels, **_: measured.append((channels, next(network.parameters()).shape[1])),
+    )
+    settled = {
+        **{"task": "semantic", "network.name": "unet", "network.options": {"widths": (2, 3)}},
+        **{"network.norm": None, "input.channels": 2, "input.spatial_dims": 3},
+        **{"loss.terms": (LossTerm(name="dice"),), "train.precision": "float32"},
+    }
+    measure = Measurer(make_labels(4), device="cpu")
+    for cascade in (None, (2.0, 2.0, 2.0)):
+        measure(settled | {"input.cascade_mm": cascade})
+    # Two channels of the image, and one for each of three classes that are not the background.
+    assert measured == [(2, 2), (5, 5)]

@@ -122,7 +122,8 @@ def _prepared(
     if place is not None:
         refuse_taken(place.root)
     refuse_among_images(None if place is None else place.root, data)
-    planned = plan_data(data, wanted, execution, accept=accept)
+    allow_cascade = network is None and num_processes() == 1
+    planned = plan_data(data, wanted, execution, accept=accept, allow_cascade=allow_cascade)
     if planned.plan.input.cascade_mm is not None:
         if network is not None:
             raise ConfigError("A cascade is for the networks of limner. Omit input.cascade_mm.")

@@ -97,7 +97,7 @@ def tune(
     execution = Execution(device, track, watchers)
     asked = with_shorthands(settings, task=task, network=network)
     refuse_among_images(None if out is None else user_path(out), data)
-    planned = plan_data(data, asked, execution, accept=accept)
+    planned = plan_data(data, asked, execution, accept=accept, allow_cascade=False)
     tuning = _begin(planned, out)
     if minutes is None:
         return _test_rates(tuning, planned, execution)
@@ -263,7 +263,8 @@ class _Search:
         device = self._execution.device
         own = merge(nest(trial.settings), {"train": {"minutes": trial.minutes}})
         wanted = merge(self._wanted, own)
-        plan = plan_checked(self._planned.checked, wanted, device, given_plans(wanted))
+        given = given_plans(wanted)
+        plan = plan_checked(self._planned.checked, wanted, device, given, allow_cascade=False)
         return prepare_run(replace(self._planned, plan=plan), run.root.absolute(), device=device)
 
     def _save(self, trial: Trial) -> None:

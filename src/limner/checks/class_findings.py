@@ -25,7 +25,12 @@ _SPREAD = "limner drew the splits: spread the classes evenly with `limner split 
 
 
 def class_findings(
-    rows: Sequence[LabelRow], terms: Terms = MASKS, *, drawn: bool = False, of_images: bool = False
+    rows: Sequence[LabelRow],
+    terms: Terms = MASKS,
+    *,
+    drawn: bool = False,
+    of_images: bool = False,
+    element: str = "pixel",
 ) -> list[Finding]:
     """Return the findings from the table of classes; classes in no mask are reported by `judge_labels`.
 
@@ -34,9 +39,10 @@ def class_findings(
         terms: The words of the format.
         drawn: Whether limner drew the splits.
         of_images: Whether labels are classes of whole images, which have no pixels.
+        element: What images consist of, in messages.
     """
     classes = [row for row in rows if row.is_class and row.images]
-    rare = () if of_images else _rare(classes, rows)
+    rare = () if of_images else _rare(classes, rows, element)
     return [
         *_absent(classes, terms, drawn),
         *_few(classes, terms.holder),
@@ -99,14 +105,16 @@ def _differing(classes: Sequence[LabelRow], drawn: bool) -> Iterator[Finding]:
         )
 
 
-def _rare(classes: Sequence[LabelRow], rows: Sequence[LabelRow]) -> Iterator[Finding]:
+def _rare(classes: Sequence[LabelRow], rows: Sequence[LabelRow], element: str) -> Iterator[Finding]:
     total = sum(row.pixels for row in rows if not row.is_ignored)
     rare = [row for row in classes if row.pixels < RARE_SHARE * total]
     if rare:
         yield make(
             "class-rare",
             "the classes",
-            listed(f"{spelled(row.name)} ({percentage(row.pixels / total)} of the pixels)" for row in rare),
+            listed(
+                f"{spelled(row.name)} ({percentage(row.pixels / total)} of the {element}s)" for row in rare
+            ),
             fix="No action needed: planning weights the loss and samples crops for it.",
         )
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.checks.volume_facts import VolumeFacts
+from limner.core.wording import element
 
 GRID = 8
 """Cells along each axis of the coarse grids `occupancy` and `thumbnail_means`."""
@@ -200,6 +201,11 @@ class DatasetFacts:
     def volumes(self) -> tuple[ImageFacts, ...]:
         """The images that are volumes, if they could be read."""
         return tuple(image for image in self.images if image.volume is not None)
+
+    @property
+    def element(self) -> str:
+        """What the images consist of: ``voxel`` if there are volumes among them, else ``pixel``."""
+        return element(3 if self.volumes else 2)
 
     @cached_property
     def value_counts(self) -> Counter[int]:

@@ -198,8 +198,8 @@ def _size_range(facts: DatasetFacts) -> Iterator[Finding]:
         yield make(
             "sizes-vary",
             "the images",
-            f"from {smallest} to {largest} pixels ({axes_text(readable[-1].shape)}), {num_sizes} different "
-            "sizes",
+            f"from {smallest} to {largest} {facts.element}s ({axes_text(readable[-1].shape)}), {num_sizes} "
+            "different sizes",
             fix="No action needed: training takes crops of one size.",
         )
 

@@ -141,7 +141,7 @@ def _one_value(facts: DatasetFacts, table: LabelTable, terms: Terms) -> list[Fin
             single.setdefault(next(iter(roles)), []).append(image.label_file)
     findings = []
     for role, files in sorted(single.items(), key=lambda item: str(item[0])):
-        name = "ignored pixels" if role == table.ignore_index else ""
+        name = f"ignored {facts.element}s" if role == table.ignore_index else ""
         hold = terms.hold + "s" * (len(files) == 1)
         name = name or (repr(table.names[role]) if isinstance(role, int) else f"value {role}")
         findings.append(

@@ -48,6 +48,11 @@ class _Case:
     ignored: tuple[int, ...] = ()
     terms: Terms = MASKS
 
+    @property
+    def elements(self) -> str:
+        """What masks consist of: ``pixels`` or ``voxels``."""
+        return f"{self.facts.element}s"
+
     @cached_property
     def counts(self) -> Counter[int]:
         """Value -> pixels, without the values that are ignored."""
@@ -276,9 +281,9 @@ def _negative(case: _Case) -> Finding | None:
     return make(
         "mask-has-negative",
         place(files),
-        f"{number_list(below)} on {share} of the pixels; masks that hold it: {len(files)}",
+        f"{number_list(below)} on {share} of the {case.elements}; masks that hold it: {len(files)}",
         expected="class numbers from 0 on",
-        fix="Accept that negative pixels are ignored: losses and scores skip them.",
+        fix=f"Accept that negative {case.elements} are ignored: losses and scores skip them.",
         files=files,
         proposal={"ignored": [*case.settings.model_dump(mode="json")["ignored"], *below]},
     )
@@ -312,7 +317,8 @@ def _noise(case: _Case) -> Finding | None:
         place(files),
         f"{found}: black and white, with {'compression noise' if lossy else 'soft edges or variants'}",
         expected="two values, background and foreground",
-        fix=f"Accept the threshold: pixels greater than {threshold} become foreground, {share} of all.",
+        fix=f"Accept the threshold: {case.elements} greater than {threshold} become foreground, {share} of "
+        "all.",
         files=files,
         proposal={
             "mask_encoding": {"threshold": threshold},
@@ -347,8 +353,8 @@ def _large_value(case: _Case) -> Finding | None:
         return make(
             "mask-is-0-255",
             place(files),
-            f"masks hold {low} and {white}; {white} covers {share} of the pixels",
-            expected=f"0 and 1; elsewhere {white} often means: ignore this pixel",
+            f"masks hold {low} and {white}; {white} covers {share} of the {case.elements}",
+            expected=f"0 and 1; elsewhere {white} often means: ignore this {case.facts.element}",
             fix=f"Accept {white} as the foreground, trained as 1.",
             files=files,
             proposal={"classes": two_classes(case.settings, (low,), (white,))},
@@ -380,9 +386,10 @@ def _void(case: _Case) -> Finding | None:
     return make(
         "mask-ignores-255",
         place(files),
-        f"class numbers {number_list(others)}, and 255 on {share} of the pixels, in {len(files)} masks",
+        f"class numbers {number_list(others)}, and 255 on {share} of the {case.elements}, in {len(files)} "
+        "masks",
         expected="to know whether 255 is a class",
-        fix="Accept that pixels of value 255 are ignored: losses and scores skip them.",
+        fix=f"Accept that {case.elements} of value 255 are ignored: losses and scores skip them.",
         files=files,
         proposal={"ignored": [*case.settings.model_dump(mode="json")["ignored"], VOID]},
     )
@@ -432,11 +439,11 @@ def _single(case: _Case) -> Finding | None:
     trained = case.declared.trained_as if case.declared else {}
     if len({trained.get(value, -1 - value) for value in case.values}) > 1:
         return None
-    terms = case.terms
+    terms, ignored = case.terms, f"ignored {case.elements}"
     names = {v: c.name for c in case.declared.classes for v in c.values} if case.declared else {}
-    held = f"the value {number_list(case.values)}" if case.values else "ignored pixels"
+    held = f"the value {number_list(case.values)}" if case.values else ignored
     if terms != MASKS:
-        held = ", ".join(dict.fromkeys(names[v] for v in case.values if v in names)) or "ignored pixels"
+        held = ", ".join(dict.fromkeys(names[v] for v in case.values if v in names)) or ignored
     right = "the right files are used as masks, and whether " if terms == MASKS else ""
     return make(
         "one-value-only",

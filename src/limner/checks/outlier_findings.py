@@ -71,7 +71,7 @@ def _said_brightness(image: ImageFacts) -> str:
 
 
 _WORDS = {
-    "outlier-size": ("pixels", "Check them: is there a thumbnail, or an image of another camera?"),
+    "outlier-size": ("size", "Check them: is there a thumbnail, or an image of another camera?"),
     "outlier-intensity": ("mean intensity", "Check them: are they blank, covered, or from another device?"),
     "outlier-label-area": (
         "labelled area",

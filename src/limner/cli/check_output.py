@@ -79,7 +79,8 @@ def _show_labels(result: CheckResult) -> None:
     groups = [found.splits] if fits else [(split,) for split in found.splits]
     for number, group in enumerate(groups):
         value = "mask\nvalue" if result.source.terms == MASKS else "value"
-        console().print(_labels_table(found.rows, group, value, "" if number else _title(result)))
+        title = "" if number else _title(result)
+        console().print(_labels_table(found.rows, group, value, f"{result.facts.element}s", title))
     if found.absent:
         more = f"and {len(found.absent)} classes in no {result.source.terms.holder}; --json lists all"
         console().print(Padding(more, (0, 0, 1, 2), expand=False), style="muted")
@@ -89,7 +90,7 @@ def _title(result: CheckResult) -> str:
     if result.source.tasks == BOXES:
         return "Names of the boxes, and the pixels inside them"
     if result.source.terms != MASKS:
-        return "The classes, and the pixels they cover"
+        return f"The classes, and the {result.facts.element}s they cover"
     settled = result.labels is not None or result.proposed_labels == result.source.declared_labels()
     return "Meaning of the mask values" if settled else "Proposed meaning of the mask values"
 
@@ -124,9 +125,11 @@ def _show_objects(result: CheckResult) -> None:
     console().print(shown)
 
 
-def _labels_table(rows: Sequence[ClassTableRow], splits: Sequence[str], value: str, title: str) -> Table:
+def _labels_table(
+    rows: Sequence[ClassTableRow], splits: Sequence[str], value: str, elements: str, title: str
+) -> Table:
     # Pixels and images of a split share a column with the name of the split.
-    columns = [f"{split}\n{'pixels':>9}{'images':>8}" for split in splits]
+    columns = [f"{split}\n{elements:>9}{'images':>8}" for split in splits]
     numbers = ["trained\nas", *columns]
     shown = table(value, *_swatch_column(), "name", *numbers, numbers=numbers, title=title)
     for row in rows:

@@ -151,7 +151,7 @@ def _cell(file: "ScoresFile", row: "ClassRow", column: str) -> str:
         return f"{100 * (value or 0) / max(1, sum(r.scores.get('pixels') or 0 for r in file.classes)):.2f}"
     if unit in (LENGTH, VOLUME):
         return _number(file, column, value)
-    return f"{value or 0:,}" if unit else _score(value)
+    return f"{value:,}" if unit and value is not None else _score(value)
 
 
 def _title(file: "ScoresFile", column: str) -> str:

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from limner.checks.label_rows import MOST_ABSENT
 from limner.cli.console import console, table
-from limner.core.wording import channel_words, share, size
+from limner.core.wording import channel_words, element, share, size
 from limner.planning.fingerprint import ClassFingerprint, Fingerprint
 
 
@@ -23,7 +23,7 @@ def show_fingerprint(found: Fingerprint) -> None:
     if absent:
         console().print(f"and {absent} classes in no image; --json lists all", style="muted")
     if found.ignored_share:
-        console().print(f"Ignored: {share(found.ignored_share)} of all pixels")
+        console().print(f"Ignored: {share(found.ignored_share)} of all {element(len(found.median))}s")
 
 
 def _channels(found: Fingerprint) -> Table:

@@ -1,4 +1,4 @@
-"""Formatting of numbers in reasons: sizes, shares, durations, bytes."""
+"""Formatting of numbers in texts: sizes, shares, durations, bytes."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,11 @@ from collections.abc import Sequence
 def size(sides: Sequence[int]) -> str:
     """Return ``256x320``."""
     return "x".join(str(side) for side in sides)
+
+
+def element(spatial_dims: int) -> str:
+    """Return what an image of this many dimensions consists of: ``pixel`` or ``voxel``."""
+    return "voxel" if spatial_dims == 3 else "pixel"
 
 
 def count_words(number: int, noun: str) -> str:

@@ -77,7 +77,7 @@ class CheckResult:
             for row in self.rows
         ]
         title = f"{self.source.root}: {self.source.name}, {len(self.source.records)} images"
-        shown = notebook_table(title, ("value", "name", "pixels", "images"), classes)
+        shown = notebook_table(title, ("value", "name", f"{self.facts.element}s", "images"), classes)
         found = [(f.severity.value, f.code, f.where, f.found, f.fix) for f in self.findings]
         count = f"{len(self.errors)} errors, {len(self.findings) - len(self.errors)} other findings"
         return shown + notebook_table(count, ("severity", "finding", "where", "found", "fix"), found)

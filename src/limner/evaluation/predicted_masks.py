@@ -8,6 +8,7 @@ from limner.core.errors import DataError, describe
 from limner.core.labels import LabelTable
 from limner.core.prediction import SemanticPrediction
 from limner.core.sample import Sample, axes_text, size_text
+from limner.core.wording import element
 from limner.images.file_names import VOLUME_SUFFIXES, image_suffix, without_suffix
 from limner.images.masks import read_values
 from limner.images.pixels import read_header
@@ -76,13 +77,13 @@ class PredictedMasks:
         """
         path = self._find(sample.name)
         values = read_values(path, self.labels.encoding)
-        what = "voxels" if values.ndim == 3 else "pixels"
+        what = element(values.ndim)
         if values.shape != sample.spatial_shape:
             raise DataError(
                 describe(
                     "A predicted mask and its image differ in size",
                     where=path,
-                    found=f"{size_text(values.shape)} {what} ({axes_text(values.shape)})",
+                    found=f"{size_text(values.shape)} {what}s ({axes_text(values.shape)})",
                     expected=size_text(sample.spatial_shape),
                     fix="Resize predictions to the image's size (nearest neighbour) before saving them.",
                 )
@@ -93,10 +94,10 @@ class PredictedMasks:
         if labels.max(initial=0) >= self.labels.num_classes:
             raise DataError(
                 describe(
-                    "A predicted mask contains pixels without a class",
+                    f"A predicted mask contains {what}s without a class",
                     where=path,
                     found=f"an ignored value: one of {list(self.labels.ignored_values)}",
-                    expected=f"one of {', '.join(self.labels.names)} at every pixel",
+                    expected=f"one of {', '.join(self.labels.names)} at every {what}",
                 )
             )
         return SemanticPrediction(sample.name, labels)

@@ -17,6 +17,7 @@ from limner.core.config_problems import problem
 from limner.core.errors import DataError, describe
 from limner.core.labels import background_among
 from limner.core.score_names import LENGTH, SCORES, VOLUME, Score
+from limner.core.wording import element
 
 NOTHING = "nothing"
 """Name of what is not an object, as a row or column of confused objects."""
@@ -223,7 +224,7 @@ class ScoresFile(NamedScores):
         """The confusion matrix of pixels, images or objects, or None if there is none."""
         names = self.class_names
         if self.confusion_matrix is not None:
-            unit = "image" if self.counts_images else "voxel" if self.of_voxels else "pixel"
+            unit = "image" if self.counts_images else self._element
             return Confusions(self.confusion_matrix, names, unit)
         if self.object_confusion is not None:
             return Confusions(self.object_confusion, [*names, NOTHING], "object")
@@ -244,6 +245,10 @@ class ScoresFile(NamedScores):
         """Whether label maps of volumes were scored."""
         return self.spatial_dims == 3
 
+    @property
+    def _element(self) -> str:
+        return element(self.spatial_dims or 2)
+
     def score(self, name: str) -> Score:
         """Return the row of a score, in the words of these images."""
         return SCORES[name].of_voxels() if self.of_voxels else SCORES[name]
@@ -252,7 +257,7 @@ class ScoresFile(NamedScores):
         """Return the unit of a score or count on these images; empty for a score from 0 to 1."""
         unit = SCORES[name].unit
         if unit not in (LENGTH, VOLUME):
-            return unit.replace("pixel", "voxel") if self.of_voxels else unit
+            return unit.replace("pixel", self._element)
         length = self.length_unit or ""
         is_known = length == "mm" and unit == VOLUME
         return f"{length}{'³' if self.of_voxels else '²'}" if is_known else length
@@ -266,7 +271,7 @@ class ScoresFile(NamedScores):
     def what_counts(self) -> str:
         """What the scores count: pixels, voxels, images, words, objects or segments."""
         if self.counts_pixels:
-            return "voxels" if self.of_voxels else "pixels"
+            return f"{self._element}s"
         if self.counts_images:
             return "images"
         if any("words" in row.scores for row in self.classes):

@@ -82,7 +82,7 @@ class SemanticScorer:
         """
         kinds = ["iou", "dice", "right", "false_positives", "false_negatives"]
         kinds += ["boundary_iou", "boundary_f1"] if self._boundaries else []
-        kinds += case_scores.ROWS[case_scores.NUM_COUNTS :] if self._lengths else []
+        kinds += case_scores.AVERAGES if self._lengths else []
         names = self.labels.names
         return *self._leading, "mean_iou", *(f"{kind}/{name}" for kind in kinds for name in names)
 

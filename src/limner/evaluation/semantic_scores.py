@@ -12,11 +12,12 @@ import numpy as np
 
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
+from limner.core.wording import element
 from limner.evaluation.lengths import Lengths
 from limner.evaluation.scores_file import by_class_name, class_rows, some_names
 from limner.evaluation.slice_cases import SliceCaseScores
 from limner.metrics.boundary import ROWS, BoundaryScores, boundary_scores
-from limner.metrics.case_scores import CaseScores
+from limner.metrics.case_scores import COUNTS, CaseScores
 from limner.metrics.confusion import Counts, PerClass, PixelScores
 from limner.metrics.spread import Interval, Spread
 from limner.metrics.thresholds import ThresholdScores
@@ -149,7 +150,7 @@ class SemanticScores:
             "spatial_dims": self.spatial_dims,
             "length_unit": None if self.lengths is None else self.lengths.unit or None,
             "surface_tolerance": None if self.lengths is None else self.lengths.tolerance,
-            "classes": class_rows(self.labels.names, parts.by_class() | counts),
+            "classes": self._class_rows(parts.by_class() | counts),
             **parts.overall(),
             **({} if slices is None else slices.overall()),
             "num_absent_classes": pixel.num_absent,
@@ -160,10 +161,17 @@ class SemanticScores:
             "confusion_matrix": self.confusion.tolist(),
         }
 
+    def _class_rows(self, columns: dict[str, PerClass | Counts]) -> list[dict[str, Any]]:
+        """Return one row per class; the background has no cases (null), since it is not measured in them."""
+        rows = class_rows(self.labels.names, columns)
+        if self.labels.background_index is not None:
+            rows[self.labels.background_index] |= {name: None for name in COUNTS if name in columns}
+        return rows
+
     def _notes(self) -> Iterator[str]:
         """Yield what makes scores undefined or misleading on these images."""
         names, pixel, foreground = self.labels.names, self.parts.pixel, self.parts.foreground_dice
-        what = "voxel" if self.spatial_dims == 3 else "pixel"
+        what = element(self.spatial_dims)
         if len(names) == 1:
             yield f"There is one class, {names[0]}, so no {what} can be wrong: a label map has no score."
         elif not pixel.pixels.any():

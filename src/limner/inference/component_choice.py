@@ -47,7 +47,7 @@ def choose_components(predictor: Predictor, cases: Dataset) -> Decision:
     for case in (cases[index] for index in range(len(cases))):
         truth = case.get(LabelMap)
         assert truth is not None, "label maps are compared with label maps"
-        found = predictor.predict(case.image, name=case.name, geometry=case.geometry).semantic
+        found = predictor.predict_sample(case).semantic
         cleaned = keep_largest(found, classes, background=background)
         before.append(_dice(truth.labels, found, labels.num_classes))
         after.append(_dice(truth.labels, cleaned, labels.num_classes))

@@ -12,11 +12,13 @@ import numpy as np
 import torch
 
 from limner.core.errors import ConfigError, DataError
-from limner.core.labels import LabelTable
+from limner.core.labels import LabelArray, LabelTable
+from limner.core.low_resolution_labels import LowResolutionLabels
 from limner.core.outputs import OutputKind
 from limner.core.picture import PLAIN, Geometry, Image
 from limner.core.plan import InferencePlan, Plan
 from limner.core.prediction import Prediction
+from limner.core.sample import Sample
 from limner.decoding.network_runs import NetworkRuns
 from limner.devices.device import choose_device
 from limner.devices.memory import is_out_of_memory
@@ -24,7 +26,7 @@ from limner.devices.precision import fast_precision, precision_context
 from limner.devices.threads import ThreadCount
 from limner.inference.fitted_images import fit_images
 from limner.inference.image_runs import ImageRuns
-from limner.inference.low_resolution import predict_low_resolution
+from limner.inference.low_resolution import as_seen
 from limner.inference.predicted_slices import SliceRuns
 from limner.inference.seen_image import SeenImage, fitted_image, given_image, refuse_other_window, seen_image
 from limner.inference.view_rules import too_large
@@ -139,6 +141,7 @@ class Predictor:
         name: str | None = None,
         probabilities: bool = False,
         geometry: Geometry = PLAIN,
+        low_resolution: LabelArray | None = None,
     ) -> Any:  # noqa: ANN401 - the prediction of the model's task
         """Predict one image.
 
@@ -148,6 +151,7 @@ class Predictor:
             probabilities: Whether to return class probabilities too; for label maps only.
             geometry: Position of the voxels of an array, by which volumes are turned to the training's
                 orientation. That of a file is read from it.
+            low_resolution: (*spatial) what the first stage of a cascade predicts, if it is known already.
 
         Returns:
             The `Prediction` of the model's task, such as `SemanticPrediction`.
@@ -158,17 +162,34 @@ class Predictor:
         """
         array, geometry, where, name = given_image(image, geometry, name)
         self._refuse_unsuitable(probabilities)
-        seen = self.prepare(array, geometry, where=where)
+        seen = self.prepare(array, geometry, where=where, low_resolution=low_resolution)
         found = self._predict(seen, name, probabilities=probabilities)
         return found if seen.turn == UNTURNED else self.task.turned_back(found, seen.turn)
 
-    def prepare(self, image: Image, geometry: Geometry, *, where: str) -> SeenImage:
+    def predict_sample(self, sample: Sample) -> Any:  # noqa: ANN401 - the prediction of the model's task
+        """Predict the image of a sample; `LowResolutionLabels` among its targets are not predicted again.
+
+        Raises:
+            DataError: The image does not match the model's input.
+        """
+        known = sample.get(LowResolutionLabels)
+        return self.predict(
+            sample.image,
+            name=sample.name,
+            geometry=sample.geometry,
+            low_resolution=None if known is None else known.labels,
+        )
+
+    def prepare(
+        self, image: Image, geometry: Geometry, *, where: str, low_resolution: LabelArray | None = None
+    ) -> SeenImage:
         """Return an image as the network sees it; volumes are turned, normalised or clipped, and resampled.
 
         Args:
             image: (*spatial, C) or (*spatial) in file values.
             geometry: Position of its voxels.
             where: The file, for messages.
+            low_resolution: As of `predict`.
 
         Raises:
             DataError: The image does not match the model's input.
@@ -177,7 +198,9 @@ class Predictor:
         stage, plan = self._first_stage, self.plan
         if stage is None:
             return seen
-        found = predict_low_resolution(stage, image, geometry, plan.input, where=where)
+        if low_resolution is None:
+            low_resolution = stage.predict(image, name=where, geometry=geometry).semantic
+        found = as_seen(low_resolution, geometry, plan.input, where=where)
         values = with_channels(seen.values, class_channels(found, plan.cascade_classes))
         return replace(seen, values=values)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from limner.core.errors import describe
 from limner.core.plan import InferencePlan, Plan
+from limner.core.wording import element
 
 SMALLEST_INPUT = 33
 """Minimum input size of networks; smaller images are padded by reflection."""
@@ -67,16 +68,18 @@ def axis_of_parts(size: tuple[int, ...], window: tuple[int, ...] | None) -> int:
     return held.index(min(held))
 
 
-def too_large(
-    size: tuple[int, ...],
-    where: str,
-    device: str,
-    fix: str = "Predict in windows: --window 512x512, or inference.window in the plan.",
-) -> str:
+WINDOWS = (
+    "Predict in windows: --window 512x512 (96x96x96 if the network is three-dimensional), or inference.window in "
+    "the plan."
+)
+"""What to do about images that are too large for the memory."""
+
+
+def too_large(size: tuple[int, ...], where: str, device: str, *, fix: str = WINDOWS) -> str:
     """Return the error message for an image that does not fit in the device's memory."""
     return describe(
-        f"The image does not fit in the memory of {device} at once",
+        f"The {'image' if len(size) == 2 else 'volume'} does not fit in the memory of {device} at once",
         where=where,
-        found=f"{' x '.join(map(str, size))} pixels",
+        found=f"{' x '.join(map(str, size))} {element(len(size))}s",
         fix=fix,
     )

@@ -16,14 +16,14 @@ from limner.core.labels import LabelArray, ignored_in
 from limner.metrics.confusion import Counts, PerClass, mean_of_present, ratio
 from limner.metrics.surface_distance import surface_distances
 
-ROWS = (
-    *("cases", "missed_cases", "false_cases"),
-    *("case_dice", "hd95", "surface_distance", "surface_dice", "volume_difference"),
-)
-"""Names of the rows of `count_case`, in order: numbers of cases, then sums of scores."""
+COUNTS = ("cases", "missed_cases", "false_cases")
+"""Numbers of cases."""
 
-NUM_COUNTS = 3
-"""The first rows are numbers of cases."""
+AVERAGES = ("case_dice", "hd95", "surface_distance", "surface_dice", "volume_difference")
+"""Scores that are averaged over the cases."""
+
+ROWS = (*COUNTS, *AVERAGES)
+"""Names of the rows of `count_case`, in order: numbers of cases, then sums of scores."""
 
 PARTS = 10**6
 """Sums are kept as integers in this part of a unit, so that they do not depend on the order of the cases."""
@@ -119,11 +119,11 @@ class CaseScores:
 
     def by_class(self) -> dict[str, PerClass]:
         """Return the (K) scores of the classes by name."""
-        return {name: getattr(self, name) for name in ROWS[NUM_COUNTS:]}
+        return {name: getattr(self, name) for name in AVERAGES}
 
     def counts(self) -> dict[str, Counts]:
         """Return the (K) numbers of cases by name."""
-        return {name: getattr(self, name) for name in ROWS[:NUM_COUNTS]}
+        return {name: getattr(self, name) for name in COUNTS}
 
 
 def case_scores(counts: Counts) -> CaseScores:

@@ -31,6 +31,7 @@ class Case:
         shows_text: Whether the images show text, which must not be mirrored.
         has_curved_words: Whether words have outlines of more than four corners.
         given: The dotted keys that the user set.
+        allows_cascade: Whether a low-resolution stage can be trained before the network.
     """
 
     fingerprint: Fingerprint
@@ -44,6 +45,7 @@ class Case:
     shows_text: bool = False
     has_curved_words: bool = False
     given: frozenset[str] = frozenset()
+    allows_cascade: bool = True
 
     def seen(self, settled: Mapping[str, Any]) -> Fingerprint:
         """Return the fingerprint of the images as `input.resize` or `input.resample` leaves them."""

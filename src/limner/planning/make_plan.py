@@ -46,6 +46,7 @@ def make_plan(
     machine: Machine | None = None,
     start: Plan | None = None,
     teacher: Plan | None = None,
+    allow_cascade: bool = True,
 ) -> Plan:
     """Decide every setting of a run.
 
@@ -60,6 +61,7 @@ def make_plan(
         machine: Capabilities of that device; detected if None.
         start: The plan of the weights in ``network.weights``.
         teacher: The plan of the model in ``loss.teacher``.
+        allow_cascade: Whether the run may have a low-resolution stage of its own accord.
 
     Raises:
         ConfigError: A setting is unknown, of the wrong type, out of range, or contradicts another; or
@@ -90,6 +92,7 @@ def make_plan(
         shows_text=TEXT_TASK in source.tasks,
         has_curved_words=_has_curved_words(source, splits.get("train", ())),
         given=frozenset(user),
+        allows_cascade=allow_cascade,
     )
     settled, reasons = decide(case, RULES, user, notes)
     data = _data_plan(source, labels, num_images=fingerprint.num_images)

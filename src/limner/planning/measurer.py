@@ -25,6 +25,7 @@ def measure_plan(plan: Plan, *, device: str) -> Cost:
         "network.options": plan.network.options,
         "network.norm": plan.network.norm,
         "input.channels": plan.input.channels,
+        "input.cascade_mm": plan.input.cascade_mm,
         "input.spatial_dims": plan.input.spatial_dims,
         "loss.terms": plan.loss.terms,
         "train.precision": plan.train.precision,
@@ -52,6 +53,7 @@ class Measurer:
             "network.options",
             "network.norm",
             "input.channels",
+            "input.cascade_mm",
             "loss.terms",
             "train.precision",
         )
@@ -62,6 +64,8 @@ class Measurer:
 
     def _measure(self, settled: Mapping[str, Any]) -> Cost:
         dims, channels = settled["input.spatial_dims"], settled["input.channels"]
+        if settled["input.cascade_mm"] is not None:
+            channels += len(self._labels.foreground_indices)
         with torch.random.fork_rng():
             torch.manual_seed(0)
             network = build_network(

@@ -9,12 +9,10 @@ from limner.core.errors import ConfigError
 from limner.core.execution import Execution
 from limner.core.plan import Plan
 from limner.devices.processes import num_processes
+from limner.planning.rules.cascade import FIRST_SHARE, KEY
 from limner.preparation.planned import Planned, plan_checked, settings_and_data
 from limner.preparation.prepared_run import PreparedRun, prepare_run
 from limner.tasks import find_task
-
-FIRST_SHARE = 1 / 3
-"""Fraction of a time budget for the low-resolution stage: it has fewer voxels, and the second one refines."""
 
 
 def prepare_cascade(
@@ -39,19 +37,33 @@ def prepare_cascade(
     """
     refuse_unsuitable(planned.plan)
     settings, _ = settings_and_data(data, dict(wanted))
-    minutes, coarse = planned.plan.train.minutes, planned.plan.input.cascade_mm
-    first, second = settings, settings
+    first, second = settings_of_stages(settings, planned.plan)
+    checked, device = planned.checked, execution.device
+    low, full = (Planned(plan_checked(checked, each, device), checked) for each in (first, second))
+    return prepare_run(full, run, device=device, first_stage=low)
+
+
+def settings_of_stages(settings: dict[str, Any], plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings of the first and of the second stage, with the reasons of what was decided.
+
+    Args:
+        settings: The user's settings, nested, perhaps with ``reasons``.
+        plan: The plan of the second stage, with the whole time budget.
+    """
+    coarse, minutes = plan.input.cascade_mm, plan.train.minutes
+    why = "this is the first stage of a cascade"
+    first: dict[str, Any] = {
+        "input": {"spacing_mm": coarse, "cascade_mm": None},
+        "reasons": {"input.spacing_mm": why, KEY: why},
+    }
+    second: dict[str, Any] = {"input": {"cascade_mm": coarse}, "reasons": {KEY: plan.reasons[KEY]}}
     if minutes is not None:
         early = round(minutes * FIRST_SHARE, 3)
-        first = merge(settings, {"train": {"minutes": early}})
-        second = merge(settings, {"train": {"minutes": round(minutes - early, 3)}})
-    first = merge(first, {"input": {"spacing_mm": coarse, "cascade_mm": None}})
-    checked = planned.checked
-    low = Planned(plan_checked(checked, first, execution.device), checked)
-    full = Planned(plan_checked(checked, second, execution.device), checked)
-    prepared = prepare_run(full, run, device=execution.device)
-    prepare_run(low, prepared.folder.low_resolution.root.absolute(), device=execution.device)
-    return prepared
+        shares = {"first": early, "second": round(minutes - early, 3)}
+        for stage, (name, part) in zip((first, second), shares.items(), strict=True):
+            stage["train"] = {"minutes": part}
+            stage["reasons"]["train.minutes"] = f"the share of the {name} stage in {minutes:g} min"
+    return merge(settings, first), merge(settings, second)
 
 
 def refuse_unsuitable(plan: Plan) -> None:
@@ -68,10 +80,10 @@ def refuse_unsuitable(plan: Plan) -> None:
     found = [key for key, value in others.items() if value is not None]
     if found:
         raise ConfigError(
-            f"input.cascade_mm cannot be combined with {found[0]}: the second stage has further channels. "
-            "Omit one of them."
+            f"{KEY} cannot be combined with {found[0]}: the second stage has further channels. Omit one of "
+            "them."
         )
     if not find_task(plan.task).has_label_maps:
-        raise ConfigError(f"input.cascade_mm is for label maps; the task is {plan.task!r}. Omit it.")
+        raise ConfigError(f"{KEY} is for label maps; the task is {plan.task!r}. Omit it.")
     if num_processes() > 1:
-        raise ConfigError("A cascade needs a single process. Train on one device, or omit input.cascade_mm.")
+        raise ConfigError(f"A cascade needs a single process. Train on one device, or omit {KEY}.")

@@ -69,6 +69,7 @@ def plan_data(
     *,
     accept: bool = False,
     workers: int | None = None,
+    allow_cascade: bool = True,
 ) -> Planned:
     """Check the data, and decide every setting of a run on it.
 
@@ -78,6 +79,7 @@ def plan_data(
         execution: Device and progress display.
         accept: Whether to write the proposals of the checks into dataset.yaml first.
         workers: Number of threads that read the data.
+        allow_cascade: As of `make_plan`.
 
     Raises:
         DataError: The data cannot be read, or has errors.
@@ -96,7 +98,8 @@ def plan_data(
         )
     given = given_plans(wanted)
     checked = check_dataset(data, accept=accept, workers=workers, track=execution.track)
-    return Planned(plan_checked(checked, wanted, execution.device, given), checked)
+    plan = plan_checked(checked, wanted, execution.device, given, allow_cascade=allow_cascade)
+    return Planned(plan, checked)
 
 
 def settings_and_data(
@@ -156,6 +159,8 @@ def plan_checked(
     settings: Mapping[str, Any],
     device: str,
     given: GivenPlans = GivenPlans(),  # noqa: B008 (immutable)
+    *,
+    allow_cascade: bool = True,
 ) -> Plan:
     """Decide every setting of a run on checked data.
 
@@ -164,6 +169,7 @@ def plan_checked(
         settings: Nested settings from `settings_and_data`.
         device: Device of the training.
         given: Plans of the initial weights and of the teacher, from `given_plans`.
+        allow_cascade: As of `make_plan`.
 
     Raises:
         DataError: The data has errors.
@@ -180,6 +186,7 @@ def plan_checked(
         device=device,
         start=given.start,
         teacher=given.teacher,
+        allow_cascade=allow_cascade,
     )
 
 

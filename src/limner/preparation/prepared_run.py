@@ -1,6 +1,7 @@
 """A run with everything that training and evaluation need: newly prepared, or reopened from its folder."""
 
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -90,7 +91,12 @@ class PreparedRun:
 
 
 def prepare_run(
-    planned: Planned, run: str | Path | None, *, device: str, network: "nn.Module | None" = None
+    planned: Planned,
+    run: str | Path | None,
+    *,
+    device: str,
+    network: "nn.Module | None" = None,
+    first_stage: Planned | None = None,
 ) -> PreparedRun:
     """Create the run folder with all files that training reads; environment.json is written last.
 
@@ -99,6 +105,7 @@ def prepare_run(
         run: The run's folder, or its name in ``runs/``; None chooses an unused name.
         device: Device of the run.
         network: A custom network.
+        first_stage: Plan of the low-resolution stage, whose run is created in the folder.
 
     Raises:
         DataError: The folder cannot be written, or is inside the dataset.
@@ -118,9 +125,18 @@ def prepare_run(
             write_splits(folder, checked.splits)
             pixel_hashes = {image.name: image.content_hash for image in checked.facts.images}
             write_data_state(folder, checked.source, checked.splits, pixel_hashes)
+            if first_stage is not None:
+                _prepare_first_stage(first_stage, folder.low_resolution.root, device=device)
             write_json(folder.environment, _environment(device))
     splits = {name: records for name, records in checked.splits.items() if records}
     return PreparedRun(folder, plan, checked.source, splits, network)
+
+
+def _prepare_first_stage(planned: Planned, root: Path, *, device: str) -> None:
+    """Create the run of a low-resolution stage, instead of one that an interrupted preparation has left."""
+    if root.exists():
+        shutil.rmtree(root)
+    prepare_run(planned, root.absolute(), device=device)
 
 
 def open_run(folder: RunFolder, *, network: "nn.Module | None" = None) -> PreparedRun:

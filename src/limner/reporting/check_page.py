@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import floor, log2
+from math import floor, log2, prod
 from statistics import median
 
 from limner.checks.class_table import ClassTable, ClassTableRow, class_table
@@ -18,7 +18,7 @@ from limner.reporting.document import Part, render_document
 from limner.reporting.embedded_pictures import BUDGET_BYTES, Embedded, embed_pictures
 from limner.reporting.histogram import histogram, legible_bars
 from limner.reporting.markup import Child, Html, tag
-from limner.reporting.numbers import compact, count, in_percent, percent, plural
+from limner.reporting.numbers import a, compact, count, in_percent, percent, plural
 from limner.reporting.sections.audit import finding_list
 
 Picture = tuple[str, RGBImage]
@@ -135,6 +135,7 @@ def _classes(data: CheckedData) -> Html:
         what = "mask values" if data.terms == MASKS else "labels"
         return tag("p", f"The meaning of the {what} is unknown; see the findings.", class_="empty")
     of_images = data.facts.are_classes
+    counted = "" if of_images else f" {data.facts.element}s"
     head = tag(
         "tr",
         tag("th", "Class", scope="col"),
@@ -142,7 +143,7 @@ def _classes(data: CheckedData) -> Html:
         tag("th", "Trained as", scope="col", class_="num"),
         [
             (
-                tag("th", f"{split}{'' if of_images else ' pixels'}", scope="col", class_="num"),
+                tag("th", f"{split}{counted}", scope="col", class_="num"),
                 tag("th", "images", scope="col", class_="num"),
             )
             for split in found.splits
@@ -189,9 +190,10 @@ def _class_row(data: CheckedData, row: ClassTableRow) -> Html:
 
 
 def _sizes(data: CheckedData) -> Html:
-    pixels = [image.shape[0] * image.shape[1] for image in data.facts.images if len(image.shape) == 2]
+    sizes = [prod(image.shape) for image in data.facts.images if image.shape]
+    what = "volume" if data.facts.volumes else "image"
     pictures = [
-        _log_histogram("Image sizes", pixels, "image", "pixels in an image"),
+        _log_histogram(f"{what.capitalize()} sizes", sizes, what, f"{data.facts.element}s in {a(what)}"),
         _log_histogram(
             "Object sizes",
             _object_areas(data),
@@ -266,7 +268,7 @@ def _class_histogram(data: CheckedData) -> Html | None:
         for place, row in enumerate(rows)
     ]
     rarest = min(rows, key=lambda row: row.pixels)
-    what = "images" if data.facts.are_classes else "pixels"
+    what = "images" if data.facts.are_classes else f"{data.facts.element}s"
     text = (
         f"Percentage of all labelled {what}, on a logarithmic scale, in class order; "
         f"the rarest class is {rarest.name}."
@@ -276,7 +278,7 @@ def _class_histogram(data: CheckedData) -> Html | None:
         "figure",
         tag(
             "figcaption",
-            tag("h3", "Classes" if data.facts.are_classes else "Class pixels"),
+            tag("h3", "Classes" if data.facts.are_classes else f"Class {what}"),
             tag("p", text, class_="muted"),
         ),
         tag("div", bars, class_="histogram"),

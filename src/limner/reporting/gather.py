@@ -20,7 +20,7 @@ from limner.core.plan_text import plan_from_yaml
 from limner.core.run_folder import RunFolder
 from limner.core.score_names import SCORES
 from limner.evaluation.scores_file import read_scores
-from limner.metrics.case_scores import NUM_COUNTS, ROWS
+from limner.metrics.case_scores import AVERAGES
 from limner.preparation.folds import read_folds
 from limner.preparation.run_splits import unscored_splits
 from limner.reporting.run_facts import Evaluation, RunFacts, ScoredImage, Series
@@ -189,7 +189,7 @@ def _with_images(evaluation: Evaluation, folder: Path, attempt: Callable[..., An
     """Add the content of the split's other files."""
     no_foreground = background_among(evaluation.file.class_names) is None
     left_out = {"foreground_dice"} if no_foreground else set()  # as in `read_scores`
-    case_scores = ROWS[NUM_COUNTS:] if evaluation.file.length_unit else ()
+    case_scores = AVERAGES if evaluation.file.length_unit else ()
     read_images = partial(_read_images, left_out=left_out, by_class=case_scores)
     return replace(
         evaluation,

@@ -45,7 +45,7 @@ def observe(facts: RunFacts) -> tuple[Observation, ...]:
     rules: tuple[Callable[[RunFacts], Iterator[Observation]], ...] = (
         _unreadable, _unscored, _data_changes, _findings, _score_notes, _short_training, _few_images,
         _weak_classes, _missed_classes, _poor_images,
-        _score_trend, _loading, _baseline, _chosen_by_validation,
+        _score_trend, _loading, _baseline, _chosen_by_validation, _cascade,
     )  # fmt: skip
     made = [observation for rule in rules for observation in rule(facts)]
     return tuple(sorted(made, key=lambda o: o.tone != "warning"))
@@ -235,3 +235,16 @@ def _chosen_by_validation(facts: RunFacts) -> Iterator[Observation]:
             "scores on new images; a test split shows by how much."
         )
         yield Observation(text, "note", "examples")
+
+
+def _cascade(facts: RunFacts) -> Iterator[Observation]:
+    """Say what the second stage of a cascade learned from, which is better than what it meets later."""
+    if facts.plan is not None and facts.plan.input.cascade_mm is not None:
+        text = (
+            "This is the second stage of a cascade; low_resolution/report.html is about the first. In "
+            "training, it had the predictions of the first stage for the training volumes, which are better "
+            "than those for new volumes, since the first stage was trained on them. They were changed at "
+            "random to make up for it. Scores of validation and test volumes are of both stages together, "
+            "and neither was trained on these."
+        )
+        yield Observation(text, "note", "training")

@@ -15,7 +15,7 @@ from limner.core.label_map import LabelMap
 from limner.core.labels import LabelTable, ignored_among
 from limner.core.outputs import DenseLogits, Outputs, resize_logits
 from limner.core.plan import Decision, LossPlan, LossTerm
-from limner.core.wording import share, times
+from limner.core.wording import element, share, times
 from limner.losses import DISTILLATIONS, FEATURE_DISTILLATIONS, LOSSES, build_loss
 from limner.tasks.objective import Criterion, LossValue, Objective
 from limner.tasks.set_objective import TERM as SET_TERM
@@ -51,7 +51,7 @@ class DenseObjective(Objective):
         """Choose cross-entropy, with Dice if there are few classes or they are imbalanced."""
         num_classes = situation.labels.num_classes
         both: tuple[LossTerm, ...] = (LossTerm(name="cross_entropy"), LossTerm(name="dice"))
-        said = _imbalance_words(situation.class_shares)
+        said = _imbalance_words(situation)
         if num_classes == 1:
             terms, reason = both[:1], "there is a single class, so there is nothing to tell apart"
         elif num_classes <= FEW_CLASSES:
@@ -68,7 +68,7 @@ class DenseObjective(Objective):
 
     def _class_weights(self, situation: Situation, terms: tuple[LossTerm, ...]) -> Decision:
         """Weight the classes only if they are strongly imbalanced and no loss compensates for it."""
-        said = _imbalance_words(situation.class_shares)
+        said = _imbalance_words(situation)
         if situation.imbalance < STRONGLY_IMBALANCED:
             return Decision("loss.class_weights", None, f"not needed: {said}")
         if any(term.name in OVERLAP_LOSSES for term in terms):
@@ -159,12 +159,13 @@ def _weights(shares: list[float]) -> tuple[float, ...]:
     return tuple(round(min(s**-0.5 / mean, HEAVIEST), 3) if s > 0 else 1.0 for s in shares)
 
 
-def _imbalance_words(shares: tuple[tuple[str, float], ...]) -> str:
-    present = [(name, part) for name, part in shares if part > 0]
+def _imbalance_words(situation: Situation) -> str:
+    present = [(name, part) for name, part in situation.class_shares if part > 0]
     if len(present) < 2:
         return "only one class occurs"
     (rare, smallest), (common, largest) = min(present, key=_part), max(present, key=_part)
-    return f"{rare} is {share(smallest)} of the pixels, {common} {times(largest / smallest)} as much"
+    of_what = f"of the {element(situation.spatial_dims)}s"
+    return f"{rare} is {share(smallest)} {of_what}, {common} {times(largest / smallest)} as much"
 
 
 def _part(row: tuple[str, float]) -> float:

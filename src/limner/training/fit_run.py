@@ -21,11 +21,12 @@ def fit_run(prepared: PreparedRun, execution: Execution, *, resume: bool = False
         ConfigError: As in `fit`.
     """
     plan, train = with_pseudo_labels(prepared, prepared.training_dataset("train"), execution)
-    train = with_first_stage(prepared, train, execution)
+    val = prepared.dataset("val") if "val" in prepared.splits else None
+    train, val = with_first_stage(prepared, train, val, execution)
     return fit(
         plan,
         train=train,
-        val=prepared.dataset("val") if "val" in prepared.splits else None,
+        val=val,
         run=prepared.folder,
         network=prepared.network,
         resume=resume,

@@ -77,4 +77,4 @@ class Validation:
         )
         for index in indices:
             sample = self._dataset[index]
-            scorer.score(predictor.predict(sample.image, name=sample.name, geometry=sample.geometry), sample)
+            scorer.score(predictor.predict_sample(sample), sample)

@@ -7,6 +7,7 @@ train nothing.
 from limner.planning.decisions import Rule
 from limner.planning.rules.augmentation import choose_colour, choose_geometry, choose_sampling, choose_zoom
 from limner.planning.rules.batch_size import choose_batch, choose_precision, choose_workers
+from limner.planning.rules.cascade import choose_cascade
 from limner.planning.rules.duration import (
     choose_averaging,
     choose_checkpoints,
@@ -46,6 +47,7 @@ RULES: tuple[Rule, ...] = (
     choose_geometry,
     choose_reduction,
     choose_crop,
+    choose_cascade,
     choose_patch,
     choose_zoom,
     choose_colour,

@@ -5,7 +5,7 @@ from math import prod
 from typing import Any
 
 from limner.core.plan import Decision
-from limner.core.wording import channel_words, count_words, share, size
+from limner.core.wording import channel_words, count_words, element, share, size
 from limner.planning.decisions import Case
 from limner.planning.orientation import FEWEST_IMAGES, Orientation
 from limner.planning.rules.volume_augmentation import choose_mirrors
@@ -183,14 +183,15 @@ def choose_sampling(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     else:
         yield Decision("augment.category_max_ratio", 1.0, "crops of a single class need not be avoided")
     others = 1 - common.pixel_share
-    what = f"{share(others)} of the pixels are not {common.name}"
+    what = f"{share(others)} of the {element(case.spatial_dims)}s are not {common.name}"
     crop = f"a crop is {share(covered)} of an image"
     sought = find_task(settled["task"]).sought
     if sought and sum(part > 0 for part in shares) < 2:
         reason = f"most crops show {common.name}, and the others what must not be taken for it"
         yield Decision("augment.foreground_probability", sought, reason)
     elif sum(part > 0 for part in shares) < 2:
-        reason = f"all labelled pixels are {common.name}, so there is nothing else to centre crops on"
+        labelled = f"all labelled {element(case.spatial_dims)}s"
+        reason = f"{labelled} are {common.name}, so there is nothing else to centre crops on"
         yield Decision("augment.foreground_probability", 0.0, reason)
     elif case.spatial_dims == 3 and covered < 1:
         reason = f"{crop}; a third of the patches is centred on a class, drawn evenly, as in nnU-Net"

@@ -5,7 +5,7 @@ from math import pi, prod
 from typing import Any
 
 from limner.core.plan import Decision, InputPlan, ResizePlan
-from limner.core.wording import channel_words, count_words, memory, number, share, size
+from limner.core.wording import channel_words, count_words, element, memory, number, share, size
 from limner.networks.backbones.image_encoder import IMAGENET_MEAN, IMAGENET_STD, input_statistics
 from limner.planning.decisions import Case
 from limner.planning.rules.network import encoder_of, objective_of, preset_of
@@ -93,7 +93,7 @@ def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
         yield from _foreground_statistics(foreground * (channels // len(foreground)))
         return
     images = count_words(fingerprint.num_training, "training image")
-    reason = f"measured over all pixels of {images} ({fingerprint.dtype})"
+    reason = f"measured over all {element(case.spatial_dims)}s of {images} ({fingerprint.dtype})"
     if channels == fingerprint.channels:
         yield Decision("input.mean", fingerprint.mean, reason)
         yield Decision("input.std", fingerprint.std, reason)

@@ -13,7 +13,6 @@ from limner.planning.decisions import Case
 from limner.planning.patch_size import (
     REFERENCE_GIB,
     batch_of_patches,
-    coarser_spacing,
     plan_patch,
     reference_elements,
 )
@@ -43,13 +42,6 @@ def choose_patch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     if any(side < most for side, most in zip(patch, median, strict=True)):
         reason += f", and a patch has its proportions; {limit}"
     reason += f"; it covers {share(covered)} of the volume, in steps that the network can halve"
-    coarse = coarser_spacing(spacing, median, fits) if settled["input.resample"] else None
-    if coarse is not None:
-        values = ",".join(f"{step:.3g}" for step in coarse)
-        reason += (
-            f"; if things are told apart by what is far around them, --set input.cascade_mm=[{values}] first "
-            "trains a stage that sees a quarter of it, as nnU-Net's cascade"
-        )
     yield Decision("input.crop_size", patch, reason)
     entry = NETWORKS.get(settled["network.name"])
     if entry is not None and entry.takes_topology and case.start is None:

@@ -43,10 +43,10 @@ def _labels(facts: RunFacts) -> Html:
         "tr", tag("th", "Mask value", class_="num"), tag("th", "Name"), tag("th", "Trained as", class_="num")
     )
     notes = {
-        "index": "The value of a mask pixel (or its palette index) is used unchanged.",
+        "index": "Mask values (or palette indices) are used unchanged.",
         "color": "Masks are coloured; a value is red · 65536 + green · 256 + blue.",
         "objects": "Each mask value but 0 is one object of the class.",
-        "threshold": f"Mask pixels above {table.encoding.threshold} count as 1, all others as 0.",
+        "threshold": f"Mask values above {table.encoding.threshold} count as 1, all others as 0.",
     }
     return tag(
         "div",

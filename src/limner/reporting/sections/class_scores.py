@@ -141,7 +141,7 @@ def _cell(file: ScoresFile, row: ClassRow, column: str) -> Html:
     if unit == "pixels":
         total = sum(other.scores.get("pixels") or 0 for other in file.classes)
         share = tag("small", percent((value or 0) / total if total else None))
-    return tag("td", count(value or 0), share, class_=f"num {unit}", data_sort=value or 0)
+    return tag("td", count(value), share, class_=f"num {unit}", data_sort=value or 0)
 
 
 def _spread(evaluation: Evaluation) -> Html | None:

@@ -14,8 +14,9 @@ def definitions(facts: RunFacts) -> Html:
     logged = {name.partition("/")[0] for name in facts.validation_curves}
     measured = logged.union(*(file.names(measured=True) for file in files)) or SCORES.keys()
     written = files[0].definitions if files else {}
-    rows = {n: t for n, t in (explained(measured) | written).items() if n in measured or n not in SCORES}
     of_voxels = bool(files) and files[0].of_voxels
+    own = explained(measured, of_voxels=of_voxels)
+    rows = {n: t for n, t in (own | written).items() if n in measured or n not in SCORES}
     return tag("dl", [_row(name, text, of_voxels=of_voxels) for name, text in rows.items()], class_="facts")
 
 
