@@ -219,7 +219,9 @@ def test_the_further_channels_of_a_cascade_are_measured(make_labels, monkeypatch
     measured = []
     monkeypatch.setattr(
         "limner.planning.measurer.measure_cost",
-        lambda network, step, *, channels, **_: measured.append((channels, next(network.parameters()).shape[1])),
+        lambda network, step, *, channels, **_: measured.append(
+            (channels, next(network.parameters()).shape[1])
+        ),
     )
     settled = {
         **{"task": "semantic", "network.name": "unet", "network.options": {"widths": (2, 3)}},

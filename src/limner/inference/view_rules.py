@@ -69,8 +69,8 @@ def axis_of_parts(size: tuple[int, ...], window: tuple[int, ...] | None) -> int:
 
 
 WINDOWS = (
-    "Predict in windows: --window 512x512 (96x96x96 if the network is three-dimensional), or inference.window in "
-    "the plan."
+    "Predict in windows: --window 512x512 (96x96x96 if the network is three-dimensional), or "
+    "inference.window in the plan."
 )
 """What to do about images that are too large for the memory."""
 

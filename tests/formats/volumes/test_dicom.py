@@ -58,6 +58,11 @@ def test_slices_are_sorted_and_rescaled(tmp_path: Path) -> None:
         ),
         (lambda d: (d / "IM2.dcm").write_bytes(dicom(VOXELS[1], place=1)[:-9]), "damaged"),
         (lambda d: (d / "IM2.dcm").write_bytes(b"some text"), "no DICOM"),
+        (lambda d: write(d, axes=b"1\\0\\0"), "3 numbers of ImageOrientationPatient"),
+        (lambda d: write(d, spacing=b"wide\\0.25"), "PixelSpacing that is no number|no DICOM"),
+        (lambda d: write(d, spacing=b"  "), "no PixelSpacing"),
+        (lambda d: write(d, axes=b"1\\0\\0\\1\\0\\0"), "which span no plane"),
+        (lambda d: write(d, spacing=b"0\\0.25"), "which span no plane"),
         (
             lambda d: (d / "IM2.dcm").write_bytes(
                 dicom(VOXELS[1], place=1, syntax=b"1.2.840.10008.1.2.4.70")
@@ -71,6 +76,13 @@ def test_series_that_form_no_volume_are_named(tmp_path: Path, break_it, said: st
     break_it(tmp_path)
     with pytest.raises(DataError, match=said) as refused:
         read_series(sorted(tmp_path.iterdir()))
+    assert str(tmp_path) in str(refused.value)
+
+
+def test_a_series_that_does_not_fit_in_memory_is_named(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("limner.images.volumes.dicom.available_bytes", lambda: 100)
+    with pytest.raises(DataError, match="5x3x4 voxels by its headers") as refused:
+        read_series(write(tmp_path))
     assert str(tmp_path) in str(refused.value)
 
 

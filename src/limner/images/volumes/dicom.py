@@ -19,6 +19,7 @@ from limner.core.affine import mirrored_left_right_and_front_back, reversed_axes
 from limner.core.errors import DataError, MissingPartError, describe
 from limner.core.picture import Geometry, Picture
 from limner.core.sample import size_text
+from limner.devices.host import available_bytes
 
 MAX_GAP = 1.5
 """Factor from the usual distance of slices from which one is missing in between."""
@@ -28,6 +29,9 @@ MAX_UNEVEN = 0.05
 
 INSTALL = "pip install 'limner[volumes]'"
 DECODERS = "pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg"
+
+SMALLEST = 1e-6
+"""Steps and normals of slices that are smaller span no plane."""
 
 _MAGIC_AT, _MAGIC = 128, b"DICM"
 _FIX = "Export the series again, or keep one series in each folder."
@@ -106,6 +110,7 @@ def read_series(files: Sequence[Path]) -> Picture:
         MissingPartError: pydicom or a decoder of compressed pixels is not installed.
     """
     slices = sorted_slices(files)
+    _refuse_too_large(slices)
     loaded: dict[Path, npt.NDArray[np.float32]] = {}
     volume = np.empty((len(slices), *slices[0].shape, 1), np.float32)
     for place, one in enumerate(slices):
@@ -193,17 +198,41 @@ def _plane(
     own = data.PerFrameFunctionalGroupsSequence[frame] if "PerFrameFunctionalGroupsSequence" in data else data
     shared = data.SharedFunctionalGroupsSequence[0] if "SharedFunctionalGroupsSequence" in data else data
 
-    def find(sequence: str, key: str) -> tuple[float, ...]:
+    def find(sequence: str, key: str, count: int) -> tuple[float, ...]:
         for group in (own, shared):
             holder = group[sequence][0] if sequence in group else group
-            if key in holder:
-                return tuple(float(number) for number in holder[key].value)
+            numbers = _numbers(holder, key, path) if key in holder else ()
+            if len(numbers) == count:
+                return numbers
+            if numbers:
+                raise _unusable(path, f"{len(numbers)} numbers of {key}", expected=f"{count}")
         raise _unusable(path, f"no {key}, so the slices have no place in space")
 
-    steps = find("PixelMeasuresSequence", "PixelSpacing")
-    position = find("PlanePositionSequence", "ImagePositionPatient")
-    axes = find("PlaneOrientationSequence", "ImageOrientationPatient")
+    steps = find("PixelMeasuresSequence", "PixelSpacing", 2)
+    position = find("PlanePositionSequence", "ImagePositionPatient", 3)
+    axes = find("PlaneOrientationSequence", "ImageOrientationPatient", 6)
+    normal = np.cross(axes[:3], axes[3:])
+    if not np.isfinite([*position, *axes, *steps]).all() or min(*steps, np.abs(normal).max()) < SMALLEST:
+        found = f"directions {axes}, steps {steps} mm and position {position}, which span no plane"
+        raise _unusable(path, found, expected="directions at right angles, and steps above 0")
     return position, axes, (steps[0], steps[1])
+
+
+def _numbers(
+    data: Any,  # noqa: ANN401 - a pydicom.Dataset
+    key: str,
+    path: Path,
+) -> tuple[float, ...]:
+    """Return the numbers of an element; an empty one has none.
+
+    Raises:
+        DataError: It holds something else.
+    """
+    try:
+        value = data[key].value
+        return () if value is None else tuple(float(number) for number in np.atleast_1d(value))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _unusable(path, f"{key} that is no number ({error})") from None
 
 
 def _pixels(path: Path) -> npt.NDArray[np.float32]:
@@ -259,6 +288,21 @@ def _refuse_mixtures(slices: Sequence[Slice]) -> None:
             raise _unusable(one.path, found, expected=expected)
 
 
+def _refuse_too_large(slices: Sequence[Slice]) -> None:
+    """Refuse a series that does not fit in memory, by its headers.
+
+    Raises:
+        DataError: It is so.
+    """
+    shape = (len(slices), *slices[0].shape)
+    needed, free = math.prod(shape) * np.dtype(np.float32).itemsize, available_bytes()
+    if needed > free:
+        found = f"{size_text(shape)} voxels by its headers, which take {needed / 1e9:.1f} GB as float32"
+        fix = "Check the headers; or cut the series to the part that matters."
+        expected = f"at most the free memory, {free / 1e9:.1f} GB"
+        raise _unusable(slices[0].path.parent, found, fix, expected=expected)
+
+
 def _refuse_gaps(slices: Sequence[Slice]) -> None:
     """Refuse a series in which a slice is missing, or there twice.
 
@@ -298,7 +342,6 @@ def _geometry(slices: Sequence[Slice]) -> Geometry:
     else:
         affine[:3, 2] = np.cross(first.axes[:3], first.axes[3:])
     affine = reversed_axes(mirrored_left_right_and_front_back(affine))
-    assert math.isfinite(float(affine.sum())), "numbers of DICOM are decimal"
     return Geometry(spacing_of(affine), affine)
 
 

@@ -17,7 +17,8 @@ from limner.tasks import find_task
 KEY = "input.cascade_mm"
 
 FIRST_SHARE = 1 / 3
-"""Fraction of a time budget for the low-resolution stage: it has fewer voxels, and the second one refines."""
+"""Fraction of a time budget for the low-resolution stage: it has fewer voxels, and the second one refines. A
+choice, not measured."""
 
 
 def choose_cascade(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
@@ -62,5 +63,6 @@ def _obstacle(case: Case, settled: Mapping[str, Any], patch: tuple[int, ...]) ->
         step = case.measure(settled).seconds(preset_of(case, settled).batch_size * prod(patch))
         steps = training_seconds(case.minutes) * FIRST_SHARE / step
         if steps < FEWEST_STEPS:
-            return f"{case.minutes:g} min leave about {steps:.0f} steps to a first stage, fewer than {FEWEST_STEPS}"
+            left = f"{case.minutes:g} min leave about {steps:.0f} steps to a first stage"
+            return f"{left}, fewer than {FEWEST_STEPS}"
     return ""

@@ -9,6 +9,7 @@ from limner.core.wording import channel_words, count_words, element, memory, num
 from limner.networks.backbones.image_encoder import IMAGENET_MEAN, IMAGENET_STD, input_statistics
 from limner.planning.decisions import Case
 from limner.planning.rules.network import encoder_of, objective_of, preset_of
+from limner.planning.slicing import FEWEST_SLICES
 from limner.planning.volume_fingerprint import CLIPPED, Foreground
 from limner.tasks import find_task
 from limner.tasks.presets import Preset
@@ -32,10 +33,14 @@ FEWEST_SAMPLES = 2
 def choose_channels(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Use the dimensions and channels of the images."""
     fingerprint = case.fingerprint
-    if fingerprint.slicing is None:
+    if fingerprint.slicing is not None:
+        reason = fingerprint.slicing.why
+    elif fingerprint.spatial_dims == 2:
         reason = f"the median image is {size(fingerprint.median)}"
     else:
-        reason = fingerprint.slicing.why
+        reason = f"the median volume is {size(fingerprint.median)}"
+        if min(fingerprint.median) >= FEWEST_SLICES:
+            reason += ", enough slices along each axis for a network in three dimensions"
     yield Decision("input.spatial_dims", fingerprint.spatial_dims, reason)
     start = None if case.start is None else case.start.input.channels
     if start is not None and (fingerprint.channels, start) in FITTING_CHANNELS:

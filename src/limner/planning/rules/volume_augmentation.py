@@ -25,7 +25,7 @@ GAMMA = (0.7, 1.5)
 NOISE, BLUR, RESOLUTION = 0.1, 1.0, 0.5
 
 FLAT = 3.0
-"""Ratio of the longest side of a patch to another from which that is across thick slices."""
+"""Ratio of the longest side of a patch to another from which that is across thick slices, as in nnU-Net."""
 
 _UNNAMED = re.compile(r"class \d+")
 
