@@ -55,6 +55,8 @@ def test_volumes_are_scored_case_by_case_in_millimetres(volumes):
     assert liver["hd95"] == pytest.approx((3 + diagonal + 0) / 3, abs=1e-5)
     assert liver["case_dice"] == pytest.approx((0.5 + 0 + 1) / 3, abs=1e-5)
     assert (liver["cases"], liver["missed_cases"], liver["false_cases"]) == (3, 1, 0)
+    (background,) = (row for row in file["classes"] if row["name"] == "background")
+    assert (background["cases"], background["missed_cases"], background["hd95"]) == (None, None, None)
     voxel = 3 * 0.5 * 0.5
     assert liver["volume_difference"] == pytest.approx(72 * voxel / 3, abs=1e-5)
     assert "voxel" in file["definitions"]["pixel_accuracy"] and "pixel" not in file["definitions"]["iou"]
@@ -126,3 +128,4 @@ def test_the_report_of_volumes_speaks_of_voxels_and_millimetres_and_names_missed
         assert said in page
     assert "Not found in cases that have it: “liver” in 1" in page
     assert "pixel accuracy" not in page.lower()
+    assert 'class="num cases" data-sort="0">–' in page  # the background is not measured

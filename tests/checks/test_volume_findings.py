@@ -143,3 +143,16 @@ def test_the_facts_are_kept(cases: Path, monkeypatch, tmp_path_factory) -> None:
     first, again = limner.check(cases), limner.check(cases)
     assert [f.to_dict() for f in first.findings] == [f.to_dict() for f in again.findings]
     assert first.facts.images == again.facts.images
+
+
+def test_everything_that_is_shown_of_volumes_counts_voxels(cases: Path, command_line) -> None:
+    values = np.zeros(SHAPE, np.uint8)
+    values[3:7, 4:8, 2:9] = 1
+    values[4, 5, 5] = 2
+    for n in range(12):
+        write_case(cases, n, labels=values)
+    page = cases.parent / "check.html"
+    shown = command_line("check", cases, "--report", page).stdout
+    assert "of the voxels" in shown and "pixel" not in shown
+    text = page.read_text("utf-8")
+    assert "Class voxels" in text and "All 12 volumes have 1,680 voxels" in text

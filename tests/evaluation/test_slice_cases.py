@@ -43,6 +43,7 @@ def test_the_dice_of_a_case_is_of_its_whole_volume() -> None:
     assert [rows["vessel"][key] for key in ("cases", "missed_cases", "false_cases")] == [2, 0, 1]
     assert [rows["organ"][key] for key in ("cases", "missed_cases", "false_cases")] == [2, 0, 0]
     assert np.isnan(rows["background"]["case_dice"])
+    assert rows["background"]["cases"] is rows["background"]["missed_cases"] is None
     assert any("slices of 2 volumes" in note for note in found["notes"])
 
 

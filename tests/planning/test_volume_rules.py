@@ -209,6 +209,8 @@ def test_a_cascade_where_a_patch_shows_little_and_time_is_enough(make_case, minu
 def test_no_cascade_without_a_need_or_where_only_one_network_is_trained(make_case) -> None:
     _, reasons = decide(make_case(make_volumes(((100, 100, 100), (1, 1, 1)))), RULES, {})
     assert "input.cascade_mm" not in reasons
+    assert "10 % of the voxels" in reasons["loss.terms"]
+    assert "enough slices along each axis" in reasons["input.spatial_dims"]
     folds = replace(make_case(make_volumes(*LARGE)), allows_cascade=False)
     settled, reasons = decide(folds, RULES, {})
     assert settled["input.cascade_mm"] is None

@@ -21,8 +21,8 @@ FEWEST_STEPS = 300
 U-Net reached a mean Dice of 0.79 in as many (benchmarks/RESULTS.md)."""
 
 LEAST_VOXELS = 24**3
-"""Number of voxels down to which a short time makes patches smaller: less shows too
-little around a voxel. A choice, not measured."""
+"""Number of voxels down to which a short time makes patches smaller: less shows too little
+around a voxel. A choice, not measured."""
 
 
 def choose_patch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
