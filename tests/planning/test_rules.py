@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.checks.facts import ObjectFacts
+from limner.checks.facts import DatasetFacts, ObjectFacts
 from limner.core.plan import LossTerm, ResizePlan
 from limner.devices.machine import Machine, Memory
 from limner.planning.cost import Cost
 from limner.planning.decisions import YOU_SET_IT, Decision, decide
 from limner.planning.rules import RULES
 from limner.planning.rules.input import fit_crop
+from limner.planning.rules.network import warn_of_few_queries
 from limner.planning.settings import settable_fields
 from limner.tasks.presets import PRESETS, find_preset
 
@@ -452,3 +453,17 @@ def test_boxes_are_trained_on_reduced_images_where_time_is_short(make_case, make
         low, high = settled["augment.scale"]
         assert low < 1 < high
         assert "more images are seen" in reasons["input.resize"]
+
+
+def test_more_objects_than_queries_are_said(make_case, make_facts, make_labels):
+    images = list(make_facts(count=3).images)
+    images[1] = replace(images[1], objects={1: ObjectFacts(301, 0, 9.0, 9.0, 9.0)})
+    images[2] = replace(images[2], objects={1: ObjectFacts(400, 200, 9.0, 9.0, 9.0)})  # half of them crowds
+    case = replace(make_case(DatasetFacts(tuple(images))), task="detection")
+    assert case.fingerprint.most_objects == 301
+    user = {"task": "detection", "network.name": "deformable-detr"}
+    _, reasons = decide(case, (warn_of_few_queries,), user)
+    assert "301 objects, and the network 300 queries" in reasons["network.options"]
+    enough = user | {"network.options": {"num_queries": 400}}
+    assert decide(case, (warn_of_few_queries,), enough)[1]["network.options"] == YOU_SET_IT
+    assert "network.options" not in decide(case, (warn_of_few_queries,), user | {"network.name": "fcos"})[1]

@@ -4,11 +4,12 @@ Shape legend: K classes.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
@@ -161,7 +162,7 @@ class SemanticScores:
             "confusion_matrix": self.confusion.tolist(),
         }
 
-    def _class_rows(self, columns: dict[str, PerClass | Counts]) -> list[dict[str, Any]]:
+    def _class_rows(self, columns: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, Any]]:
         """Return one row per class; the background has no cases (null), since it is not measured in them."""
         rows = class_rows(self.labels.names, columns)
         if self.labels.background_index is not None:

@@ -80,6 +80,8 @@ class Fingerprint:
         slicing: How volumes are cut into slices; None for images, and for volumes as they are.
         axis_codes: Most common directions of the axes (x, y, z) of volumes; None for images or if unknown.
         volumes: The volumes before they are cut into slices or resampled; None for images.
+        most_objects: Largest number of countable objects in a training image; 0 if labels do not separate
+            them.
     """
 
     num_images: dict[str, int]
@@ -103,6 +105,7 @@ class Fingerprint:
     slicing: Slicing | None = None
     axis_codes: str | None = None
     volumes: VolumeFingerprint | None = None
+    most_objects: int = 0
 
     @property
     def num_training(self) -> int:
@@ -228,6 +231,7 @@ def take_fingerprint(
         slicing=slicing,
         axis_codes=codes,
         volumes=volumes,
+        most_objects=max(_num_objects(image, labels) for image in training),
     )
 
 
@@ -309,6 +313,16 @@ def _classes(images: Sequence[ImageFacts], labels: LabelTable) -> tuple[tuple[Cl
         for index, name in enumerate(labels.names)
     )
     return classes, pixels[ignored] / max(pixels.total(), 1)
+
+
+def _num_objects(image: ImageFacts, labels: LabelTable) -> int:
+    """Return the number of countable objects of an image, without crowds."""
+    known = {value: labels.trained_as.get(value, labels.ignore_index) for value in image.objects}
+    return sum(
+        image.objects[value].count - image.objects[value].crowds
+        for value, trained in known.items()
+        if trained != labels.ignore_index and labels.is_thing[trained]
+    )
 
 
 def _orientation(images: Sequence[ImageFacts]) -> Orientation:

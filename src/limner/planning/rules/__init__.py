@@ -24,7 +24,12 @@ from limner.planning.rules.input import (
     choose_values,
 )
 from limner.planning.rules.loss import choose_loss
-from limner.planning.rules.network import choose_network, choose_pretraining, choose_task
+from limner.planning.rules.network import (
+    choose_network,
+    choose_pretraining,
+    choose_task,
+    warn_of_few_queries,
+)
 from limner.planning.rules.optimization import choose_learning_rate, choose_optimizer, choose_schedule
 from limner.planning.rules.patch import choose_patch
 from limner.planning.rules.probe import choose_probe
@@ -49,6 +54,7 @@ RULES: tuple[Rule, ...] = (
     choose_crop,
     choose_cascade,
     choose_patch,
+    warn_of_few_queries,
     choose_zoom,
     choose_colour,
     choose_volume_augmentation,

@@ -5,6 +5,7 @@ from typing import Any
 
 from limner.core.outputs import OutputKind
 from limner.core.plan import Decision
+from limner.core.wording import number
 from limner.networks import NETWORKS
 from limner.networks.backbones.resnet import UNPUBLISHED_RESNETS
 from limner.planning.decisions import Case
@@ -71,3 +72,19 @@ def choose_pretraining(case: Case, settled: Mapping[str, Any]) -> Iterator[Decis
         yield Decision("network.pretrained", "auto", reason)
     else:
         yield Decision("network.pretrained", "no", f"{name} has no encoder with published weights")
+
+
+def warn_of_few_queries(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Say so if an image has more objects than the network has queries."""
+    entry = NETWORKS.get(settled["network.name"])
+    field = None if entry is None else entry.options.model_fields.get("num_queries")
+    if field is None or find_task(settled["task"]).has_label_maps:
+        return
+    options, most = settled["network.options"], case.fingerprint.most_objects
+    queries = options.get("num_queries", field.default)
+    if most > queries:
+        remark = (
+            f"a training image has {number(most)} objects, and the network {queries} queries, each of which "
+            "finds one at most: set network.options.num_queries, or predict in windows (--window)"
+        )
+        yield Decision("network.options", options, "the defaults of the network", remark)

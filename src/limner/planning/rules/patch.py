@@ -43,8 +43,8 @@ def choose_patch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     entry = NETWORKS.get(settled["network.name"])
     if entry is not None and entry.takes_topology and case.start is None:
         reason = (
-            "stages, kernels and strides for this patch; in training, coarser resolutions are scored, too (deep "
-            "supervision), as in nnU-Net"
+            "stages, kernels and strides for this patch; in training, coarser resolutions are scored, too "
+            "(deep supervision), as in nnU-Net"
         )
         yield Decision("network.options", topology.options(), reason)
 
