@@ -55,8 +55,7 @@ def make_plan(
         facts: Facts from reading every file once.
         labels: The label table of the data; the instance task uses its countable classes.
         splits: The records of each split.
-        settings: The user's settings: part of a plan, nested; any value may be ``auto``. ``reasons`` may have
-            reasons by dotted key.
+        settings: The user's settings, nested, with ``reasons`` by dotted key; any value may be ``auto``.
         device: Device of the run.
         machine: Capabilities of that device; detected if None.
         start: The plan of the weights in ``network.weights``.
@@ -64,13 +63,11 @@ def make_plan(
         allow_cascade: Whether the run may have a low-resolution stage of its own accord.
 
     Raises:
-        ConfigError: A setting is unknown, of the wrong type, out of range, or contradicts another; or
-            network and task, or task and labels, are incompatible.
+        ConfigError: A setting is invalid, or contradicts another, the task, the labels or the network.
         DataError: There are no usable training images.
     """
     settings = dict(settings or {})
-    notes = settings.pop("reasons", {})
-    user = read_settings(settings)
+    notes, user = settings.pop("reasons", {}), read_settings(settings)
     task = _chosen_task(source, user)
     labels = task.labels(labels)
     names = {split: [record.name for record in records] for split, records in splits.items()}
