@@ -54,6 +54,15 @@ def test_multipliers_go_by_the_start_of_the_name_and_the_longest_wins(module):
     assert found["head.out.bias"] == 5
 
 
+def test_a_star_stands_for_any_depth():
+    plan = OptimizerPlan(learning_rate=1.0, multipliers={"*.out": 0.1, "head": 10})
+    found = by_name(parameter_groups(Wrapper(), plan))
+    assert found["network.head.out.weight"]["lr"] == pytest.approx(0.1)
+    assert found["network.head.norm.weight"]["lr"] == 10
+    with pytest.raises(ConfigError, match=r"starts with '\*.ou'"):
+        parameter_groups(Wrapper(), OptimizerPlan(learning_rate=1.0, multipliers={"*.ou": 0.1}))
+
+
 def test_decay_multipliers():
     plan = OptimizerPlan(learning_rate=1.0, weight_decay=0.2, decay_multipliers={"head": 0.5})
     found = by_name(parameter_groups(Net(), plan))

@@ -21,6 +21,9 @@ NORMS = (
 FUSED_DEVICES = ("cpu", "cuda")
 """Device types with fused kernels in every PyTorch since 2.6."""
 
+ANYWHERE = "*."
+"""Start of a prefix that matches a part of names at any depth."""
+
 
 def build_optimizer(module: nn.Module, plan: OptimizerPlan) -> Optimizer:
     """Build the optimizer of a module's trainable parameters.
@@ -138,7 +141,12 @@ def _multiplier(name: str, multipliers: Mapping[str, float]) -> float:
 
 
 def _starts(name: str, prefix: str) -> bool:
-    """Return whether `name` is `prefix` or inside it; the wrapper's ``network.`` may be omitted."""
+    """Return whether `name` is `prefix` or inside it; the wrapper's ``network.`` may be omitted.
+
+    A prefix of ``*.part`` is any part of this name, however deep.
+    """
+    if prefix.startswith(ANYWHERE):
+        return f".{prefix.removeprefix(ANYWHERE)}." in f".{name}."
     return any(name == full or name.startswith(f"{full}.") for full in (prefix, f"network.{prefix}"))
 
 
