@@ -1,9 +1,11 @@
 import csv
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
+import limner.api.compare_networks as module
 from limner.api import train as train_module
 from limner.api.compare_networks import compare_networks
 from limner.core.errors import ConfigError, UnknownNameError
@@ -105,3 +107,20 @@ def test_a_variant_is_its_options():
 def test_an_encoder_alone_is_answered_with_the_networks_on_it():
     with pytest.raises(ConfigError, match="'resnet18' is an encoder.*classifier/resnet18, dbnet/resnet18"):
         network_settings("resnet18")
+
+
+def test_networks_for_slices_and_for_volumes_are_not_mixed(tmp_path, monkeypatch):
+    def goes_on(planned, out):
+        raise RuntimeError("goes on")
+
+    volumes = SimpleNamespace(checked=SimpleNamespace(
+        facts=SimpleNamespace(volumes=("a",)), source=SimpleNamespace(root=tmp_path)
+    ))  # fmt: skip
+    given = []
+    monkeypatch.setattr(module, "plan_data", lambda data, settings, *_, **__: given.append(settings) or volumes)
+    monkeypatch.setattr(module, "_begin", goes_on)
+    with pytest.raises(ConfigError, match=r"(?s)for slices only: segnet\n.*--spatial 2d"):
+        compare_networks(tmp_path, ["unet", "segnet"])
+    with pytest.raises(RuntimeError, match="goes on"):
+        compare_networks(tmp_path, ["unet", "segnet"], spatial="2d")
+    assert given[1] == {"input": {"spatial_dims": 2}}

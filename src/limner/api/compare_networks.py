@@ -1,22 +1,23 @@
 """`limner.compare_networks()`: several networks trained on the same images for the same time."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from limner.analysis.run_costs import measure_run
 from limner.core.config import merge
-from limner.core.errors import ConfigError
+from limner.core.errors import ConfigError, describe
 from limner.core.execution import Execution
 from limner.core.network_comparison import ComparedNetwork, Comparison
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RUNS, RunFolder
 from limner.core.watchers import Watcher
 from limner.evaluation.write_scores import SCORES_FILE
-from limner.networks import network_settings
-from limner.preparation.planned import Planned, plan_data, with_shorthands
+from limner.networks import NETWORKS, network_settings
+from limner.planning.settings import dotted
+from limner.preparation.planned import Planned, plan_data, settings_and_data, with_shorthands
 from limner.preparation.run_names import refuse_among_images
 from limner.reporting.network_comparison_page import write_comparison
 from limner.storage.claimed_folder import claimed_folder
@@ -36,6 +37,7 @@ def compare_networks(
     *,
     out: str | Path | None = None,
     minutes: float | None = None,
+    spatial: str | None = None,
     settings: dict[str, Any] | None = None,
     accept: bool = False,
     device: str = "auto",
@@ -52,6 +54,7 @@ def compare_networks(
         networks: Names in `limner networks`; a variant is ``name/variant``, such as ``pspnet/resnet18c``.
         out: Folder for runs and tables; defaults to ``runs/compare-DATA``.
         minutes: Training time of each network.
+        spatial: For volumes, how all networks are trained: ``2d``, ``2.5d``, ``3d`` or ``auto``, as in `train`.
         settings: Values of the plan shared by all, nested as in plan.yaml.
         accept: Accept the proposals of `check`, by writing them to dataset.yaml.
         device: ``auto``, or a PyTorch device name.
@@ -62,25 +65,50 @@ def compare_networks(
         One row per network; its `table`, `page` and `plot` are on disk.
 
     Raises:
-        ConfigError: A network or setting is unknown, or the folder holds another comparison.
+        ConfigError: A network or setting is unknown, the folder holds another comparison, or networks for slices
+            are to be compared with those for volumes.
         DataError: The data has errors that prevent training.
     """
     wanted = {name: network_settings(name) for name in dict.fromkeys(networks)}
     if not wanted:
         raise ConfigError("Specify the networks to compare, such as --networks unet,pspnet.")
+    settings = with_shorthands(settings, spatial=spatial)
     # Fail early if the data or the common settings are invalid for all networks.
     execution = Execution(device, track, watchers)
     refuse_among_images(None if out is None else user_path(out), data)
     planned = plan_data(data, with_shorthands(settings, minutes=minutes), execution, accept=accept)
+    _refuse_mixture(planned, wanted, settings_and_data(data, settings)[0])
     comparison = _begin(planned, out)
-    asked = {"data": comparison.data, "minutes": minutes, "settings": settings or {}}
+    asked = {"data": comparison.data, "minutes": minutes, "settings": settings}
     with claimed_folder(comparison.root, SETUP, asked, what="comparison"):
         for name, chosen in wanted.items():
-            given = with_shorthands(merge(settings or {}, chosen), minutes=minutes)
+            given = with_shorthands(merge(settings, chosen), minutes=minutes)
             row = _trained(data, name, given, comparison, execution)
             comparison = replace(comparison, networks=(*comparison.networks, row))
             write_comparison(comparison)
     return comparison
+
+
+def _refuse_mixture(
+    planned: Planned, networks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Any]
+) -> None:
+    """Refuse to train some networks in slices, and others on volumes, unless the user says which.
+
+    Raises:
+        ConfigError: The data are volumes, and some networks do not take them.
+    """
+    given = dotted(settings).keys() & {"input.spatial_dims", "input.slice_axis"}
+    flat = [n for n, chosen in networks.items() if 3 not in NETWORKS[chosen["network"]["name"]].spatial_dims]
+    if planned.checked.facts.volumes and flat and not given:
+        raise ConfigError(
+            describe(
+                "Not all of these networks take volumes",
+                where=planned.checked.source.root,
+                found=f"for slices only: {', '.join(flat)}",
+                expected="all networks trained in the same way",
+                fix="Add --spatial 2d (or 2.5d), which trains all of them in slices.",
+            )
+        )
 
 
 def _trained(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limner.cli.shared_options import Accept, Device
+from limner.cli.shared_options import Accept, Device, Spatial
 
 if TYPE_CHECKING:
     from limner.core.network_comparison import Comparison
@@ -18,6 +18,7 @@ def compare_networks(
         typer.Option(metavar="A,B,C", help="Names in `limner networks`; variants such as pspnet/resnet18c."),
     ],
     minutes: Annotated[float | None, typer.Option(min=0.05, help="Training time of each network.")] = None,
+    spatial: Spatial = None,
     out: Annotated[Path | None, typer.Option(help="Folder; default: runs/compare-DATA.")] = None,
     settings: Annotated[
         list[str] | None,
@@ -41,6 +42,7 @@ def compare_networks(
         names,
         out=out,
         minutes=minutes,
+        spatial=spatial,
         settings=merge_assignments(settings or []),
         accept=accept,
         device=device,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from limner.cli.shared_options import Network, Task
+from limner.cli.shared_options import Network, Spatial, Task
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,7 @@ class PlanOptions:
         typer.Option(help="With --weights: also learn what they predict with confidence in these images."),
     ] = None
     minutes: Annotated[float | None, typer.Option(help="Time budget for training.")] = None
-    spatial: Annotated[
-        str | None,
-        typer.Option(help="Volumes: 2d (slices), 2.5d (slices with their neighbours), 3d or auto (default)."),
-    ] = None
+    spatial: Spatial = None
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the plan, such as train.steps=2000."),

@@ -18,4 +18,8 @@ Task = Annotated[
 Network = Annotated[
     str | None, typer.Option(help="A name in `limner networks`, such as pspnet or pspnet/resnet18c.")
 ]
+Spatial = Annotated[
+    str | None,
+    typer.Option(help="Volumes: 2d (slices), 2.5d (slices with their neighbours), 3d or auto (default)."),
+]
 Accept = Annotated[bool, typer.Option(help="Accept the proposals of `limner check`.")]

@@ -310,7 +310,7 @@ class OptimizerPlan(Config):
     betas: tuple[Probability, Probability] = (0.9, 0.999)
     """For adam and adamw."""
     multipliers: dict[str, Annotated[float, Field(ge=0)]] = {}
-    """Learning-rate factors by prefix of the parameter name, such as `{backbone: 0.1}`, or by any part: `*.out`."""
+    """Learning-rate factors by prefix of parameter names (`{backbone: 0.1}`), or by any part (`*.out`)."""
     decay_multipliers: dict[str, Annotated[float, Field(ge=0)]] = {}
     """Weight-decay factors by prefix of the parameter name."""
 

@@ -14,7 +14,7 @@ from limner.transforms.turn import turn_to
 AXES = ("depth (z of the file)", "height (y)", "width (x)")
 
 NEARLY_EQUAL = 1.3
-"""Factor between spacings from which volumes have a best axis: across their thick slices."""
+"""Factor between spacings from which volumes have a best axis: across their thick slices. A choice."""
 
 FEWEST_SLICES = 8
 """Slices from which a network in 3D can halve an axis once, by nnU-Net's rule of at least 4 afterwards."""
