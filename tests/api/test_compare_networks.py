@@ -117,7 +117,9 @@ def test_networks_for_slices_and_for_volumes_are_not_mixed(tmp_path, monkeypatch
         facts=SimpleNamespace(volumes=("a",)), source=SimpleNamespace(root=tmp_path)
     ))  # fmt: skip
     given = []
-    monkeypatch.setattr(module, "plan_data", lambda data, settings, *_, **__: given.append(settings) or volumes)
+    monkeypatch.setattr(
+        module, "plan_data", lambda data, settings, *_, **__: given.append(settings) or volumes
+    )
     monkeypatch.setattr(module, "_begin", goes_on)
     with pytest.raises(ConfigError, match=r"(?s)for slices only: segnet\n.*--spatial 2d"):
         compare_networks(tmp_path, ["unet", "segnet"])

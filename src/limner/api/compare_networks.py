@@ -54,7 +54,7 @@ def compare_networks(
         networks: Names in `limner networks`; a variant is ``name/variant``, such as ``pspnet/resnet18c``.
         out: Folder for runs and tables; defaults to ``runs/compare-DATA``.
         minutes: Training time of each network.
-        spatial: For volumes, how all networks are trained: ``2d``, ``2.5d``, ``3d`` or ``auto``, as in `train`.
+        spatial: For volumes, how all networks are trained: ``2d``, ``2.5d``, ``3d`` or ``auto``.
         settings: Values of the plan shared by all, nested as in plan.yaml.
         accept: Accept the proposals of `check`, by writing them to dataset.yaml.
         device: ``auto``, or a PyTorch device name.
@@ -65,8 +65,8 @@ def compare_networks(
         One row per network; its `table`, `page` and `plot` are on disk.
 
     Raises:
-        ConfigError: A network or setting is unknown, the folder holds another comparison, or networks for slices
-            are to be compared with those for volumes.
+        ConfigError: A network or setting is unknown, the folder holds another comparison, or not all networks
+            take volumes.
         DataError: The data has errors that prevent training.
     """
     wanted = {name: network_settings(name) for name in dict.fromkeys(networks)}

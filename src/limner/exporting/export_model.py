@@ -212,8 +212,8 @@ def _refuse_unsuitable(plan: Plan, kind: OutputKind, folder: Path, request: Expo
     if plan.input.cascade_mm is not None:
         raise ConfigError(
             "A cascade has two networks, and an exported file has one. Predict with the model folder itself, "
-            "or export the low_resolution folder in it alone; `limner train --set input.cascade_mm=null` trains "
-            "one network."
+            "or export the low_resolution folder in it alone. With `--set input.cascade_mm=null`, `limner "
+            "train` trains one network."
         )
     precision, runtime = request.file_format.precision, RUNTIMES[request.runtime]
     if precision != "float32" and runtime.is_float32:

@@ -52,7 +52,7 @@ def predict_picture(model: ServedModel, picture: Picture, name: str, *, scored: 
     started = time.perf_counter()
     predictor = model.predictor
     keeps = scored and predictor.task.allowed_with(predictor.plan.loss).probabilities
-    kept = {"probabilities": True} if keeps else {}
+    kept: dict[str, Any] = {"probabilities": True} if keeps else {}
     prediction = predictor.predict(picture.array, name=name, geometry=picture.geometry, **kept)
     return ImageResult(name, picture, prediction, time.perf_counter() - started)
 

@@ -35,9 +35,7 @@ class CascadeDataset(Dataset):
     """
 
     def __init__(self, dataset: Dataset, predicted: Sequence[LabelArray]) -> None:
-        super().__init__(
-            dataset.source, dataset.records, dataset.labels, targets=dataset.targets, cache=None
-        )
+        super().__init__(dataset.source, dataset.records, dataset.labels, targets=dataset.targets, cache=None)
         self._dataset = dataset
         self._predicted = tuple(map(LowResolutionLabels, predicted))
 
@@ -89,9 +87,7 @@ class _StoredPredictions:
         if stored is not None:
             return stored
         picture, where = self.run.source.read_image(record), str(record.image)
-        labels: LabelArray = self.stage.predict(
-            picture.array, name=where, geometry=picture.geometry
-        ).semantic
+        labels: LabelArray = self.stage.predict(picture.array, name=where, geometry=picture.geometry).semantic
         if seen is not None:
             labels = as_seen(labels, picture.geometry, seen, where=where)
         self.files.save(key, labels)

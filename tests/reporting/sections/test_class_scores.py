@@ -14,8 +14,8 @@ def facts(images=(), pictures=(), **values):
 
 
 SEGMENTS = [
-    {"name": "car", "is_thing": True, "pq": 0.0, "false_negatives": 2},
-    {"name": "sky", "is_thing": False, "pq": None, "false_positives": 1},
+    {"name": "car", "is_thing": True, "pq": 0.0, "false_positives": 0, "false_negatives": 2},
+    {"name": "sky", "is_thing": False, "pq": None, "false_positives": 1, "false_negatives": 0},
 ]
 ROWS = [{"iou": 0.5, "f1": 0.0, "precision": 0.0, "recall": 0.0}]
 
