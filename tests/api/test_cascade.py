@@ -77,9 +77,15 @@ def datasets(run):
 class PowerCut(Watcher):
     """Ends the process in the second step, as far as the run can tell."""
 
+    def __init__(self):
+        self.said = []
+
     def step(self, moment):
         if moment.step == 2:
             raise RuntimeError("power cut")
+
+    def say(self, message):
+        self.said.append(message)
 
 
 class KilledError(BaseException):
@@ -171,12 +177,15 @@ def test_a_run_that_is_killed_in_both_stages_ends_like_another(run, tmp_path):
         for folder in (stage.model, stage.checkpoints, stage.evaluation("val").parent):
             shutil.rmtree(folder)
         stage.report.unlink()
+    first, second = PowerCut(), PowerCut()
     with pytest.raises(RuntimeError, match="power cut"):
-        resume(copy.root, device="cpu", watchers=[PowerCut()])
+        resume(copy.root, device="cpu", watchers=[first])
+    assert first.said[0] == "First stage: at 2x2x2 mm"
     assert copy.low_resolution.checkpoints.is_dir() and not copy.checkpoints.exists()
     resume(copy.low_resolution.root, device="cpu")
     with pytest.raises(RuntimeError, match="power cut"):
-        resume(copy.root, device="cpu", watchers=[PowerCut()])
+        resume(copy.root, device="cpu", watchers=[second])
+    assert second.said[0] == "Second stage: at 1x1x1 mm"
     assert copy.checkpoints.is_dir() and not copy.model.exists()
     resume(copy.root, device="cpu")
     for part in ("weights.safetensors", "low_resolution/weights.safetensors"):

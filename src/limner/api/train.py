@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from limner.core.affine import spacing_text
 from limner.core.errors import ConfigError, MissingPartsOfRunError, WriteError
 from limner.core.execution import Execution
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
-from limner.core.watchers import Watcher
+from limner.core.watchers import Watcher, Watchers
 from limner.devices.processes import is_first_process, num_processes, wait_for
 from limner.preparation.cascade_runs import prepare_cascade
 from limner.preparation.planned import plan_data, with_shorthands
@@ -208,8 +209,12 @@ def fit_and_score(prepared: PreparedRun, execution: Execution, *, resume: bool) 
 def _fit_first_stage(prepared: PreparedRun, execution: Execution, *, resume: bool) -> None:
     """Train the low-resolution stage of a cascade, a run of its own, unless that is done already."""
     stage = prepared.folder.low_resolution
+    seen, say = prepared.plan.input, Watchers(execution.watchers).say
+    assert seen.cascade_mm is not None and seen.spacing_mm is not None, "both stages have a spacing"
     if stage.plan.is_file() and not stage.report.is_file():
+        say(f"First stage: at {spacing_text(seen.cascade_mm)}")
         fit_and_score(open_run(stage), execution, resume=resume)
+    say(f"Second stage: at {spacing_text(seen.spacing_mm)}")
 
 
 @contextmanager

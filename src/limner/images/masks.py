@@ -203,7 +203,7 @@ def _one_channel(pixels: Pixels, header: ImageHeader, path: Path) -> npt.NDArray
         return first
     if header.is_lossy and pixels.shape[-1] == 3 and _spread(pixels) <= _LOSSY_TOLERANCE:
         return cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
-    if pixels.shape[-1] != 3:
+    if pixels.shape[-1] != 3 or pixels.ndim == 4:  # those of volumes are no colours
         raise DataError(
             describe(
                 "The mask has several channels",

@@ -106,9 +106,12 @@ class ProgressDisplay(Watcher):
 
 def describe_run(settings: Mapping[str, object]) -> str:
     """Return one line: network, images, crops, precision and duration, from a plan's flat settings."""
+    noun = "volumes" if settings.get("input.spatial_dims") == 3 else "images"
+    if settings.get("input.slice_axis") is not None:
+        noun = "volumes in slices"
     images = " and ".join(
         f"{settings[f'data.num_images.{split}']} {words}"
-        for split, words in (("train", "images"), ("val", "for validation"))
+        for split, words in (("train", noun), ("val", "for validation"))
         if f"data.num_images.{split}" in settings
     )
     crop = settings.get("input.crop_size")

@@ -100,6 +100,14 @@ def test_a_fourth_axis_is_channels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image[..., 1], VOXELS + 7)
 
 
+@pytest.mark.parametrize("channels", [2, 3])
+def test_a_label_of_several_volumes_is_refused(tmp_path: Path, channels: int) -> None:
+    """Three channels are no colours there."""
+    (tmp_path / "label.nii").write_bytes(nifti(np.stack([VOXELS % 2 * n for n in range(channels)])))
+    with pytest.raises(DataError, match=f"(?s)label.nii.*{channels} channels that differ"):
+        read_values(tmp_path / "label.nii")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

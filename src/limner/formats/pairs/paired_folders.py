@@ -155,7 +155,7 @@ class _Layout:
             f"{folders_of(self.pairing.label_of.values())}, paired {self.pairing.way}"
         )
         if self.is_by_content:
-            sentence += "; the folder of masks was recognised by its few colours"
+            sentence += "; the folder of masks was recognised by its few colours or values"
         if self.regions:
             sentence += f"; {folders_of(self.regions.values())} taken as the field of view, not as labels"
         return sentence

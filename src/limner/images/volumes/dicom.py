@@ -230,7 +230,7 @@ def _numbers(
     """
     try:
         value = data[key].value
-        return () if value is None else tuple(float(number) for number in np.atleast_1d(value))
+        return () if value in (None, "") else tuple(float(number) for number in np.atleast_1d(value))
     except (ValueError, TypeError, OverflowError) as error:
         raise _unusable(path, f"{key} that is no number ({error})") from None
 
@@ -258,7 +258,9 @@ def decoded(data: Any, path: Path) -> npt.NDArray[Any]:  # noqa: ANN401 - a pydi
         stored = np.asarray(data.pixel_array)
     except (RuntimeError, NotImplementedError, ImportError) as error:
         syntax = getattr(data.file_meta.TransferSyntaxUID, "name", "an unknown transfer syntax")
-        raise _unusable(path, f"{syntax}, which cannot be decoded ({error})", f"Install {DECODERS}") from None
+        why = str(error).partition("\n")[0].rstrip(":")
+        found = f"{syntax}, which cannot be decoded ({why})"
+        raise _unusable(path, found, f"Install the decoders: {DECODERS}") from None
     except (ValueError, AttributeError, EOFError) as error:
         raise _unusable(path, f"damaged pixel data ({error})") from None
     return stored if stored.ndim == 3 else stored[np.newaxis]
