@@ -16,7 +16,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import torch
-from training_step import stand_in_for_compiled_operators
+from openmmlab import stand_in_for_compiled_operators
 from turns import Turn, serve, take_turns
 
 from limner.core.segments import SegmentTargets
