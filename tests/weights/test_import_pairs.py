@@ -10,6 +10,7 @@ import peers
 import pytest
 import torch
 
+from limner.core.errors import ModelError
 from limner.core.outputs import resize_logits
 from limner.weights import import_checkpoint
 
@@ -272,6 +273,97 @@ def test_mmsegmentation_hrnet(tmp_path, name, small):
     imported = import_checkpoint(tmp_path / "a.pth")
     assert imported.model.plan.network.options["backbone"] == name
     _assert_same(imported, lambda x: _mmseg_scores(theirs, x), (EVEN, ODD))
+
+
+def _fcn(in_channels, channels, index, num_convs=1):
+    head = {"type": "FCNHead", "in_channels": in_channels, "channels": channels, "in_index": index}
+    return head | {"num_convs": num_convs, "concat_input": False, "num_classes": CLASSES, "norm_cfg": NORM}
+
+
+BOOSTERS = enumerate([(16, 16), (32, 64), (64, 256), (128, 1024)], 1)
+WHOLE = {
+    "unet": (
+        {"type": "UNet", "base_channels": 8, "norm_cfg": NORM},
+        _fcn(8, 8, 4),
+        _fcn(16, 8, 3),
+        ((64, 96), (80, 112)),  # it takes no others
+    ),
+    "bisenetv1": (
+        {
+            "type": "BiSeNetV1",
+            "backbone_cfg": {"type": "ResNet", "depth": 18, "norm_cfg": NORM},
+            "context_channels": (128, 256, 512),
+            "spatial_channels": (64, 64, 64, 128),
+            "out_channels": 256,
+            "norm_cfg": NORM,
+        },
+        _fcn(256, 256, 0),
+        [_fcn(128, 64, 1), _fcn(128, 64, 2)],
+        (EVEN, ODD),
+    ),
+    "bisenetv2": (
+        {"type": "BiSeNetV2", "norm_cfg": NORM},
+        _fcn(128, 1024, 0),
+        [_fcn(width, channels, index, 2) for index, (width, channels) in BOOSTERS],
+        (EVEN, ODD),
+    ),
+}
+
+
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+@pytest.mark.parametrize("name", WHOLE)
+def test_mmsegmentation_whole_networks(tmp_path, name, order):
+    backbone, head, side, sizes = WHOLE[name]
+    models = peers.mmseg_models()
+    build = models.HEADS.build
+    sides = torch.nn.ModuleList(map(build, side)) if isinstance(side, list) else build(side)
+    parts = {"backbone": models.BACKBONES.build(backbone), "decode_head": build(head), "auxiliary_head": sides}
+    theirs = peers.randomize(torch.nn.ModuleDict(parts))
+    peers.settle(theirs["backbone"], (_images((64, 96)) / 255 - MEAN) / STD)
+    mean, std = (255 * MEAN).flatten().tolist(), (255 * STD).flatten().tolist()
+    said = f"data_preprocessor=dict(mean={mean}, std={std}, bgr_to_rgb=True)"
+    if order == "bgr":
+        said = f"data_preprocessor=dict(mean={mean[::-1]}, std={std[::-1]}, bgr_to_rgb=False)"
+    slide = "test_cfg=dict(mode='slide', crop_size=64, stride=42)"
+    torch.save(
+        {"state_dict": theirs.state_dict(), "meta": {"cfg": f"model = dict({said}, {slide})"}},
+        tmp_path / "a.pth",
+    )
+    imported = import_checkpoint(tmp_path / "a.pth")
+    assert imported.model.plan.network.name == name
+    assert imported.model.plan.inference.window == (64, 64)
+    table = imported.tensors
+    assert theirs.state_dict().keys() == {*table.used, *table.renamed, *table.reshaped, *table.left_out}
+
+    def scores(images):
+        return _mmseg_scores(theirs, images if order == "rgb" else images.flip(1))
+
+    _assert_same(imported, scores, sizes)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "head", "words"),
+    [
+        ({"upsample_cfg": {"type": "DeconvModule"}}, {}, "variant of mmsegmentation's U-Net"),
+        ({"strides": (1, 2, 2, 2, 2)}, {}, "variant of mmsegmentation's U-Net"),
+        ({}, {"type": "PSPHead"}, "this decode head of mmsegmentation on a U-Net"),
+    ],
+)
+def test_other_unets_of_mmsegmentation_are_refused_by_name(tmp_path, backbone, head, words):
+    models = peers.mmseg_models()
+    unet = {"type": "UNet", "base_channels": 4, "norm_cfg": NORM, **backbone}
+    common = {"in_channels": 4, "in_index": 4, "channels": 4, "num_classes": 2, "norm_cfg": NORM}
+    head = {"type": "FCNHead", "concat_input": False} | head
+    if head["type"] == "PSPHead":
+        del head["concat_input"]
+    parts = {
+        "backbone": models.BACKBONES.build(unet),
+        "decode_head": models.HEADS.build({**common, **head}),
+    }
+    state = torch.nn.ModuleDict(parts).state_dict()
+    torch.save({"state_dict": state, "meta": {}}, tmp_path / "a.pth")
+    with pytest.raises(ModelError, match=words):
+        import_checkpoint(tmp_path / "a.pth")
 
 
 def _mmseg(backbone, head, *, has_side=False, has_neck=False):

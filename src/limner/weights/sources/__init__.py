@@ -19,6 +19,7 @@ from limner.weights.sources.maskformer_checkpoints import MASKFORMER_HUGGING_FAC
 from limner.weights.sources.milesial import MILESIAL
 from limner.weights.sources.mmdet_segments import MMDET_SEGMENTS
 from limner.weights.sources.mmseg import MMSEG
+from limner.weights.sources.mmseg_whole_networks import MMSEG_WHOLE_NETWORKS
 from limner.weights.sources.monai import MONAI
 from limner.weights.sources.nnunet_results import NNUNET
 from limner.weights.sources.rtdetr_checkpoints import RTDETR_HUGGING_FACE
@@ -44,6 +45,7 @@ SOURCES: Mapping[str, CheckpointSource] = {
     "dpt-segmentation-models-pytorch": DPT_SMP,
     "segmentation-models-pytorch": SMP,
     "beit-mmsegmentation": BEIT_MMSEGMENTATION,
+    "mmsegmentation-whole-networks": MMSEG_WHOLE_NETWORKS,
     "mmsegmentation": MMSEG,
     "milesial-unet": MILESIAL,
     "nnunet": NNUNET,

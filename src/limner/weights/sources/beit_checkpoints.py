@@ -34,9 +34,9 @@ from limner.weights.sources.dense_facts import (
 )
 from limner.weights.sources.mask2former_images import infer_resize
 from limner.weights.sources.mask2former_names import QUERY_KEY_VALUE
-from limner.weights.sources.mmseg import prediction_window, refuse_mmseg_variants
+from limner.weights.sources.mmseg import read_mmseg, refuse_mmseg_variants
 from limner.weights.sources.mmseg_names import TITLE as MMSEG_TITLE
-from limner.weights.sources.openmmlab_facts import ASSUMED, CONFIGURATION, infer_preprocessing, section
+from limner.weights.sources.openmmlab_facts import ASSUMED, CONFIGURATION, section
 from limner.weights.sources.transformers_names import TITLE as HUGGING_FACE_TITLE
 
 _TAPS = (3, 5, 7, 11)
@@ -158,15 +158,9 @@ def _read_mmsegmentation(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     sources = {"taps": CONFIGURATION if said else ASSUMED} | dict.fromkeys(asked.options, "you set it")
     classes = sizes["head.conv.weight"][0]
     shape = NetworkShape("vit", options, classes, _channels(sizes), summary, sources)
-    normalization, facts = infer_preprocessing(checkpoint, renamed)
-    side = options["image_size"]
-    window = prediction_window(model)
-    if window is None:
-        overlap = round(1 - _STRIDE / 640, 4)
-        window = Inferred(PredictionWindow((side, side), overlap), "the only size that its positions fit")
-    facts["align corners"] = f"False ({CONFIGURATION if checkpoint.training else ASSUMED})"
-    conclusions = conclude(checkpoint, shape, asked, normalization=normalization, facts=facts, window=window)
-    return ReadNetwork(shape, renamed, conclusions)
+    side, overlap = options["image_size"], round(1 - _STRIDE / 640, 4)
+    window = Inferred(PredictionWindow((side, side), overlap), "the only size that its positions fit")
+    return read_mmseg(checkpoint, asked, shape, renamed, window=window)
 
 
 def _network(

@@ -267,7 +267,7 @@ def _preprocessing(
     )
     if family.project == MMPRETRAIN:
         first = next(name for name in renamed.tensors if _FIRST.match(name))
-        normalization, more = infer_preprocessing(checkpoint, renamed, first=first)
+        normalization, more = infer_preprocessing(checkpoint, renamed, firsts=(first,))
         return normalization, facts | more
     facts["channel order"] = f"RGB (constant in {family.project})"
     if checkpoint.preprocessor:

@@ -5,7 +5,7 @@ text; without it, what tensors do not contain is assumed to be as in the library
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -24,7 +24,7 @@ from limner.weights.renaming import Renamed, rename
 from limner.weights.sources.backbone_shapes import Sizes, count_layers, input_channels, recognize_backbone
 from limner.weights.sources.dense_facts import RECIPE, conclude
 from limner.weights.sources.mmseg_names import HEADS, TITLE, mmseg_naming
-from limner.weights.sources.openmmlab_backbones import BACKBONES, convert_backbone
+from limner.weights.sources.openmmlab_backbones import BACKBONES, FIRSTS, convert_backbone
 from limner.weights.sources.openmmlab_facts import ASSUMED, CONFIGURATION, infer_preprocessing, section
 
 DILATED = ("PSPHead", "ASPPHead", "DepthwiseSeparableASPPHead", "FCNHead", "CCHead", "DAHead", "ANNHead")
@@ -54,9 +54,31 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     scores = sizes.get("head.conv.weight", (1, 1))
     summary = f"{head.removesuffix('Head')} on {options['backbone']}"
     shape = NetworkShape(HEADS[head][1], options, scores[0], input_channels(sizes), summary, sources)
-    normalization, facts = infer_preprocessing(checkpoint, renamed)
+    return read_mmseg(checkpoint, asked, shape, renamed)
+
+
+def read_mmseg(
+    checkpoint: Checkpoint,
+    asked: Asked,
+    shape: NetworkShape,
+    renamed: Renamed,
+    *,
+    firsts: Sequence[str] = FIRSTS,
+    window: Inferred[PredictionWindow] | None = None,
+) -> ReadNetwork:
+    """Return a network with what the configuration says of images and windows, or what is assumed.
+
+    Args:
+        checkpoint: The checkpoint.
+        asked: What the caller has set.
+        shape: Its network.
+        renamed: Its tensors, of which the first layers are reversed if it was trained on BGR.
+        firsts: Weights of the layers that read the image.
+        window: The sliding window if the configuration has none.
+    """
+    normalization, facts = infer_preprocessing(checkpoint, renamed, firsts=firsts)
     facts["align corners"] = f"False ({CONFIGURATION if checkpoint.training else ASSUMED})"
-    window = prediction_window(model)
+    window = _prediction_window(section(checkpoint.training, "model")) or window
     conclusions = conclude(checkpoint, shape, asked, normalization=normalization, facts=facts, window=window)
     return ReadNetwork(shape, renamed, conclusions)
 
@@ -192,7 +214,7 @@ def _convert(head: str, renamed: Renamed) -> None:
         renamed.leave_out("attention.query.", "the same as the keys' projection, listed twice")
 
 
-def prediction_window(model: Mapping[str, Any]) -> Inferred[PredictionWindow] | None:
+def _prediction_window(model: Mapping[str, Any]) -> Inferred[PredictionWindow] | None:
     """Return the sliding window of the configuration, or None for whole images."""
     test = section(model, "test_cfg")
     if test.get("mode") != "slide" or not test.get("crop_size"):

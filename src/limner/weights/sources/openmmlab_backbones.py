@@ -1,6 +1,7 @@
 r"""Backbones of mmsegmentation and mmdetection, which have the same modules: names and conversions."""
 
 import re
+from collections.abc import Sequence
 
 import torch
 
@@ -71,14 +72,15 @@ def patches_by_position(tensor: torch.Tensor) -> torch.Tensor:
     return by_channel[..., [0, 2, 1, 3]].transpose(-1, -2).reshape(tensor.shape)
 
 
-_FIRSTS = tuple(
+FIRSTS = tuple(
     f"backbone.{layer}.weight" for layer in ("conv1", "conv1.0", "patch_embed.proj", "patch_embed1.proj")
 )
+"""Weights of the first layers of all backbones."""
 
 
-def reverse_channels(renamed: Renamed, first: str | None = None) -> None:
-    """Turn a network for BGR into one for RGB; `first` names the weights of its first layer, if known."""
-    for name in (first,) if first else _FIRSTS:
+def reverse_channels(renamed: Renamed, firsts: Sequence[str] = FIRSTS) -> None:
+    """Turn a network for BGR into one for RGB: reverse the inputs of the layers that read the image."""
+    for name in firsts:
         renamed.change(name, lambda t: t.flip(1), "BGR to RGB")
 
 

@@ -3,7 +3,7 @@
 A configuration is in the checkpoint's `meta`, or the only Python file beside it, and is read as text.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from limner.core.plan import ResizePlan
@@ -11,7 +11,7 @@ from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import Inferred, Normalization
 from limner.weights.renaming import Renamed
 from limner.weights.sources.dense_facts import imagenet
-from limner.weights.sources.openmmlab_backbones import reverse_channels
+from limner.weights.sources.openmmlab_backbones import FIRSTS, reverse_channels
 
 CONFIGURATION = "the training's configuration"
 ASSUMED = "assumed: as in the published configurations; no configuration is in the file or beside it"
@@ -34,14 +34,14 @@ def section(values: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
 
 
 def infer_preprocessing(
-    checkpoint: Checkpoint, renamed: Renamed, *, first: str | None = None
+    checkpoint: Checkpoint, renamed: Renamed, *, firsts: Sequence[str] = FIRSTS
 ) -> tuple[Inferred[Normalization], dict[str, str]]:
-    """Return mean and standard deviation in RGB order; of a network for BGR, the first layer is reversed.
+    """Return mean and standard deviation in RGB order; of a network for BGR, the first layers are reversed.
 
     Args:
         checkpoint: The checkpoint.
         renamed: Its tensors by limner's names.
-        first: Weights of the first layer; None finds those of the backbones in `openmmlab_backbones`.
+        firsts: Weights of the layers that read the image; those that the network lacks do not count.
     """
     config = checkpoint.training
     said = next((part for keys in _PREPROCESSORS if (part := section(config, *keys)).get("mean")), {})
@@ -51,7 +51,7 @@ def infer_preprocessing(
     is_rgb = bool(said.get("bgr_to_rgb", said.get("to_rgb", False)))
     if is_rgb or len(mean) != 3:
         return Inferred(Normalization(mean, std), CONFIGURATION), {"channel order": f"RGB ({CONFIGURATION})"}
-    reverse_channels(renamed, first)
+    reverse_channels(renamed, firsts)
     order = f"BGR; the first layer's channels are reversed, so RGB here ({CONFIGURATION})"
     return Inferred(Normalization(mean[::-1], std[::-1]), CONFIGURATION), {"channel order": order}
 
