@@ -210,6 +210,35 @@ def test_mmsegmentation_swin(tmp_path):
     assert any("merged patches" in how for how in imported.tensors.reshaped.values())
 
 
+def test_mmsegmentation_convnext(tmp_path):
+    head = {"type": "UPerHead", "in_channels": WIDE, "in_index": (0, 1, 2, 3), "channels": 32}
+    theirs = _mmseg({"type": "SwinTransformer", "embed_dims": 96, "depths": (1, 1, 1, 1)}, head)
+    backbone = {"type": "ConvNeXt", "arch": "tiny", "out_indices": [0, 1, 2, 3]}
+    theirs["backbone"] = peers.openmmlab("mmpretrain")(backbone | {"gap_before_final_norm": False})
+    peers.randomize(theirs)
+    torch.save({"state_dict": theirs.state_dict(), "meta": {}}, tmp_path / "a.pth")
+    imported = import_checkpoint(tmp_path / "a.pth")
+    assert imported.model.plan.network.options["backbone"] == "convnext_tiny"
+    _assert_same(imported, lambda x: _mmseg_scores(theirs, x), (EVEN, ODD))
+
+
+def test_transformers_upernet_on_convnext(tmp_path):
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    stages = ["stage1", "stage2", "stage3", "stage4"]
+    config = transformers.UperNetConfig(
+        backbone_config=transformers.ConvNextConfig(out_features=stages),
+        num_labels=CLASSES,
+        hidden_size=32,
+        auxiliary_in_channels=384,
+        auxiliary_channels=16,
+    )
+    theirs = peers.randomize(transformers.UperNetForSemanticSegmentation(config))
+    theirs.save_pretrained(tmp_path)
+    imported = import_checkpoint(tmp_path)
+    assert imported.model.plan.network.options["backbone"] == "convnext_tiny"
+    _assert_same(imported, lambda x: resize_logits(theirs(x).logits, x.shape[2:]), (EVEN, ODD))
+
+
 def test_mmsegmentation_beit(tmp_path):
     backbone = {"type": "BEiT", "img_size": (64, 64), "embed_dims": 192, "num_heads": 3, "num_layers": 5}
     backbone |= {"out_indices": (0, 1, 2, 3), "norm_cfg": {"type": "LN", "eps": 1e-6}}

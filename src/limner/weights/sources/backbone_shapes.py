@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from math import isqrt
+from typing import Any
 
 from limner.core.errors import ModelError, describe
 from limner.networks.backbones.hrnet import HRNETS
@@ -13,9 +14,20 @@ from limner.networks.backbones.swin import SWINS
 Sizes = Mapping[str, tuple[int, ...]]
 """Name -> shape of each tensor, by limner's names."""
 
+_DEEP = (3, 3, 27, 3)
+CONVNEXTS = {
+    "convnext_tiny": (96, (3, 3, 9, 3)),
+    "convnext_small": (96, _DEEP),
+    "convnext_base": (128, _DEEP),
+    "convnext_large": (192, _DEEP),
+    "convnext_xlarge": (256, _DEEP),
+}
+"""timm's name -> channels of the first stage, and blocks of each."""
+
 _SWIN = re.compile(r"^backbone\.layers\.(\d)\.blocks\.(\d+)\.")
 _RESNET = re.compile(r"^backbone\.layer([1-4])\.(\d+)\.")
 _HRNET = re.compile(r"^backbone\.stage([2-4])\.(\d+)\.")
+_CONVNEXT = re.compile(r"^backbone\.model\.stages_(\d)\.blocks\.(\d+)\.")
 _MIT = re.compile(r"^backbone\.block([1-4])\.(\d+)\.")
 
 
@@ -27,7 +39,7 @@ def recognize_backbone(sizes: Sizes, where: str) -> str:
         where: The checkpoint, for the error message.
 
     Raises:
-        ModelError: It is none of limner's ResNets, Swins, Mix Transformers and HRNets.
+        ModelError: It is none of limner's ResNets, Swins, Mix Transformers and HRNets, and no ConvNeXt of timm.
     """
     if any(map(_SWIN.match, sizes)):
         return _swin(sizes, where)
@@ -35,14 +47,22 @@ def recognize_backbone(sizes: Sizes, where: str) -> str:
         return _mit(sizes, where)
     if any(map(_HRNET.match, sizes)):
         return _hrnet(sizes, where)
+    if any(map(_CONVNEXT.match, sizes)):
+        return _convnext(sizes, where)
     return _resnet(sizes, where)
+
+
+def norm_options(sizes: Sizes) -> dict[str, Any]:
+    """Return the options of UPerNet for norms of the backbone's maps, whose eps ConvNeXt's authors changed."""
+    eps = {"feature_norm_eps": 1e-6} if any(map(_CONVNEXT.match, sizes)) else {}
+    return {"norm_features": "norms.0.weight" in sizes, **eps}
 
 
 def input_channels(sizes: Sizes) -> int:
     """Return the number of image channels, 3 if the first convolution is missing."""
     firsts = (
         *("conv1.weight", "conv1.0.weight", "patch_embed.proj.weight", "patch_embed1.proj.weight"),
-        "features.0.0.weight",
+        *("features.0.0.weight", "model.stem_0.weight"),
     )
     found = (sizes.get(f"backbone.{name}") for name in firsts)
     return next((shape[1] for shape in found if shape), 3)
@@ -83,6 +103,15 @@ def _mit(sizes: Sizes, where: str) -> str:
         if (shape.blocks, shape.widths[0]) == (blocks, width):
             return name
     raise _unknown(f"a Mix Transformer of width {width}, blocks {blocks}", MIX_TRANSFORMERS, where)
+
+
+def _convnext(sizes: Sizes, where: str) -> str:
+    blocks = count_blocks(sizes, _CONVNEXT)
+    width = sizes.get("backbone.model.stem_0.weight", (0,))[0]
+    for name, shape in CONVNEXTS.items():
+        if shape == (width, blocks):
+            return name
+    raise _unknown(f"a ConvNeXt of width {width}, blocks {blocks}", CONVNEXTS, where)
 
 
 def _hrnet(sizes: Sizes, where: str) -> str:

@@ -9,8 +9,13 @@ from dataclasses import dataclass, field
 
 from limner.networks.backbones.swin import SWINS
 from limner.weights.renaming import Rule
-from limner.weights.sources.mask2former_names import HUGGING_FACE_BACKBONE, QUERY_KEY_VALUE
-from limner.weights.sources.openmmlab_backbones import BACKBONES
+from limner.weights.sources.backbone_shapes import CONVNEXTS
+from limner.weights.sources.mask2former_names import (
+    HUGGING_FACE_BACKBONE,
+    HUGGING_FACE_CONVNEXT_BLOCK,
+    QUERY_KEY_VALUE,
+)
+from limner.weights.sources.openmmlab_backbones import BACKBONES, CONVNEXT_BLOCK
 
 TORCHVISION, TIMM = "torchvision", "timm"
 MMPRETRAIN = "mmpretrain or mmclassification"
@@ -23,7 +28,6 @@ VITS = tuple(
     for side in (224, 384)
     if not (size == "huge" and side == 384) and not (size == "tiny" and patch == 32)
 )
-CONVNEXTS = tuple(f"convnext_{size}" for size in ("tiny", "small", "base", "large", "xlarge"))
 RESNETS = ("resnext50_32x4d", "resnext101_32x8d", "resnext101_32x4d", "wide_resnet50_2", "wide_resnet101_2")
 """Those besides limner's own, which are recognised first."""
 EFFICIENTNETS = tuple(f"efficientnet_b{size}" for size in range(8))
@@ -121,8 +125,7 @@ _CONVNEXT_MM: tuple[Rule, ...] = (
     (r"^backbone\.downsample_layers\.0\.", "stem."),
     (r"^backbone\.downsample_layers\.(\d)\.", r"stages.\1.downsample."),
     (r"^backbone\.stages\.(\d)\.(\d+)\.", r"stages.\1.blocks.\2."),
-    (r"\.depthwise_conv\.", ".conv_dw."),
-    (r"\.pointwise_conv([12])\.", r".mlp.fc\1."),
+    *CONVNEXT_BLOCK,
     (r"^backbone\.norm3\.", "head.norm."),
     _MM_HEAD,
 )
@@ -160,10 +163,7 @@ _CONVNEXT_HUGGING_FACE: tuple[Rule, ...] = (
     (r"^convnext\.embeddings\.layernorm\.", "stem.1."),
     (r"^convnext\.(?:encoder\.)?stages\.(\d)\.layers\.", r"stages.\1.blocks."),
     (r"^convnext\.(?:encoder\.)?stages\.(\d)\.downsampling_layer\.", r"stages.\1.downsample."),
-    (r"\.dwconv\.", ".conv_dw."),
-    (r"\.layernorm\.", ".norm."),
-    (r"\.pwconv([12])\.", r".mlp.fc\1."),
-    (r"\.layer_scale_parameter$", ".gamma"),
+    *HUGGING_FACE_CONVNEXT_BLOCK,
     (r"^convnext\.norm\.", "head.norm."),
 )
 
@@ -192,7 +192,7 @@ FAMILIES: tuple[Family, ...] = (
         TORCHVISION,
         "ConvNeXt",
         ("features.1.0.block.5.weight", "features.1.0.layer_scale", "classifier.2.weight"),
-        CONVNEXTS,
+        tuple(CONVNEXTS),
         _CONVNEXT_TORCHVISION,
     ),
     Family(
@@ -239,7 +239,7 @@ FAMILIES: tuple[Family, ...] = (
         MMPRETRAIN,
         "ConvNeXt",
         ("backbone.stages.0.0.depthwise_conv.weight", "backbone.stages.0.0.gamma", "head.fc.weight"),
-        CONVNEXTS,
+        tuple(CONVNEXTS),
         _CONVNEXT_MM,
     ),
     Family(
@@ -284,7 +284,7 @@ FAMILIES: tuple[Family, ...] = (
         TRANSFORMERS,
         "ConvNeXt",
         ("convnext.embeddings.patch_embeddings.weight", "classifier.weight"),
-        CONVNEXTS,
+        tuple(CONVNEXTS),
         _CONVNEXT_HUGGING_FACE,
     ),
     Family(
@@ -327,7 +327,7 @@ FAMILIES: tuple[Family, ...] = (
         TIMM,
         "ConvNeXt",
         ("stages.0.blocks.0.conv_dw.weight", "stages.0.blocks.0.gamma", "head.fc.weight"),
-        CONVNEXTS,
+        tuple(CONVNEXTS),
         ((r"^head\.fc\.", "classifier."),),
     ),
 )

@@ -21,6 +21,14 @@ _MERGING: tuple[Rule, ...] = tuple(
     for stage in range(3)
 )
 
+HUGGING_FACE_CONVNEXT_BLOCK: tuple[Rule, ...] = (
+    (r"\.dwconv\.", ".conv_dw."),
+    (r"\.layernorm\.", ".norm."),
+    (r"\.pwconv([12])\.", r".mlp.fc\1."),
+    (r"\.layer_scale_parameter$", ".gamma"),
+)
+"""Parts of a block of ConvNeXt."""
+
 HUGGING_FACE_BACKBONE: tuple[Rule, ...] = (
     # Swin
     (r"^backbone\.hidden_states_norms\.stage1\.", "norms.0."),

@@ -21,7 +21,13 @@ from limner.weights.checkpoint_source import (
     ReadNetwork,
 )
 from limner.weights.renaming import Renamed, rename
-from limner.weights.sources.backbone_shapes import Sizes, count_layers, input_channels, recognize_backbone
+from limner.weights.sources.backbone_shapes import (
+    Sizes,
+    count_layers,
+    input_channels,
+    norm_options,
+    recognize_backbone,
+)
 from limner.weights.sources.dense_facts import RECIPE, conclude
 from limner.weights.sources.mmseg_names import HEADS, TITLE, mmseg_naming
 from limner.weights.sources.openmmlab_backbones import BACKBONES, FIRSTS, convert_backbone
@@ -173,7 +179,7 @@ _OWN = {
     "DepthwiseSeparableASPPHead": lambda sizes: {
         "low_level_channels": sizes.get("low_level.conv.weight", (1,))[0]
     },
-    "UPerHead": lambda sizes: {"norm_features": "norms.0.weight" in sizes},
+    "UPerHead": norm_options,
     "SegformerHead": lambda _: {"decoder": "mmsegmentation"},
     "FPNHead": lambda sizes: {
         "pyramid_channels": sizes.get("laterals.0.weight", (1,))[0],

@@ -43,9 +43,24 @@ _SWIN: tuple[Rule, ...] = (
     (r"^(backbone\.layers\..*)\.ffn\.layers\.1\.", r"\1.mlp.fc2."),
 )
 
+CONVNEXT_BLOCK: tuple[Rule, ...] = (
+    (r"\.depthwise_conv\.", ".conv_dw."),
+    (r"\.pointwise_conv([12])\.", r".mlp.fc\1."),
+)
+"""Parts of a block of ConvNeXt."""
+
+_CONVNEXT: tuple[Rule, ...] = (
+    (r"^backbone\.downsample_layers\.0\.([01])\.", r"backbone.model.stem_\1."),
+    (r"^backbone\.downsample_layers\.(\d)\.", r"backbone.model.stages_\1.downsample."),
+    (r"^backbone\.stages\.(\d)\.(\d+)\.", r"backbone.model.stages_\1.blocks.\2."),
+    (r"^backbone\.norm(\d)\.", r"norms.\1."),
+    *CONVNEXT_BLOCK,
+)
+
 BACKBONES: dict[str, tuple[str, tuple[Rule, ...]]] = {
     "MixVisionTransformer": ("backbone.layers.0.0.projection.weight", _MIT),
     "SwinTransformer": ("backbone.stages.0.blocks.0.attn.w_msa.qkv.weight", _SWIN),
+    "ConvNeXt": ("backbone.stages.0.0.depthwise_conv.weight", _CONVNEXT),
     "HRNet": ("backbone.transition1.0.0.weight", ()),
     "ResNetV1c": ("backbone.stem.0.weight", _RESNET),
     "ResNet": ("backbone.conv1.weight", ()),
@@ -73,7 +88,8 @@ def patches_by_position(tensor: torch.Tensor) -> torch.Tensor:
 
 
 FIRSTS = tuple(
-    f"backbone.{layer}.weight" for layer in ("conv1", "conv1.0", "patch_embed.proj", "patch_embed1.proj")
+    f"backbone.{layer}.weight"
+    for layer in ("conv1", "conv1.0", "patch_embed.proj", "patch_embed1.proj", "model.stem_0")
 )
 """Weights of the first layers of all backbones."""
 

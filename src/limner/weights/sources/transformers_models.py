@@ -1,4 +1,4 @@
-"""Networks of Hugging Face `transformers` that score pixels: SegFormer, and UPerNet on a Swin or ResNet."""
+"""Networks of Hugging Face `transformers` that score pixels: SegFormer, and UPerNet on Swin, ConvNeXt or ResNet."""
 
 import re
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from limner.core.plan import ResizePlan
 from limner.weights.checkpoint_files import CONFIG, Checkpoint
 from limner.weights.checkpoint_source import Asked, CheckpointSource, Inferred, NetworkShape, ReadNetwork
 from limner.weights.renaming import Naming, rename
-from limner.weights.sources.backbone_shapes import Sizes, input_channels, recognize_backbone
+from limner.weights.sources.backbone_shapes import Sizes, input_channels, norm_options, recognize_backbone
 from limner.weights.sources.dense_facts import RECIPE, TASK, UNCHANGED, conclude, preprocessor_normalization
 from limner.weights.sources.mask2former_images import infer_resize
 from limner.weights.sources.transformers_names import SEGFORMER, UPERNET
@@ -23,7 +23,7 @@ def _upernet(sizes: Sizes) -> dict[str, Any]:
     side = sizes.get("auxiliary_head.classifier.conv.weight")
     return {
         "channels": sizes.get("head.conv.weight", (1, 512))[1],
-        "norm_features": "norms.0.weight" in sizes,
+        **norm_options(sizes),
         **({"auxiliary_channels": side[1]} if side else {"auxiliary": False}),
     }
 

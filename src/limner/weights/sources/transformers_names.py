@@ -4,7 +4,11 @@ Version 5 has other names in memory and saves mostly those of version 4; both ar
 """
 
 from limner.weights.renaming import Naming, Rule
-from limner.weights.sources.mask2former_names import HUGGING_FACE_BACKBONE, QUERY_KEY_VALUE
+from limner.weights.sources.mask2former_names import (
+    HUGGING_FACE_BACKBONE,
+    HUGGING_FACE_CONVNEXT_BLOCK,
+    QUERY_KEY_VALUE,
+)
 
 TITLE = "Hugging Face transformers"
 
@@ -44,13 +48,25 @@ SEGFORMER = Naming(
     ),
 )
 
+_CONVNEXT: tuple[Rule, ...] = (
+    (r"^backbone\.embeddings\.patch_embeddings\.(weight|bias)$", r"backbone.model.stem_0.\1"),
+    (r"^backbone\.embeddings\.layernorm\.", "backbone.model.stem_1."),
+    (
+        r"^backbone\.(?:encoder\.)?stages\.(\d)\.layers\.(\d+)\.(?=dwconv|layernorm|pwconv|layer_scale)",
+        r"backbone.model.stages_\1.blocks.\2.",
+    ),
+    (r"^backbone\.(?:encoder\.)?stages\.(\d)\.downsampling_layer\.", r"backbone.model.stages_\1.downsample."),
+    *HUGGING_FACE_CONVNEXT_BLOCK,
+)
+
 UPERNET = Naming(
     title=TITLE,
     sign=r"^decode_head\.fpn_bottleneck\.batch_norm\.",
     unused=r"\.relative_position_index$|^backbone\.(swin\.)?layernorm\.",
     why_unused="a norm that prediction never uses, or limner computes it",
     rules=(
-        (r"^backbone\.swin\.", "backbone."),
+        (r"^backbone\.(?:swin|convnext)\.", "backbone."),
+        *_CONVNEXT,
         *QUERY_KEY_VALUE,
         *HUGGING_FACE_BACKBONE,
         (r"^decode_head\.psp_modules\.(\d)\.1\.", r"decoder.pyramid.branches.\1."),
