@@ -120,6 +120,11 @@ DILATED = {"dilations": (1, 1, 2, 4), "strides": (1, 2, 1, 1)}
 PLAIN = {"dilations": (1, 1, 1, 1), "strides": (1, 2, 2, 2)}
 NARROW, WIDE = (64, 128, 256, 512), (96, 192, 384, 768)
 LEVELS = {"in_channels": NARROW, "in_index": (0, 1, 2, 3)}
+def _fcn(in_channels, channels, index, num_convs=1):
+    head = {"type": "FCNHead", "in_channels": in_channels, "channels": channels, "in_index": index}
+    return head | {"num_convs": num_convs, "concat_input": False, "num_classes": CLASSES, "norm_cfg": NORM}
+
+
 MMSEG = {
     "psp": ({"type": "PSPHead"}, DILATED),
     "deeplabv3": ({"type": "ASPPHead", "dilations": (1, 12, 24, 36)}, DILATED),
@@ -256,6 +261,66 @@ def test_mmsegmentation_beit(tmp_path):
     assert imported.model.plan.inference.window == (64, 64)
 
 
+VIT = {"type": "VisionTransformer", "img_size": (64, 64), "embed_dims": 192, "num_layers": 4, "num_heads": 3}
+VIT |= {"out_indices": (0, 1, 2, 3), "norm_cfg": {"type": "LN", "eps": 1e-6}, "interpolate_mode": "bilinear"}
+UP = {"type": "SETRUPHead", "in_channels": 192, "channels": 16, "dropout_ratio": 0}
+VIT_WIDTHS = {"in_channels": (192,) * 4, "in_index": (0, 1, 2, 3)}
+VIT_HEADS = {
+    "setr-naive": (
+        {},
+        None,
+        UP | {"num_convs": 1, "up_scale": 4, "kernel_size": 1, "in_index": 3},
+        [UP | {"num_convs": 1, "up_scale": 4, "kernel_size": 1, "in_index": level} for level in range(3)],
+    ),
+    "setr-pup": (
+        {},
+        None,
+        UP | {"num_convs": 4, "up_scale": 2, "in_index": 3},
+        [UP | {"num_convs": 1, "up_scale": 4, "in_index": level} for level in range(3)],
+    ),
+    "setr-mla": (
+        {"with_cls_token": False},
+        {"type": "MLANeck", "in_channels": [192] * 4, "out_channels": 16, "norm_cfg": NORM}
+        | {"act_cfg": {"type": "ReLU"}},
+        {"type": "SETRMLAHead", "in_channels": (16,) * 4, "in_index": (0, 1, 2, 3), "channels": 32}
+        | {"mla_channels": 8},
+        [_fcn(16, 16, level, 0) | {"kernel_size": 1} for level in range(4)],
+    ),
+    "vit-upernet": (
+        {"final_norm": True, "interpolate_mode": "bicubic"},
+        {"type": "MultiLevelNeck", "in_channels": [192] * 4, "out_channels": 192, "scales": [4, 2, 1, 0.5]},
+        {"type": "UPerHead", "channels": 32, **VIT_WIDTHS},
+        _fcn(192, 16, 3),
+    ),
+    "vit-upernet-no-neck": ({}, None, {"type": "UPerHead", "channels": 32, **VIT_WIDTHS}, _fcn(192, 16, 3)),
+    "vit-linear": ({"final_norm": True, "out_indices": -1}, None, _fcn(192, 192, 0, 0), None),
+}
+
+
+@pytest.mark.parametrize("name", VIT_HEADS)
+def test_mmsegmentation_vit(tmp_path, name):
+    more, neck, head, side = VIT_HEADS[name]
+    models = peers.mmseg_models()
+    build = models.HEADS.build
+    common = {"num_classes": CLASSES, "norm_cfg": NORM, "align_corners": False}
+    parts = {"backbone": models.BACKBONES.build(VIT | more), "decode_head": build({**common, **head})}
+    if neck:
+        parts["neck"] = models.BACKBONES.build(neck)
+    if side:
+        is_list = isinstance(side, list)
+        sides = [build({**common, **one}) for one in (side if is_list else [side])]
+        parts["auxiliary_head"] = torch.nn.ModuleList(sides) if is_list else sides[0]
+    theirs = peers.randomize(torch.nn.ModuleDict(parts))
+    said = VIT | more
+    said = f"backbone=dict(out_indices={said['out_indices']}, interpolate_mode='{said['interpolate_mode']}')"
+    meta = {"cfg": f"model = dict({said})"}
+    torch.save({"state_dict": theirs.state_dict(), "meta": meta}, tmp_path / "a.pth")
+    imported = import_checkpoint(tmp_path / "a.pth")
+    table = imported.tensors
+    assert theirs.state_dict().keys() == {*table.used, *table.renamed, *table.reshaped, *table.left_out}
+    _assert_same(imported, lambda x: _mmseg_scores(theirs, x), ((64, 64), EVEN))
+
+
 @pytest.mark.parametrize("kind", ["beit", "upernet"])
 def test_transformers_beit(tmp_path, kind):
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
@@ -302,11 +367,6 @@ def test_mmsegmentation_hrnet(tmp_path, name, small):
     imported = import_checkpoint(tmp_path / "a.pth")
     assert imported.model.plan.network.options["backbone"] == name
     _assert_same(imported, lambda x: _mmseg_scores(theirs, x), (EVEN, ODD))
-
-
-def _fcn(in_channels, channels, index, num_convs=1):
-    head = {"type": "FCNHead", "in_channels": in_channels, "channels": channels, "in_index": index}
-    return head | {"num_convs": num_convs, "concat_input": False, "num_classes": CLASSES, "norm_cfg": NORM}
 
 
 BOOSTERS = enumerate([(16, 16), (32, 64), (64, 256), (128, 1024)], 1)

@@ -19,6 +19,7 @@ from limner.weights.sources.maskformer_checkpoints import MASKFORMER_HUGGING_FAC
 from limner.weights.sources.milesial import MILESIAL
 from limner.weights.sources.mmdet_segments import MMDET_SEGMENTS
 from limner.weights.sources.mmseg import MMSEG
+from limner.weights.sources.mmseg_vits import MMSEG_VITS
 from limner.weights.sources.mmseg_whole_networks import MMSEG_WHOLE_NETWORKS
 from limner.weights.sources.monai import MONAI
 from limner.weights.sources.nnunet_results import NNUNET
@@ -46,6 +47,7 @@ SOURCES: Mapping[str, CheckpointSource] = {
     "segmentation-models-pytorch": SMP,
     "beit-mmsegmentation": BEIT_MMSEGMENTATION,
     "mmsegmentation-whole-networks": MMSEG_WHOLE_NETWORKS,
+    "mmsegmentation-vits": MMSEG_VITS,
     "mmsegmentation": MMSEG,
     "milesial-unet": MILESIAL,
     "nnunet": NNUNET,

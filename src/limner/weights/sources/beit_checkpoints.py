@@ -36,6 +36,7 @@ from limner.weights.sources.mask2former_images import infer_resize
 from limner.weights.sources.mask2former_names import QUERY_KEY_VALUE
 from limner.weights.sources.mmseg import read_mmseg, refuse_mmseg_variants
 from limner.weights.sources.mmseg_names import TITLE as MMSEG_TITLE
+from limner.weights.sources.openmmlab_backbones import VISION_TRANSFORMER
 from limner.weights.sources.openmmlab_facts import ASSUMED, CONFIGURATION, section
 from limner.weights.sources.transformers_names import TITLE as HUGGING_FACE_TITLE
 
@@ -93,16 +94,11 @@ MMSEGMENTATION = Naming(
     unused=_UNUSED,
     why_unused=_WHY_UNUSED,
     rules=(
-        (r"^backbone\.patch_embed\.projection\.", "backbone.patch_embed.proj."),
         (
             r"^backbone\.layers\.(\d+)\.attn\.relative_position_bias_table$",
             r"backbone.relative_positions.\1.table",
         ),
-        (r"^backbone\.ln1\.", "backbone.norm."),
-        (r"^backbone\.layers\.", "backbone.blocks."),
-        (r"^(backbone\..*)\.ln(\d)\.", r"\1.norm\2."),
-        (r"^(backbone\..*)\.ffn\.layers\.0\.0\.", r"\1.mlp.fc1."),
-        (r"^(backbone\..*)\.ffn\.layers\.1\.", r"\1.mlp.fc2."),
+        *VISION_TRANSFORMER,
         (r"\.gamma_(\d)$", r".ls\1.gamma"),
         (r"^neck\.upsample_4x\.", "neck.four."),
         (r"^neck\.upsample_2x\.0\.", "neck.two."),

@@ -43,6 +43,16 @@ _SWIN: tuple[Rule, ...] = (
     (r"^(backbone\.layers\..*)\.ffn\.layers\.1\.", r"\1.mlp.fc2."),
 )
 
+VISION_TRANSFORMER: tuple[Rule, ...] = (
+    (r"^backbone\.patch_embed\.projection\.", "backbone.patch_embed.proj."),
+    (r"^backbone\.ln1\.", "backbone.norm."),
+    (r"^backbone\.layers\.", "backbone.blocks."),
+    (r"^(backbone\..*)\.ln(\d)\.", r"\1.norm\2."),
+    (r"^(backbone\..*)\.ffn\.layers\.0\.0\.", r"\1.mlp.fc1."),
+    (r"^(backbone\..*)\.ffn\.layers\.1\.", r"\1.mlp.fc2."),
+)
+"""Parts of a Vision Transformer of mmsegmentation, BEiT among them, but its attention."""
+
 CONVNEXT_BLOCK: tuple[Rule, ...] = (
     (r"\.depthwise_conv\.", ".conv_dw."),
     (r"\.pointwise_conv([12])\.", r".mlp.fc\1."),
