@@ -29,19 +29,22 @@ def mmdet_queries(ours: str, *, first: str) -> tuple[Rule, ...]:
     )
 
 
+_HEAD = r"^(?:panoptic|decode)_head\."
+"""Its name in mmdetection, and in mmsegmentation, whose networks are mmdetection's."""
+
 _SEGMENTS: tuple[Rule, ...] = (
-    (r"^panoptic_head\.pixel_decoder\.", "pixel_decoder."),
-    (r"^panoptic_head\.transformer_decoder\.post_norm\.", "query_decoder.last_norm."),
-    (r"^panoptic_head\.transformer_decoder\.", "query_decoder."),
-    (r"^panoptic_head\.query_embed\.weight$", "query_decoder.query_embed"),
-    (r"^panoptic_head\.cls_embed\.", "head.class_embed."),
-    (r"^panoptic_head\.mask_embed\.", "head.mask_embed."),
+    (rf"{_HEAD}pixel_decoder\.", "pixel_decoder."),
+    (rf"{_HEAD}transformer_decoder\.post_norm\.", "query_decoder.last_norm."),
+    (rf"{_HEAD}transformer_decoder\.", "query_decoder."),
+    (rf"{_HEAD}query_embed\.weight$", "query_decoder.query_embed"),
+    (rf"{_HEAD}cls_embed\.", "head.class_embed."),
+    (rf"{_HEAD}mask_embed\.", "head.mask_embed."),
     (r"^(pixel_decoder\..*)\.gn\.", r"\1.norm."),
     (r"^pixel_decoder\.mask_feature\.", "pixel_decoder.mask_features."),
 )
 
 _MASK2FORMER: tuple[Rule, ...] = (
-    (r"^panoptic_head\.(query_feat|level_embed)\.weight$", r"query_decoder.\1"),
+    (rf"{_HEAD}(query_feat|level_embed)\.weight$", r"query_decoder.\1"),
     (r"^head\.", "query_decoder.head."),
     (r"^query_decoder\.last_norm\.", "query_decoder.decoder_norm."),
     (r"^pixel_decoder\.input_convs\.", "pixel_decoder.input_proj."),
@@ -56,7 +59,7 @@ _MASK2FORMER: tuple[Rule, ...] = (
 )
 
 _MASKFORMER: tuple[Rule, ...] = (
-    (r"^panoptic_head\.decoder_input_proj\.", "query_decoder.input_proj."),
+    (rf"{_HEAD}decoder_input_proj\.", "query_decoder.input_proj."),
     (r"^query_decoder\.last_norm\.", "query_decoder.norm."),
     (r"^pixel_decoder\.lateral_convs\.", "pixel_decoder.laterals."),
     (r"^pixel_decoder\.output_convs\.", "pixel_decoder.smoothing."),
@@ -74,8 +77,8 @@ def segments_naming(backbone: str, *, is_mask2former: bool) -> Naming:
     """Return the names of a Mask2Former or MaskFormer on a backbone of `openmmlab_backbones.BACKBONES`."""
     return Naming(
         title=TITLE,
-        sign=r"^panoptic_head\.query_embed\.",
-        unused=r"\.relative_position_index$|^data_preprocessor\.|^panoptic_head\.loss_",
+        sign=rf"{_HEAD}query_embed\.",
+        unused=rf"\.relative_position_index$|^data_preprocessor\.|{_HEAD}(?:loss_|conv_seg\.)",
         why_unused="limner computes it, or prediction does not need it",
         rules=(
             *BACKBONES[backbone][1],

@@ -1,4 +1,4 @@
-"""Mask2Former and MaskFormer checkpoints of mmdetection 2 and 3."""
+"""Mask2Former and MaskFormer checkpoints of mmdetection 2 and 3, and of mmsegmentation 1, which wraps them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -34,26 +34,34 @@ from limner.weights.sources.openmmlab_facts import (
     section,
 )
 
-USUAL_SIZE = ResizePlan(shortest=800, longest=1333, multiple=SMALLEST)
-"""Size of images in prediction, in all published configurations."""
+USUAL_SIZES = {
+    "panoptic_head": ResizePlan(shortest=800, longest=1333, multiple=SMALLEST),
+    "decode_head": ResizePlan(multiple=SMALLEST),
+}
+"""Name of the head, in mmdetection and in mmsegmentation -> usual size of images in prediction."""
 
 USUAL_HEADS = 8
 
-_HEAD = "panoptic_head.query_embed.weight"
+_QUERIES = "query_embed.weight"
+
+
+def _head(checkpoint: Checkpoint) -> str | None:
+    return next((head for head in USUAL_SIZES if f"{head}.{_QUERIES}" in checkpoint.tensors), None)
 
 
 def _recognises(checkpoint: Checkpoint) -> bool:
-    return _HEAD in checkpoint.tensors
+    return _head(checkpoint) is not None
 
 
 def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
-    names = checkpoint.tensors
-    if any(name.startswith("panoptic_head.decoder_input_projs.") for name in names):
+    names, head = checkpoint.tensors, _head(checkpoint)
+    assert head is not None, checkpoint.path
+    if any(name.startswith(f"{head}.decoder_input_projs.") for name in names):
         raise ModelError(
             describe(
                 "The checkpoint is an unsupported variant of Mask2Former: its two decoders differ in width",
                 where=checkpoint.path,
-                found="panoptic_head.decoder_input_projs",
+                found=f"{head}.decoder_input_projs",
                 expected="the same number of channels in both decoders",
             )
         )
@@ -68,26 +76,29 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
                 expected=", ".join(BACKBONES),
             )
         )
-    is_mask2former = "panoptic_head.query_feat.weight" in names
+    is_mask2former = f"{head}.query_feat.weight" in names
     renamed = rename(names, segments_naming(kind, is_mask2former=is_mask2former))
     convert_backbone(renamed)
     leave_out_counters(renamed)
-    shape = _shape(renamed, checkpoint, asked, is_mask2former=is_mask2former)
+    said = section(checkpoint.training, "model", head)
+    heads = _stated_heads(section(said, "transformer_decoder"))
+    shape = _shape(renamed, checkpoint, asked, heads=heads, is_mask2former=is_mask2former)
     normalization, facts = infer_preprocessing(checkpoint, renamed)
-    task = _task(checkpoint, shape.num_classes, asked.task)
+    task = _task(checkpoint, said, shape.num_classes, asked.task, is_semantic=head == "decode_head")
     conclusions = Conclusions(
         task,
         _labels(checkpoint, shape.num_classes, task.value, asked.classes),
         normalization,
-        infer_test_size(checkpoint, USUAL_SIZE),
+        infer_test_size(checkpoint, USUAL_SIZES[head]),
         stated_licence(checkpoint, asked),
         facts=facts,
     )
     return ReadNetwork(shape, renamed, conclusions)
 
 
-def _shape(renamed: Renamed, checkpoint: Checkpoint, asked: Asked, *, is_mask2former: bool) -> NetworkShape:
-    heads = _stated_heads(section(checkpoint.training, "model", "panoptic_head", "transformer_decoder"))
+def _shape(
+    renamed: Renamed, checkpoint: Checkpoint, asked: Asked, *, heads: int, is_mask2former: bool
+) -> NetworkShape:
     if is_mask2former:
         found = read_shape(renamed.tensors, heads=heads, where=str(checkpoint.path))
         return replace(found, options=found.options | asked.options)
@@ -110,8 +121,16 @@ def _stated_heads(decoder: Mapping[str, Any]) -> int:
     return int(newer or (older.get("num_heads") if isinstance(older, Mapping) else 0) or USUAL_HEADS)
 
 
-def _task(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> Inferred[str]:
-    head = section(checkpoint.training, "model", "panoptic_head")
+def _task(
+    checkpoint: Checkpoint,
+    head: Mapping[str, Any],
+    num_classes: int,
+    wanted: str | None,
+    *,
+    is_semantic: bool,
+) -> Inferred[str]:
+    if wanted is None and is_semantic:
+        return Inferred("semantic", "mmsegmentation trains these networks for label maps only")
     stuff = head.get("num_stuff_classes")
     if wanted is not None or not isinstance(stuff, int):
         return infer_task(checkpoint, num_classes, wanted)
@@ -145,5 +164,5 @@ def _things(checkpoint: Checkpoint) -> Sequence[str] | None:
 
 
 MMDET_SEGMENTS = CheckpointSource(
-    TITLE, "Mask2Former, MaskFormer", f"{_HEAD} (mmdetection)", _recognises, _read, RECIPE
+    TITLE, "Mask2Former, MaskFormer", f"panoptic_head.{_QUERIES} (mmdetection)", _recognises, _read, RECIPE
 )
