@@ -49,7 +49,10 @@ def main() -> None:
                 )
                 path = run.evaluation("val") / "scores.json"
                 scores.append(json.loads(path.read_text(encoding="utf-8"))[arguments.score])
-    print(f"| {arguments.second.name} | {arguments.score} of seeds {arguments.seeds} | mean |\n| --- | --- | ---: |")
+    print(
+        f"| {arguments.second.name} | {arguments.score} of seeds {arguments.seeds} | mean |\n"
+        "| --- | --- | ---: |"
+    )
     for kind, scores in found.items():
         each = ", ".join(f"{score:.4f}" for score in scores)
         print(f"| {kind} | {each} | {statistics.mean(scores):.4f} |")

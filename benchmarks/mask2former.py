@@ -51,9 +51,7 @@ def objects(batch: int, size: int) -> list[SegmentTargets]:
     return images
 
 
-def train_limner(
-    images: torch.Tensor, targets: Sequence[SegmentTargets], *, is_half: bool = False
-) -> Step:
+def train_limner(images: torch.Tensor, targets: Sequence[SegmentTargets], *, is_half: bool = False) -> Step:
     layout = choose_memory_format(torch.device("cpu"), spatial_dims=2, training=True)
     network, images = _ours().train().to(memory_format=layout), images.contiguous(memory_format=layout)
     if prefers_winograd(torch.device("cpu")):

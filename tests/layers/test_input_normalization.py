@@ -29,7 +29,7 @@ def test_the_callers_float_image_is_not_changed():
 
 
 def test_another_number_of_channels_is_refused_and_not_broadcast():
-    with pytest.raises(ValueError, match=r"images of 3 channels.*\(2, 1, 4, 4\)"):
+    with pytest.raises(ValueError, match=r"3 channels; found .*\(2, 1, 4, 4\)"):
         InputNormalization([1, 2, 3], [4, 5, 6])(torch.zeros(2, 1, 4, 4))
 
 

@@ -120,6 +120,8 @@ DILATED = {"dilations": (1, 1, 2, 4), "strides": (1, 2, 1, 1)}
 PLAIN = {"dilations": (1, 1, 1, 1), "strides": (1, 2, 2, 2)}
 NARROW, WIDE = (64, 128, 256, 512), (96, 192, 384, 768)
 LEVELS = {"in_channels": NARROW, "in_index": (0, 1, 2, 3)}
+
+
 def _fcn(in_channels, channels, index, num_convs=1):
     head = {"type": "FCNHead", "in_channels": in_channels, "channels": channels, "in_index": index}
     return head | {"num_convs": num_convs, "concat_input": False, "num_classes": CLASSES, "norm_cfg": NORM}
@@ -406,7 +408,11 @@ def test_mmsegmentation_whole_networks(tmp_path, name, order):
     models = peers.mmseg_models()
     build = models.HEADS.build
     sides = torch.nn.ModuleList(map(build, side)) if isinstance(side, list) else build(side)
-    parts = {"backbone": models.BACKBONES.build(backbone), "decode_head": build(head), "auxiliary_head": sides}
+    parts = {
+        "backbone": models.BACKBONES.build(backbone),
+        "decode_head": build(head),
+        "auxiliary_head": sides,
+    }
     theirs = peers.randomize(torch.nn.ModuleDict(parts))
     peers.settle(theirs["backbone"], (_images((64, 96)) / 255 - MEAN) / STD)
     mean, std = (255 * MEAN).flatten().tolist(), (255 * STD).flatten().tolist()

@@ -56,7 +56,8 @@ class InputNormalization(nn.Module):
         """
         if images.shape[1] != len(self.mean):
             raise ValueError(
-                f"This model takes images of {len(self.mean)} channels, (B, C, *S), found: {tuple(images.shape)}."
+                f"This model takes images (B, {len(self.mean)}, *S), of {len(self.mean)} channels; "
+                f"found {tuple(images.shape)}."
             )
         per_channel = (1, -1, *[1] * (images.ndim - 2))
         # Subtract first: a fused x * scale + shift would lose precision where mean >> std.

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from limner.networks.backbones.swin import SWINS
 from limner.weights.renaming import Rule
 from limner.weights.sources.facts.backbone_shapes import CONVNEXTS
+from limner.weights.sources.facts.openmmlab_backbones import BACKBONES, CONVNEXT_BLOCK
 from limner.weights.sources.facts.transformers_backbones import (
     HUGGING_FACE_BACKBONE,
     HUGGING_FACE_CONVNEXT_BLOCK,
     QUERY_KEY_VALUE,
 )
-from limner.weights.sources.facts.openmmlab_backbones import BACKBONES, CONVNEXT_BLOCK
 
 TORCHVISION, TIMM = "torchvision", "timm"
 MMPRETRAIN = "mmpretrain or mmclassification"

@@ -26,11 +26,11 @@ from limner.weights.checkpoint_source import (
 )
 from limner.weights.fitting import COUNTER, shapes_of
 from limner.weights.renaming import Naming, Renamed, rename
-from limner.weights.sources.facts.backbone_shapes import recognize_backbone
 from limner.weights.sources.classes.classifier_names import FAMILIES, MMPRETRAIN, TIMM, TRANSFORMERS, Family
+from limner.weights.sources.facts.backbone_shapes import recognize_backbone
 from limner.weights.sources.facts.dense_facts import framework_names, imagenet, stated_licence
-from limner.weights.sources.facts.label_facts import infer_labels, labels_of_names
 from limner.weights.sources.facts.image_facts import infer_normalization
+from limner.weights.sources.facts.label_facts import infer_labels, labels_of_names
 from limner.weights.sources.facts.openmmlab_backbones import patches_by_position
 from limner.weights.sources.facts.openmmlab_facts import infer_preprocessing, section, test_steps
 

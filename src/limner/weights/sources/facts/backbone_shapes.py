@@ -39,7 +39,7 @@ def recognize_backbone(sizes: Sizes, where: str) -> str:
         where: The checkpoint, for the error message.
 
     Raises:
-        ModelError: It is none of limner's ResNets, Swins, Mix Transformers and HRNets, and no ConvNeXt of timm.
+        ModelError: It is none of limner's ResNets, Swins, Mix Transformers and HRNets, and no ConvNeXt.
     """
     if any(map(_SWIN.match, sizes)):
         return _swin(sizes, where)
@@ -53,7 +53,7 @@ def recognize_backbone(sizes: Sizes, where: str) -> str:
 
 
 def norm_options(sizes: Sizes) -> dict[str, Any]:
-    """Return the options of UPerNet for norms of the backbone's maps, whose eps ConvNeXt's authors changed."""
+    """Return UPerNet's options for norms of the backbone's maps; those of ConvNeXt have another eps."""
     eps = {"feature_norm_eps": 1e-6} if any(map(_CONVNEXT.match, sizes)) else {}
     return {"norm_features": "norms.0.weight" in sizes, **eps}
 

@@ -21,8 +21,8 @@ from limner.weights.checkpoint_source import (
     Normalization,
     PredictionWindow,
 )
-from limner.weights.sources.facts.label_facts import infer_labels, labels_of_names
 from limner.weights.sources.facts.image_facts import IMAGENET_MEAN, IMAGENET_STD, infer_normalization
+from limner.weights.sources.facts.label_facts import infer_labels, labels_of_names
 
 TASK = "semantic"
 

@@ -11,6 +11,7 @@ from typing import Any
 from limner.core.plan import ResizePlan
 from limner.weights.checkpoint_source import Inferred, Normalization, PredictionWindow
 from limner.weights.renaming import Rule
+from limner.weights.sources.facts.dense_facts import imagenet
 from limner.weights.sources.pixels.authors_network_names import (
     CARANET,
     CCNET,
@@ -19,7 +20,6 @@ from limner.weights.sources.pixels.authors_network_names import (
     REVERSE_ATTENTION,
     TRANSUNET,
 )
-from limner.weights.sources.facts.dense_facts import imagenet
 
 Shapes = Mapping[str, tuple[int, ...]]
 

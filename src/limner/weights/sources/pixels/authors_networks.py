@@ -11,8 +11,8 @@ from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import Asked, CheckpointSource, Inferred, NetworkShape, ReadNetwork
 from limner.weights.fitting import COUNTER, shapes_of
 from limner.weights.renaming import Naming, Renamed, rename
-from limner.weights.sources.pixels.authors_codes import CODES, AuthorsCode
 from limner.weights.sources.facts.dense_facts import RECIPE, conclude
+from limner.weights.sources.pixels.authors_codes import CODES, AuthorsCode
 
 EPSILON = 1e-5
 """Eps of InPlaceABN."""

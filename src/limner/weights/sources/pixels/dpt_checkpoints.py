@@ -20,9 +20,8 @@ from limner.weights.sources.facts.dense_facts import (
     preprocessor_normalization,
 )
 from limner.weights.sources.facts.image_facts import infer_resize
-from limner.weights.sources.facts.transformers_backbones import QUERY_KEY_VALUE
+from limner.weights.sources.facts.transformers_backbones import QUERY_KEY_VALUE, TITLE
 from limner.weights.sources.pixels.smp_names import TITLE as SMP_TITLE
-from limner.weights.sources.facts.transformers_backbones import TITLE
 
 _SIGN = "neck.fusion_stage.layers.1.residual_layer1.convolution1.weight"
 

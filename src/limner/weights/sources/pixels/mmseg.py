@@ -29,9 +29,9 @@ from limner.weights.sources.facts.backbone_shapes import (
     recognize_backbone,
 )
 from limner.weights.sources.facts.dense_facts import RECIPE, conclude
-from limner.weights.sources.pixels.mmseg_names import HEADS, TITLE, mmseg_naming
 from limner.weights.sources.facts.openmmlab_backbones import BACKBONES, FIRSTS, convert_backbone
 from limner.weights.sources.facts.openmmlab_facts import ASSUMED, CONFIGURATION, infer_preprocessing, section
+from limner.weights.sources.pixels.mmseg_names import HEADS, TITLE, mmseg_naming
 
 DILATED = ("PSPHead", "ASPPHead", "DepthwiseSeparableASPPHead", "FCNHead", "CCHead", "DAHead", "ANNHead")
 """Heads whose published configurations dilate the backbone to stride 8."""

@@ -1,4 +1,4 @@
-r"""Networks of mmsegmentation 0.x and 1.x on a plain Vision Transformer: SETR, UPerNet, and Segmenter's linear one."""
+r"""Networks of mmsegmentation 0.x and 1.x on a plain Vision Transformer: SETR, UPerNet, linear Segmenter."""
 
 import re
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ from limner.weights.checkpoint_source import Asked, CheckpointSource, NetworkSha
 from limner.weights.renaming import Naming, Renamed, Rule, rename
 from limner.weights.sources.facts.backbone_shapes import Sizes, count_layers, input_channels
 from limner.weights.sources.facts.dense_facts import RECIPE
-from limner.weights.sources.pixels.mmseg import read_mmseg, refuse_mmseg_variants
-from limner.weights.sources.pixels.mmseg_names import HEADS, TITLE, UNUSED
 from limner.weights.sources.facts.openmmlab_backbones import VISION_TRANSFORMER
 from limner.weights.sources.facts.openmmlab_facts import ASSUMED, CONFIGURATION, section
+from limner.weights.sources.pixels.mmseg import read_mmseg, refuse_mmseg_variants
+from limner.weights.sources.pixels.mmseg_names import HEADS, TITLE, UNUSED
 
 _SIGN = "backbone.layers.0.attn.attn.in_proj_weight"
 
@@ -224,8 +224,9 @@ MMSEG_VITS = CheckpointSource(
     TITLE,
     ", ".join(head.title for head in _HEADS.values()),
     f"{_SIGN} and decode_head.conv_seg.weight",
-    lambda checkpoint: _SIGN in checkpoint.tensors
-    and any(re.match(r"decode_head\.", name) for name in checkpoint.tensors),
+    lambda checkpoint: (
+        _SIGN in checkpoint.tensors and any(re.match(r"decode_head\.", name) for name in checkpoint.tensors)
+    ),
     _read,
     RECIPE,
 )

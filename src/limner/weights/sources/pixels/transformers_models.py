@@ -1,4 +1,4 @@
-"""Networks of Hugging Face `transformers` that score pixels: SegFormer, and UPerNet on Swin, ConvNeXt or ResNet."""
+"""Networks of Hugging Face `transformers` that score pixels: SegFormer, UPerNet on Swin, ConvNeXt, ResNet."""
 
 import re
 from collections.abc import Callable
@@ -9,8 +9,19 @@ from limner.core.plan import ResizePlan
 from limner.weights.checkpoint_files import CONFIG, Checkpoint
 from limner.weights.checkpoint_source import Asked, CheckpointSource, Inferred, NetworkShape, ReadNetwork
 from limner.weights.renaming import Naming, rename
-from limner.weights.sources.facts.backbone_shapes import Sizes, input_channels, norm_options, recognize_backbone
-from limner.weights.sources.facts.dense_facts import RECIPE, TASK, UNCHANGED, conclude, preprocessor_normalization
+from limner.weights.sources.facts.backbone_shapes import (
+    Sizes,
+    input_channels,
+    norm_options,
+    recognize_backbone,
+)
+from limner.weights.sources.facts.dense_facts import (
+    RECIPE,
+    TASK,
+    UNCHANGED,
+    conclude,
+    preprocessor_normalization,
+)
 from limner.weights.sources.facts.image_facts import infer_resize
 from limner.weights.sources.pixels.transformers_names import SEGFORMER, UPERNET
 

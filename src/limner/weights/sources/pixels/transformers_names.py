@@ -8,6 +8,7 @@ from limner.weights.sources.facts.transformers_backbones import (
     HUGGING_FACE_BACKBONE,
     HUGGING_FACE_CONVNEXT_BLOCK,
     QUERY_KEY_VALUE,
+    TITLE,
 )
 
 _STAGES: tuple[Rule, ...] = tuple(

@@ -12,7 +12,12 @@ from limner.networks.deformable_detr import ENTRY, DeformableDETROptions
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import Asked, CheckpointSource, Inferred, NetworkShape, ReadNetwork
 from limner.weights.renaming import Naming, Renamed, rename
-from limner.weights.sources.facts.backbone_shapes import Sizes, count_layers, input_channels, recognize_backbone
+from limner.weights.sources.facts.backbone_shapes import (
+    Sizes,
+    count_layers,
+    input_channels,
+    recognize_backbone,
+)
 from limner.weights.sources.facts.box_facts import (
     TASK,
     box_recipe,
@@ -20,11 +25,11 @@ from limner.weights.sources.facts.box_facts import (
     refuse_variants,
     share_heads,
 )
-from limner.weights.sources.queries.deformable_detr_names import AUTHORS, HUGGING_FACE, mmdet_naming
 from limner.weights.sources.facts.dense_facts import imagenet, preprocessor_normalization
 from limner.weights.sources.facts.image_facts import infer_resize
 from limner.weights.sources.facts.openmmlab_backbones import leave_out_counters
 from limner.weights.sources.facts.openmmlab_facts import infer_preprocessing, infer_test_size, section
+from limner.weights.sources.queries.deformable_detr_names import AUTHORS, HUGGING_FACE, mmdet_naming
 
 USUAL_SIZE = ResizePlan(shortest=800, longest=1333)
 """Size of images in prediction, in all published configurations."""

@@ -2,9 +2,9 @@ r"""Names of the tensors of Deformable DETR: of its authors, of mmdetection 2 an
 
 from limner.weights.renaming import Naming, Rule
 from limner.weights.sources.facts.transformers_backbones import HUGGING_FACE_BACKBONE, QUERY_KEY_VALUE
+from limner.weights.sources.facts.transformers_backbones import TITLE as TRANSFORMERS_TITLE
 from limner.weights.sources.queries.mmdet_names import LAYERS, mmdet_queries
 from limner.weights.sources.queries.mmdet_names import TITLE as MMDET_TITLE
-from limner.weights.sources.facts.transformers_backbones import TITLE as TRANSFORMERS_TITLE
 
 AUTHORS_TITLE = "the authors' code (fundamentalvision/Deformable-DETR)"
 

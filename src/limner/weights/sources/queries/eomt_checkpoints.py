@@ -18,11 +18,10 @@ from limner.weights.checkpoint_source import (
 from limner.weights.renaming import Naming, rename
 from limner.weights.sources.facts.backbone_shapes import Sizes, count_layers
 from limner.weights.sources.facts.dense_facts import preprocessor_normalization, stated_licence
-from limner.weights.sources.queries.mask2former_checkpoints import RECIPE
-from limner.weights.sources.facts.label_facts import infer_labels, infer_task
 from limner.weights.sources.facts.image_facts import infer_resize
-from limner.weights.sources.facts.transformers_backbones import QUERY_KEY_VALUE
-from limner.weights.sources.facts.transformers_backbones import TITLE
+from limner.weights.sources.facts.label_facts import infer_labels, infer_task
+from limner.weights.sources.facts.transformers_backbones import QUERY_KEY_VALUE, TITLE
+from limner.weights.sources.queries.mask2former_checkpoints import RECIPE
 
 _SIGN = "upscale_block.block.0.conv1.weight"
 

@@ -8,8 +8,8 @@ import re
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import Asked, CheckpointSource, Conclusions, NetworkShape, ReadNetwork
 from limner.weights.renaming import Naming, rename
-from limner.weights.sources.facts.label_facts import infer_labels, infer_licence, infer_task
 from limner.weights.sources.facts.image_facts import infer_normalization, infer_resize
+from limner.weights.sources.facts.label_facts import infer_labels, infer_licence, infer_task
 from limner.weights.sources.queries.mask2former_names import DETECTRON2, HUGGING_FACE
 from limner.weights.sources.queries.mask2former_shape import infer_heads, read_shape
 

@@ -4,7 +4,7 @@ Hugging Face: `transformers` 4.27 to 5; version 5 saves Swin with the names of v
 memory. Detectron2: the authors' code, facebookresearch/Mask2Former, with its ResNets and Swins.
 """
 
-from limner.weights.renaming import Naming, Rule
+from limner.weights.renaming import Naming
 from limner.weights.sources.facts.transformers_backbones import (
     HUGGING_FACE_BACKBONE,
     MERGED_PATCHES,

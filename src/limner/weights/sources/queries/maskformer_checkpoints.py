@@ -9,12 +9,16 @@ from limner.networks.maskformer import MaskFormerOptions
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import Asked, CheckpointSource, Conclusions, NetworkShape, ReadNetwork
 from limner.weights.renaming import Naming, Rule, rename
-from limner.weights.sources.facts.backbone_shapes import Sizes, count_layers, input_channels, recognize_backbone
-from limner.weights.sources.queries.mask2former_checkpoints import RECIPE
-from limner.weights.sources.facts.label_facts import infer_labels, infer_licence, infer_task
+from limner.weights.sources.facts.backbone_shapes import (
+    Sizes,
+    count_layers,
+    input_channels,
+    recognize_backbone,
+)
 from limner.weights.sources.facts.image_facts import infer_normalization, infer_resize
-from limner.weights.sources.facts.transformers_backbones import HUGGING_FACE_BACKBONE, QUERY_KEY_VALUE
-from limner.weights.sources.facts.transformers_backbones import TITLE
+from limner.weights.sources.facts.label_facts import infer_labels, infer_licence, infer_task
+from limner.weights.sources.facts.transformers_backbones import HUGGING_FACE_BACKBONE, QUERY_KEY_VALUE, TITLE
+from limner.weights.sources.queries.mask2former_checkpoints import RECIPE
 
 _DECODER = "model.transformer_module.decoder.layers.0.encoder_attn."
 

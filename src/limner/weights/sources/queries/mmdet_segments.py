@@ -1,4 +1,4 @@
-"""Mask2Former and MaskFormer checkpoints of mmdetection 2 and 3, and of mmsegmentation 1, which wraps them."""
+"""Mask2Former and MaskFormer of mmdetection 2 and 3, also inside mmsegmentation 1."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,12 +20,8 @@ from limner.weights.checkpoint_source import (
 from limner.weights.renaming import Renamed, rename
 from limner.weights.sources.facts.backbone_shapes import input_channels
 from limner.weights.sources.facts.dense_facts import framework_names, stated_licence
-from limner.weights.sources.queries.mask2former_checkpoints import RECIPE
 from limner.weights.sources.facts.known_data import SMALLEST
 from limner.weights.sources.facts.label_facts import infer_labels, infer_task, labels_of_names
-from limner.weights.sources.queries.mask2former_shape import read_shape
-from limner.weights.sources.queries.maskformer_checkpoints import maskformer_options
-from limner.weights.sources.queries.mmdet_names import TITLE, segments_naming
 from limner.weights.sources.facts.openmmlab_backbones import BACKBONES, convert_backbone, leave_out_counters
 from limner.weights.sources.facts.openmmlab_facts import (
     CONFIGURATION,
@@ -33,6 +29,10 @@ from limner.weights.sources.facts.openmmlab_facts import (
     infer_test_size,
     section,
 )
+from limner.weights.sources.queries.mask2former_checkpoints import RECIPE
+from limner.weights.sources.queries.mask2former_shape import read_shape
+from limner.weights.sources.queries.maskformer_checkpoints import maskformer_options
+from limner.weights.sources.queries.mmdet_names import TITLE, segments_naming
 
 USUAL_SIZES = {
     "panoptic_head": ResizePlan(shortest=800, longest=1333, multiple=SMALLEST),

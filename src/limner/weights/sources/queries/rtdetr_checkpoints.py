@@ -17,7 +17,12 @@ from limner.weights.checkpoint_source import (
     ReadNetwork,
 )
 from limner.weights.renaming import Naming, Rule, rename
-from limner.weights.sources.facts.backbone_shapes import Sizes, count_layers, input_channels, recognize_backbone
+from limner.weights.sources.facts.backbone_shapes import (
+    Sizes,
+    count_layers,
+    input_channels,
+    recognize_backbone,
+)
 from limner.weights.sources.facts.box_facts import (
     TASK,
     box_recipe,
@@ -26,8 +31,7 @@ from limner.weights.sources.facts.box_facts import (
     share_heads,
 )
 from limner.weights.sources.facts.image_facts import infer_normalization, infer_resize
-from limner.weights.sources.facts.transformers_backbones import HUGGING_FACE_BACKBONE, QUERY_KEY_VALUE
-from limner.weights.sources.facts.transformers_backbones import TITLE
+from limner.weights.sources.facts.transformers_backbones import HUGGING_FACE_BACKBONE, QUERY_KEY_VALUE, TITLE
 
 SIDE = 640
 """Height and width to which transformers resizes images if nothing else is stated."""
