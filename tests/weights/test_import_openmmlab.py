@@ -272,11 +272,11 @@ def test_segments(tmp_path, name):
 @pytest.mark.parametrize("name", ["mask2former-resnet", "maskformer-encoder"])
 def test_segments_of_mmsegmentation(tmp_path, name):
     backbone, head = SEGMENTS[name]
-    peers.openmmlab("mmdet")
-    build = peers.openmmlab("mmseg")
+    peers.mmseg_models()
+    build = peers.openmmlab("mmdet")
     parts = {
-        "backbone": build({**backbone, "type": "mmseg.ResNet"}),
-        "decode_head": build({**head, "num_classes": CLASSES, "train_cfg": None}),
+        "backbone": build(backbone),
+        "decode_head": build({**head, "type": f"mmseg.{head['type']}", "num_classes": CLASSES}),
     }
     theirs = _shake(torch.nn.ModuleDict(parts))
     config = "model = dict(decode_head=dict(num_classes=7), test_cfg=dict(mode='whole'))"

@@ -233,7 +233,7 @@ def test_transformers_upernet_on_convnext(tmp_path):
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
     stages = ["stage1", "stage2", "stage3", "stage4"]
     config = transformers.UperNetConfig(
-        backbone_config=transformers.ConvNextConfig(out_features=stages),
+        backbone_config=transformers.ConvNextConfig(hidden_sizes=list(WIDE), out_features=stages),
         num_labels=CLASSES,
         hidden_size=32,
         auxiliary_in_channels=384,
@@ -405,16 +405,10 @@ WHOLE = {
 @pytest.mark.parametrize("name", WHOLE)
 def test_mmsegmentation_whole_networks(tmp_path, name, order):
     backbone, head, side, sizes = WHOLE[name]
-    models = peers.mmseg_models()
-    build = models.HEADS.build
+    build = peers.openmmlab("mmseg")
     sides = torch.nn.ModuleList(map(build, side)) if isinstance(side, list) else build(side)
-    parts = {
-        "backbone": models.BACKBONES.build(backbone),
-        "decode_head": build(head),
-        "auxiliary_head": sides,
-    }
+    parts = {"backbone": build(backbone), "decode_head": build(head), "auxiliary_head": sides}
     theirs = peers.randomize(torch.nn.ModuleDict(parts))
-    peers.settle(theirs["backbone"], (_images((64, 96)) / 255 - MEAN) / STD)
     mean, std = (255 * MEAN).flatten().tolist(), (255 * STD).flatten().tolist()
     said = f"data_preprocessor=dict(mean={mean}, std={std}, bgr_to_rgb=True)"
     if order == "bgr":
@@ -445,16 +439,13 @@ def test_mmsegmentation_whole_networks(tmp_path, name, order):
     ],
 )
 def test_other_unets_of_mmsegmentation_are_refused_by_name(tmp_path, backbone, head, words):
-    models = peers.mmseg_models()
+    build = peers.openmmlab("mmseg")
     unet = {"type": "UNet", "base_channels": 4, "norm_cfg": NORM, **backbone}
     common = {"in_channels": 4, "in_index": 4, "channels": 4, "num_classes": 2, "norm_cfg": NORM}
     head = {"type": "FCNHead", "concat_input": False} | head
     if head["type"] == "PSPHead":
         del head["concat_input"]
-    parts = {
-        "backbone": models.BACKBONES.build(unet),
-        "decode_head": models.HEADS.build({**common, **head}),
-    }
+    parts = {"backbone": build(unet), "decode_head": build({**common, **head})}
     state = torch.nn.ModuleDict(parts).state_dict()
     torch.save({"state_dict": state, "meta": {}}, tmp_path / "a.pth")
     with pytest.raises(ModelError, match=words):
