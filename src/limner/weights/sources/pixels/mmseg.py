@@ -45,8 +45,8 @@ DILATED = ("PSPHead", "ASPPHead", "DepthwiseSeparableASPPHead", "FCNHead", "CCHe
 
 _UNKNOWN_SIZE = Inferred(
     ResizePlan(),
-    "the training's configuration would tell; published ones resize images of ADE20K to a shorter side of 512, "
-    "which --set inference.resize.shortest=512 --set inference.resize.longest=2048 does",
+    "no configuration is in the file or beside it; published ones resize images of ADE20K: "
+    "--set inference.resize.shortest=512 --set inference.resize.longest=2048",
 )
 
 
