@@ -10,10 +10,22 @@ from limner.core.execution import Execution
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Watcher
-from limner.devices.processes import is_first_process, num_processes, wait_for
+from limner.devices.processes import (
+    is_first_process,
+    is_restarted,
+    join_slurm_step,
+    num_processes,
+    wait_for,
+)
 from limner.preparation.cascade_runs import prepare_cascade
 from limner.preparation.planned import plan_data, with_shorthands
-from limner.preparation.prepared_run import PreparedRun, check_data_state, open_run, prepare_run
+from limner.preparation.prepared_run import (
+    PreparedRun,
+    check_data_state,
+    is_of_this_command,
+    open_run,
+    prepare_run,
+)
 from limner.preparation.run_names import named_run, refuse_among_images, refuse_taken
 from limner.preparation.run_splits import SCORED
 from limner.storage.unfinished import remove_record
@@ -75,6 +87,7 @@ def train(
         TrainingError: Training had to stop; `resume` continues it.
         MissingPartsOfRunError: The model is trained, but scores or the report could not be written.
     """
+    join_slurm_step()
     name, module = _name_and_module(network, weights)
     wanted = with_shorthands(
         settings,
@@ -87,6 +100,8 @@ def train(
         spatial=spatial,
     )
     execution = Execution(device, track, watchers)
+    if run is not None and is_restarted() and is_of_this_command(named_run(run)):
+        return resume_run(named_run(run), execution, network=module)
     prepared = _prepared(data, wanted, run, execution, accept=accept, network=module)
     fit_and_score(prepared, execution, resume=False)
     return prepared.folder
@@ -153,6 +168,7 @@ def resume(
         ConfigError: The folder is not a run folder.
         DataError: The data is missing, or has changed and `data_changed` is False.
     """
+    join_slurm_step()
     folder, execution = RunFolder(user_path(run)), Execution(device, track, watchers)
     if folder.folds.is_file():
         from limner.api.cross_validate import resume_folds
