@@ -164,7 +164,7 @@ REASONS = {
     "hang": (0, 1, "it hangs: at step 5 for "),
     "killed": (0, 1, "it has not answered for "),
     "first_killed": (1, 0, "the first process, through which the others talk, does not answer"),
-    "full_disk": (1, 0, "a file could not be written: No space left on device"),
+    "full_disk": (1, 0, "a file could not be written: no space left on the disk"),
 }
 """Scenario -> a process that goes on, the one that fails, and what the first then says of it."""
 
@@ -196,9 +196,9 @@ def test_commands_of_launchers_reach_limner_as_a_whole():
     from torch.distributed.run import parse_args
 
     pages = "\n".join(path.read_text("utf-8") for path in (DOCS / "train.md", DOCS / "scale.md"))
-    commands = re.findall(r"\btorchrun ([^`\n]*)", pages)
+    commands = re.findall(r"^    torchrun (.*)$", pages, re.MULTILINE)
     assert len(commands) >= 3
     for command in commands:
         parsed = parse_args(shlex.split(command))
         assert parsed.module and parsed.training_script == "limner", command
-        assert parsed.training_script_args[:4] == ["train", "DATA", "--run", "NAME"], command
+        assert parsed.training_script_args == ["train", "DATA", "--run", "NAME"], command

@@ -151,7 +151,7 @@ class _Work:
         """Train the folds that are not trained yet, then score all images and write the report."""
         if num_processes() > 1:
             raise ConfigError(
-                "--folds trains in one process: start it without torchrun or accelerate launch."
+                "--folds trains in one process: start it without a launcher."
             )
         folder, place = self.folder, Path(self.request.data)
         refuse_inside(folder.root, place)
