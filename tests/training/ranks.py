@@ -136,6 +136,13 @@ def full_disk_elsewhere(folder, rank):
     fail_in(folder / "full_disk_elsewhere", rank, None, None)
 
 
+def steady(folder, rank):
+    """Train, or go on, for a time in which the processes can be killed at any moment."""
+    process_watch.Pace.__init__.__defaults__ = SOON
+    plan = tiny_run.tiny_plan(train={"steps": 60, "save_every": 5, "validate_every": 10, "ema_decay": 0.9})
+    tiny_run.run_tiny(folder / "run", plan, resume=(folder / "run").exists())
+
+
 def fail_in(run, rank, failing, do):
     """Train, and do something in the fifth step of one process."""
     process_watch.Pace.__init__.__defaults__ = SOON
@@ -166,21 +173,25 @@ def stop_this_process():
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def run_ranks(folder, name, count=2):
-    """Fork the processes, and return their exit codes and the seconds until the last one ended."""
-    began = time.monotonic()
+def start_ranks(folder, name, count=2):
+    """Fork the processes, and return their ids."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    pids = [fork(folder, name, rank, environment_of(rank, count, port, 0)) for rank in range(count)]
-    return [*(wait(pid) for pid in pids), time.monotonic() - began]
+    return [fork(folder, name, rank, environment_of(rank, count, port, 0)) for rank in range(count)]
+
+
+def run_ranks(folder, name):
+    """Fork the processes, and return their exit codes and the seconds until the last one ended."""
+    began = time.monotonic()
+    return [*map(wait, start_ranks(folder, name)), time.monotonic() - began]
 
 
 def fork(folder, name, rank, environment):
     pid = os.fork()
     if pid:
         return pid
-    out = os.open(folder / f"{name}-{rank}.txt", os.O_WRONLY | os.O_CREAT)
+    out = os.open(folder / f"{name}-{rank}.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(out, 1)
     os.dup2(out, 2)
     os.environ.update(environment)
