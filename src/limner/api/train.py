@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -195,29 +196,42 @@ def resume_run(
 
 def fit_and_score(prepared: PreparedRun, execution: Execution, *, resume: bool) -> None:
     """Train, score the model on its validation and test images, and write the report."""
-    from limner.api.evaluate import score_split
-    from limner.inference.load_predictor import load_predictor
     from limner.reporting import write_report
     from limner.training.fit_run import fit_run
+    from limner.training.process_watch import watched_processes
 
     if prepared.plan.input.cascade_mm is not None:
         _fit_first_stage(prepared, execution, resume=resume)
     fit_run(prepared, execution, resume=resume)
+    with watched_processes(prepared.folder.root) as watch:
+        watch.at("scoring the model", allowed=inf)
+        missing = _score(prepared, execution)
     if not is_first_process():
         return
-    scored = [split for split in SCORED if split in prepared.splits]
-    missing: dict[str, WriteError] = {}
-    if scored:
-        model = prepared.folder.root
-        predictor = load_predictor(model, device=execution.device, network=prepared.network)
-        predictor.share_cores()
-        for split in scored:
-            with noted(missing, f"evaluation/{split}"):
-                score_split(prepared, split, predictor, track=execution.track)
     with noted(missing, "report.html"):
         write_report(prepared.folder)
     if missing:
         raise _missing_parts(prepared.folder.root, missing)
+
+
+def _score(prepared: PreparedRun, execution: Execution) -> dict[str, WriteError]:
+    """Score the model on its validation and test images, in all processes together; return what is missing."""
+    from limner.api.evaluate import score_split
+    from limner.inference.load_predictor import load_predictor
+
+    scored = [split for split in SCORED if split in prepared.splits]
+    missing: dict[str, WriteError] = {}
+    if scored:
+        if not is_first_process():
+            wait_for(prepared.folder.model)  # a disk of several machines may show it late
+        predictor = load_predictor(
+            prepared.folder.root, device=execution.device, network=prepared.network
+        )
+        predictor.share_cores()
+        for split in scored:
+            with noted(missing, f"evaluation/{split}"):
+                score_split(prepared, split, predictor, track=execution.track)
+    return missing
 
 
 def _fit_first_stage(prepared: PreparedRun, execution: Execution, *, resume: bool) -> None:

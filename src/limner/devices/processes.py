@@ -26,9 +26,14 @@ def num_processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def process_rank() -> int:
+    """Return the rank of this process among them."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def is_first_process() -> bool:
     """Return whether this is the process that writes files."""
-    return os.environ.get("RANK", "0") == "0"
+    return process_rank() == 0
 
 
 def num_local_processes() -> int:

@@ -1,6 +1,5 @@
 """Training of a model from a plan: the entry point of training."""
 
-import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -46,8 +45,7 @@ from limner.training.learner import Learner
 from limner.training.linear_probe import fit_probe
 from limner.training.loop import Batches, Loop, Outcome
 from limner.training.metrics_file import MetricsFile
-from limner.training.process_board import StoreBoard
-from limner.training.process_watch import ProcessWatch, watched
+from limner.training.process_watch import watched_processes
 from limner.training.run_state import RunState
 from limner.training.teaching import build_criterion, read_teacher
 from limner.training.validation import Validation
@@ -106,7 +104,7 @@ def fit(
     budget = Budget(plan.train)
     accelerator = build_accelerator(execution.device, precision=plan.train.precision)
     is_main = accelerator.is_main_process
-    with _watched(accelerator, run) as watch, _held(run, accelerator), stopping_training(run):
+    with watched_processes(run.root) as watch, _held(run, accelerator), stopping_training(run):
         checkpoint, remark = _checkpoint(run, resume=resume, is_main=is_main)
         state = _state(checkpoint, plan, accelerator)
         watcher = _watchers(plan, run, execution.watchers, run_id=state.tracker_id) if is_main else Watcher()
@@ -138,16 +136,6 @@ def fit(
             watch.at("the end", allowed=inf)
             accelerator.wait_for_everyone()
     return _result(run, outcome)
-
-
-@contextmanager
-def _watched(accelerator: Accelerator, run: RunFolder) -> Iterator[ProcessWatch]:
-    """Watch the other processes, unless the launcher has told no address where they meet."""
-    rank, processes = accelerator.process_index, accelerator.num_processes
-    board = StoreBoard() if processes > 1 and "MASTER_ADDR" in os.environ else None
-    watch = ProcessWatch(run.root, board, rank=rank, num_processes=processes)
-    with watched(watch):
-        yield watch
 
 
 def _state(checkpoint: RunCheckpoint | None, plan: Plan, accelerator: Accelerator) -> RunState:

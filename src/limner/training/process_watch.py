@@ -24,7 +24,7 @@ from torch import distributed
 from limner.core.errors import Description, LimnerError, StoppedBySignal, TrainingError, describe
 from limner.core.printable import printable
 from limner.devices.processes import is_launched_by_limner
-from limner.training.process_board import Board
+from limner.training.process_board import Board, StoreBoard
 
 PATIENCE = 10.0
 """A step may take this many times as long as the slowest one before it, until it counts as hanging."""
@@ -259,6 +259,23 @@ class ProcessWatch:
             self._note(self._rank, self._place.host, _reason(error))
             if self._rank == 0:  # it may keep the board
                 time.sleep(1.5 * self._pace.beat)
+
+
+@contextmanager
+def watched_processes(run: Path) -> Iterator[ProcessWatch]:
+    """Watch the processes of PyTorch's group, unless this one is alone or has no address where they meet.
+
+    Args:
+        run: The run's folder, for messages.
+
+    Raises:
+        TrainingError: As in `watched`.
+    """
+    is_together = distributed.is_available() and distributed.is_initialized() and "MASTER_ADDR" in os.environ
+    rank, processes = (distributed.get_rank(), distributed.get_world_size()) if is_together else (0, 1)
+    watch = ProcessWatch(run, StoreBoard() if processes > 1 else None, rank=rank, num_processes=processes)
+    with watched(watch):
+        yield watch
 
 
 @contextmanager
