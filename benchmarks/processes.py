@@ -1,10 +1,10 @@
-"""Two processes on the CPU against one process with both cores, in images per second; and how long a second one takes to start.
+"""Training in two processes on the CPU against one with both cores, and how long a second one takes to start.
 
     python benchmarks/processes.py [--steps 40] [--rounds 3]
 
-The images and the plan of `limner demo`, `limner train --devices 1` and `--devices 2` in turns, with the same whole
-batch. A round's rate is the batch by the median time of the steps after the first ten. Starting is the time of a whole
-command with one step: that of two processes less that of one. Give it the machine alone.
+The images and the plan of `limner demo`, `limner train --devices 1` and `--devices 2` in turns, with the same
+whole batch. A round's rate is the batch by the median time of the steps after the first ten. Starting is the
+time of a whole command with one step: that of two processes less that of one. Give it the machine alone.
 """
 
 import argparse

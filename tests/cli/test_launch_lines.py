@@ -1,4 +1,4 @@
-"""Every line of the docs that starts several processes does so, on tiny data; `srun` is a stand-in that sets what it sets."""
+"""Every line of the docs that starts several processes does so, on tiny data; `srun` is a stand-in."""
 
 import json
 import os
@@ -46,7 +46,8 @@ sys.exit(max(task.wait() for task in tasks))
 
 def lines():
     """The lines of the docs that start several processes, as they are written."""
-    start = re.compile(r"^(?: {4})?((?:torchrun|accelerate launch|srun|limner train .*--devices) .*)$", re.MULTILINE)
+    launchers = "torchrun|accelerate launch|srun|limner train .*--devices"
+    start = re.compile(rf"^(?: {{4}})?((?:{launchers}) .*)$", re.MULTILINE)
     found = [(page.name, line) for page in PAGES for line in start.findall(page.read_text("utf-8"))]
     assert len(found) >= 8, found
     return found
@@ -71,7 +72,7 @@ def workplace(tmp_path, cells, monkeypatch):
 
 
 def smaller(line):
-    """Write 2 for the devices of a large machine, and this machine for HOST; two machines have one process each."""
+    """Write 2 for 8 devices, and this machine for HOST; of two machines each has one process."""
     if "--nnodes" in line:
         line = line.replace("--nproc-per-node 8", "--nproc-per-node 1").replace("HOST", "127.0.0.1")
     return re.sub(r"--(devices|nproc-per-node) 8", r"--\1 2", line)
@@ -95,12 +96,14 @@ def test_a_line_of_the_docs_trains_in_two_processes(workplace, page, line):
 
 @pytest.mark.long
 def test_the_batch_script_trains_in_two_processes(workplace, monkeypatch):
-    script = re.search(r"```bash\n(#!/bin/bash\n.*?)```", (ROOT / "docs" / "scale.md").read_text("utf-8"), re.DOTALL)[1]
+    page = (ROOT / "docs" / "scale.md").read_text("utf-8")
+    script = re.search(r"```bash\n(#!/bin/bash\n.*?)```", page, re.DOTALL)[1]
     activate = workplace / "limner" / "bin" / "activate"
     activate.parent.mkdir(parents=True)
     activate.touch()
     monkeypatch.setenv("HOME", str(workplace))
-    small = script.replace("train.batch_size=128", "train.batch_size=4 --set train.steps=2 --set network.name=unet")
+    small = "train.batch_size=4 --set train.steps=2 --set network.name=unet --set input.crop_size=[32,32]"
+    small = script.replace("train.batch_size=128", small)
     done = subprocess.run(["bash", "-c", small], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     found = json.loads((workplace / "runs" / "NAME" / "environment.json").read_text("utf-8"))

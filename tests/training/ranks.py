@@ -1,6 +1,6 @@
-"""Trainings in two processes, forked from this one, which has imported everything: ``python ranks.py FOLDER NAME ...``.
+"""Trainings in two processes, forked from this one, which has imported everything.
 
-Each name is a function below; both processes call it, as if `limner train --devices 2` had started them, and
+``python ranks.py FOLDER NAME ...``: each name is a function below; both processes call it, as if `limner train --devices 2` had started them, and
 each prints into ``FOLDER/NAME-RANK.txt``. How they ended is printed as JSON: name -> exit codes, seconds.
 """
 
@@ -39,10 +39,14 @@ PLAIN = {
     "augment": {"scale": (1.0, 1.0)},
     "train": {"ema_decay": 0.9, "steps": 8, "gradient_clip": 1.0, "validate_every": 2},
 }
-"""SGD, since Adam would make a whole step of a rounding error where the gradient is near zero; without zoom, which
-leaves ignored borders: a mean of means is the mean only over equally many pixels."""
+"""SGD, since Adam would make a whole step of a rounding error where the gradient is near zero; without zoom,
+which leaves ignored borders: a mean of means is the mean only over equally many pixels."""
 
-BATCHES = {"even": {"batch_size": 4}, "uneven": {"batch_size": 5}, "parts": {"batch_size": 6, "accumulate": 3}}
+BATCHES = {
+    "even": {"batch_size": 4},
+    "uneven": {"batch_size": 5},
+    "parts": {"batch_size": 6, "accumulate": 3},
+}
 
 
 def plan_of(batch, **train):

@@ -80,7 +80,8 @@ def run_together(
         The first failure, or None if all processes succeeded.
     """
     port = _free_port()
-    with _Processes(command, [environment_of(rank, count, port, attempt) for rank in range(count)]) as running:
+    environments = [environment_of(rank, count, port, attempt) for rank in range(count)]
+    with _Processes(command, environments) as running:
         with _forwarded_signals(running):
             death = running.wait()
         if death is not None:

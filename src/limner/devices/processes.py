@@ -77,7 +77,7 @@ def join_slurm_step(environment: MutableMapping[str, str] = os.environ) -> None:
 
 
 def first_host(hosts: str) -> str:
-    """Return the first name of a list of hosts as SLURM writes it, such as ``gpu01`` of ``gpu[01-03,7],big2``."""
+    """Return the first name of a list of hosts of SLURM, such as ``gpu01`` of ``gpu[01-03,7],big2``."""
     first = re.split(r",(?![^\[]*\])", hosts, maxsplit=1)[0]
     return re.sub(r"\[([^],-]*)[^]]*\]", r"\1", first)
 

@@ -15,7 +15,7 @@ IMAGES_AT_ONCE = 4
 """Number of images of each process whose predictions are sent together."""
 
 Parts = dict[int, bytes]
-"""Index of an image -> its prediction, or the error of it, compressed: masks of many objects are mostly zeros."""
+"""Index of an image -> its prediction, or its error, compressed: masks of many objects are mostly zeros."""
 
 Gather = Callable[[Parts], Sequence[Parts]]
 """Sends the parts of this process; in the first process, returns those of all."""

@@ -287,15 +287,15 @@ def _refuse_idle(num_processes: int, samples: int) -> None:
     """
     if num_processes > samples:
         raise ConfigError(
-            f"A batch of {samples} cannot be shared by {num_processes} processes: train.batch_size is that of "
-            f"all together. Use --set train.batch_size={num_processes} or more, or fewer processes."
+            f"A batch of {samples} cannot be shared by {num_processes} processes: train.batch_size is that "
+            f"of all together. Use --set train.batch_size={num_processes} or more, or fewer processes."
         )
 
 
 def _on_device(
     model: Model, accelerator: Accelerator, layout: torch.memory_format, *, samples: int
 ) -> Model:
-    """Move a model to the device; statistics of few `samples` are those of all devices, which a CPU cannot."""
+    """Move a model to the device; where it has few samples, batch norm uses those of all accelerators."""
     is_shared = accelerator.num_processes > 1 and accelerator.device.type != "cpu"
     norm = model.plan.network.norm
     if is_shared and (norm == "sync" or (norm is None and samples < ENOUGH_FOR_STATISTICS)):

@@ -136,8 +136,8 @@ class ProcessWatch:
             allowed: Seconds that it may take at least, however fast steps are.
         """
         self.move()
-        is_slow = allowed or self._steps < 2
-        limit = max(self._pace.first_stall if is_slow else self._pace.stall, allowed, PATIENCE * self._longest)
+        least = self._pace.first_stall if allowed or self._steps < 2 else self._pace.stall
+        limit = max(least, allowed, PATIENCE * self._longest)
         self._place = replace(self._place, phase=self._place.phase + 1, what=what, limit=limit)
 
     def at_step(self, step: int) -> None:
@@ -304,8 +304,8 @@ def is_exchange_error(error: BaseException) -> bool:
     """Return whether a collective operation failed; PyTorch has no class for errors of gloo."""
     if isinstance(error, distributed.DistError):
         return True
-    is_ours = isinstance(error, LimnerError)
-    return isinstance(error, RuntimeError) and not is_ours and any(s in str(error).lower() for s in EXCHANGE_SIGNS)
+    is_foreign = isinstance(error, RuntimeError) and not isinstance(error, LimnerError)
+    return is_foreign and any(sign in str(error).lower() for sign in EXCHANGE_SIGNS)
 
 
 def _key(rank: int) -> str:
