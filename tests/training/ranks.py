@@ -1,7 +1,8 @@
 """Trainings in two processes, forked from this one, which has imported everything.
 
-``python ranks.py FOLDER NAME ...``: each name is a function below; both processes call it, as if `limner train --devices 2` had started them, and
-each prints into ``FOLDER/NAME-RANK.txt``. How they ended is printed as JSON: name -> exit codes, seconds.
+``python ranks.py FOLDER NAME ...``: each name is a function below. Both processes call it, as if
+`limner train --devices 2` had started them, and each prints into ``FOLDER/NAME-RANK.txt``. How they ended is
+printed as JSON: name -> exit codes, seconds.
 """
 
 import atexit

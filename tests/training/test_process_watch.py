@@ -131,6 +131,16 @@ def test_a_process_that_no_longer_writes_is_dead(three):
     assert "has not answered for 2" in three.board.failure["reason"]
 
 
+def test_a_process_that_has_ended_is_not_missed(three):
+    three.steps(1, 4)
+    for watch in three.watches:
+        watch.at("scoring", allowed=float("inf"))
+    with watched(three.watches[2]):
+        pass
+    three.wait(100, silent={2})
+    assert not three.board.failure
+
+
 def test_another_s_failure_is_raised_where_the_exchange_broke(three):
     out_of_memory = TrainingError(describe("Training stopped at step 7", found="CUDA out of memory"))
     with pytest.raises(TrainingError, match="step 7"), watched(three.watches[1]):

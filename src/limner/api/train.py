@@ -215,7 +215,7 @@ def fit_and_score(prepared: PreparedRun, execution: Execution, *, resume: bool) 
 
 
 def _score(prepared: PreparedRun, execution: Execution) -> dict[str, WriteError]:
-    """Score the model on its validation and test images, in all processes; return what could not be written."""
+    """Score the model on its validation and test images; return the parts that could not be written."""
     from limner.api.evaluate import score_split
     from limner.inference.load_predictor import load_predictor
 

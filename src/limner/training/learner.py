@@ -158,7 +158,7 @@ class Learner:
                     criterion=self._criterion,
                     accelerator=self._accelerator,
                     parts=self._parts(len(batch.names)),
-                    share=len(batch.names) * self._accelerator.num_processes / self._samples_per_step,
+                    share=self._share(len(batch.names)),
                     clip=self._plan.train.gradient_clip,
                     before_exchange=before_exchange,
                 )
@@ -171,7 +171,14 @@ class Learner:
 
     def _parts(self, samples: int) -> int:
         """Return the number of parts of a process's batch that are as small as those of a process alone."""
+        if self._accelerator.num_processes == 1:
+            return self.accumulate
         return ceil(samples * self.accumulate / self._plan.train.batch_size)
+
+    def _share(self, samples: int) -> float:
+        """Return the number of samples of this process, divided by the mean over the processes."""
+        processes = self._accelerator.num_processes
+        return 1.0 if processes == 1 else samples * processes / self._samples_per_step
 
     def _samples_at_once(self) -> int:
         """Return the number of samples that go through the network of a process at once."""

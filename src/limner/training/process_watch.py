@@ -32,6 +32,9 @@ PATIENCE = 10.0
 STEP = "step"
 """First word of the places whose times are compared."""
 
+ENDED = "its end"
+"""Place of a process that has done its part."""
+
 FAILED = "failed"
 """Key of the first failure on the board."""
 
@@ -170,8 +173,7 @@ class ProcessWatch:
         now, own = self._clock(), self._place
         if now - self._moved > self._pace.stall / 2:
             own = replace(own, line=_line_of(self._main))
-        self._number += 1
-        self._board.write(_key(self._rank), json.dumps([self._number, asdict(own)]))
+        self._write(own)
         found = self._board.read([FAILED, *map(_key, self._seen)])
         self._heard = self._clock()
         if FAILED in found:
@@ -183,15 +185,21 @@ class ProcessWatch:
                 _update(seen, text, now)
         self._judge(own, now)
 
+    def _write(self, place: Place) -> None:
+        assert self._board is not None
+        self._number += 1
+        self._board.write(_key(self._rank), json.dumps([self._number, asdict(place)]))
+
     def _judge(self, own: Place, now: float) -> None:
         """Note a process that is silent, or that hangs."""
-        for other, seen in self._seen.items():
+        working = {other: seen for other, seen in self._seen.items() if seen.place.what != ENDED}
+        for other, seen in working.items():
             if now - seen.heard > self._pace.silence:
                 reason = f"it has not answered for {now - seen.heard:.0f} s: killed, or its machine is down"
                 self._note(other, seen.place.host, reason)
                 return
         places = {self._rank: (own, self._moved)}
-        places |= {other: (seen.place, seen.moved) for other, seen in self._seen.items()}
+        places |= {other: (seen.place, seen.moved) for other, seen in working.items()}
         last = min(place.phase for place, _ in places.values())
         behind = {rank: (p, now - moved) for rank, (p, moved) in places.items() if p.phase == last}
         if all(still > place.limit for place, still in behind.values()):
@@ -210,7 +218,8 @@ class ProcessWatch:
     def start(self) -> None:
         """Watch the others in a thread."""
         if self._board is not None:
-            threading.Thread(target=self._watch, name="limner-watch", daemon=True).start()
+            self._thread = threading.Thread(target=self._watch, name="limner-watch", daemon=True)
+            self._thread.start()
 
     def stop(self) -> None:
         """Stop watching."""
@@ -242,6 +251,14 @@ class ProcessWatch:
                 fix=f"Resume with: limner train --resume {self._run}. What was saved before is intact.",
             )
         )
+
+    def tell_end(self) -> None:
+        """Note that this process has done its part, so that the others do not miss it."""
+        self.stop()
+        if self._board is not None:
+            self._thread.join(self._pace.silence)  # it would write the place of before
+            with suppress(Exception):  # the process that keeps the board has ended too
+                self._write(replace(self._place, what=ENDED))
 
     def failure_of_another(self, error: BaseException) -> TrainingError | None:
         """Return the failure of another process, if an error of the main thread is its consequence."""
@@ -288,6 +305,7 @@ def watched(watch: ProcessWatch) -> Iterator[None]:
     watch.start()
     try:
         yield
+        watch.tell_end()
     except StoppedBySignal:  # of all processes together
         raise
     except BaseException as error:
