@@ -26,6 +26,7 @@ from limner.cli import app
 from limner.core.errors import LimnerError, StoppedBySignal
 from limner.core.run_folder import RunFolder
 from limner.devices.launcher import environment_of
+from limner.loading.dataset import Dataset
 from limner.training import checkpoints, process_watch
 from limner.training.checkpoints import Checkpoints
 
@@ -120,6 +121,32 @@ def first_killed(folder, rank):
     fail_in(folder / "first_killed", rank, 0, lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
+def no_data(folder, rank):
+    """The server of the second process's images answers ten times, then never again."""
+    read, calls = Dataset.__getitem__, []
+
+    def answer(dataset, index):
+        calls.append(index)
+        if rank == 1 and len(calls) > 10:
+            time.sleep(SECONDS)
+        return read(dataset, index)
+
+    Dataset.__getitem__ = answer
+    fail_in(folder / "no_data", rank, None, None)
+
+
+def slow_data(folder, rank):
+    """The server of the second process's images is slow."""
+    read = Dataset.__getitem__
+
+    def answer(dataset, index):
+        time.sleep(0.1 * rank)
+        return read(dataset, index)
+
+    Dataset.__getitem__ = answer
+    fail_in(folder / "slow_data", rank, None, None)
+
+
 def full_disk(folder, rank):
     """The disk of the first process is full when it writes its second checkpoint."""
     save, calls = checkpoints.save_file, []
@@ -155,7 +182,7 @@ def fail_in(run, rank, failing, do):
 
 
 def failing_plan():
-    return tiny_run.tiny_plan(train={"steps": 8, "save_every": 2, "validate_every": 100})
+    return tiny_run.tiny_plan(train={"steps": 8, "save_every": 2, "validate_every": 100, "workers": 0})
 
 
 def disturbed(rank, failing, do):

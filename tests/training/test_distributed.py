@@ -27,8 +27,9 @@ SCRIPT = Path(__file__).with_name("ranks.py")
 SOURCE = Path(__file__).parents[2] / "src"
 DOCS = Path(__file__).parents[2] / "docs"
 
-FAILURES = ("out_of_memory", "hang", "killed", "first_killed", "full_disk")
-SCENARIOS = ("exact", "resumed", "again", "command", "second", "full_disk_elsewhere", *FAILURES)
+FAILURES = ("out_of_memory", "hang", "no_data", "killed", "first_killed", "full_disk")
+HARMLESS = ("full_disk_elsewhere", "slow_data")
+SCENARIOS = ("exact", "resumed", "again", "command", "second", *HARMLESS, *FAILURES)
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
 
@@ -162,6 +163,7 @@ def test_a_second_training_in_one_folder_is_refused(ended, said):
 REASONS = {
     "out_of_memory": (0, 1, "memory ran out: CUDA out of memory. Tried to allocate 2.00 GiB"),
     "hang": (0, 1, "it hangs: at step 5 for "),
+    "no_data": (0, 1, "it hangs: at step 5, waiting for its batch for "),
     "killed": (0, 1, "it has not answered for "),
     "first_killed": (1, 0, "the first process, through which the others talk, does not answer"),
     "full_disk": (1, 0, "a file could not be written: no space left on the disk"),
@@ -188,8 +190,9 @@ def test_the_others_name_a_process_that_fails_and_the_run_goes_on(tiny, ranks, e
 
 @needs_fork
 @pytest.mark.slow
-def test_a_full_disk_matters_to_the_process_that_writes_alone(succeeded):
-    assert weights(succeeded("full_disk_elsewhere") / "full_disk_elsewhere").is_file()
+@pytest.mark.parametrize("name", HARMLESS)
+def test_the_training_goes_on_where_nothing_is_lost(succeeded, name):
+    assert weights(succeeded(name) / name).is_file()
 
 
 def test_commands_of_launchers_reach_limner_as_a_whole():

@@ -310,12 +310,12 @@ class Loop:
 
         On accelerators the processes ask each other only at steps at which they wait for the device anyway.
         """
-        is_ahead = self._accelerator.device.type != "cpu" and self.state.step % LOG_EVERY != 0
         if self._accelerator.num_processes == 1:
             return signal
-        if is_ahead:
+        device = self._accelerator.device
+        if device.type != "cpu" and self.state.step % LOG_EVERY:
             return 0
-        return int(self._accelerator.gather(torch.tensor([signal], device=self._accelerator.device)).max())
+        return int(self._accelerator.gather(torch.tensor([signal], device=device)).max())
 
     def _is_over(self) -> bool:
         # Even if the time budget is already spent, do one step, so that there is a model.

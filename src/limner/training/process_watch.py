@@ -230,7 +230,7 @@ class ProcessWatch:
             try:
                 self.look()
             except Exception:  # of whatever kind the connection raises: the board is gone
-                if self._clock() - self._heard > self._pace.silence / 2:
+                if self._clock() - self._heard > self._pace.silence:
                     reason = "the first process, through which the others talk, does not answer: killed, or "
                     self._know({"rank": 0, "host": "its machine", "reason": f"{reason}its machine is down"})
             if is_launched_by_limner() and os.getppid() != self._parent:
@@ -260,13 +260,12 @@ class ProcessWatch:
             with suppress(Exception):  # the process that keeps the board has ended too
                 self._write(replace(self._place, what=ENDED))
 
-    def failure_of_another(self, error: BaseException) -> TrainingError | None:
-        """Return the failure of another process, if an error of the main thread is its consequence."""
+    def known_failure(self, error: BaseException) -> TrainingError | None:
+        """Return the failure of which an error of the main thread is the consequence; None if it is its own."""
         if self._board is None or not is_exchange_error(error):
             return None
         self._is_known.wait(self._pace.silence + 3 * self._pace.beat)
-        is_of_another = self._failure.get("rank", self._rank) != self._rank
-        return self._error() if is_of_another else None
+        return self._error() if self._failure else None
 
     def tell_others(self, error: BaseException) -> None:
         """Note why this process fails; return when the others had time to read it."""
@@ -309,7 +308,7 @@ def watched(watch: ProcessWatch) -> Iterator[None]:
     except StoppedBySignal:  # of all processes together
         raise
     except BaseException as error:
-        failure = watch.failure_of_another(error)
+        failure = watch.known_failure(error)
         if failure is not None:
             raise failure from error
         watch.tell_others(error)
