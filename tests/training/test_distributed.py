@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from typer.main import get_command
 
+from limner.cli.app import app
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Watcher
 from limner.storage.folder_lock import locked_folder
@@ -193,6 +195,19 @@ def test_the_others_name_a_process_that_fails_and_the_run_goes_on(tiny, ranks, e
 @pytest.mark.parametrize("name", HARMLESS)
 def test_the_training_goes_on_where_nothing_is_lost(succeeded, name):
     assert weights(succeeded(name) / name).is_file()
+
+
+def test_no_option_of_training_is_one_of_a_launcher():
+    from accelerate.commands.launch import launch_command_parser
+    from torch.distributed.run import parse_args
+
+    options = [name for option in get_command(app).commands["train"].params for name in option.opts]
+    options = [name for name in options if name.startswith("--")]
+    assert {"--run", "--devices", "--restarts", "--set"} <= set(options)
+    for option in options:
+        words = ["train", "DATA", option, "1"]
+        assert parse_args(["-m", "--", "limner", *words]).training_script_args == words
+        assert launch_command_parser().parse_args(["-m", "limner", *words]).training_script_args == words
 
 
 def test_commands_of_launchers_reach_limner_as_a_whole():
