@@ -37,9 +37,7 @@ def train(folder: Path, devices: int, steps: int, batch: int) -> float:
     command += [word for key, value in chosen.items() for word in ("--set", f"{key}={value}")]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "MKL_"))}
     began = time.perf_counter()
-    subprocess.run(
-        command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.perf_counter() - began
 
 

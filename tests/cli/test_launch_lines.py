@@ -26,7 +26,7 @@ SETTINGS = {
 }
 """Of trainings that take a second; added to every line."""
 
-SRUN = '''#!{python}
+SRUN = """#!{python}
 import os, subprocess, sys
 words = sys.argv[1:]
 count = os.environ.get("TASKS", "2")
@@ -41,7 +41,7 @@ for rank in range(int(count)):
                 SLURM_LOCALID=str(rank))
     tasks.append(subprocess.Popen(words, env=dict(os.environ, **told)))
 sys.exit(max(task.wait() for task in tasks))
-'''
+"""
 
 
 def lines():

@@ -54,7 +54,9 @@ def test_a_new_run_gets_one_name_for_all(launch, tmp_path):
 
 def test_a_resumed_run_has_its_name(launch):
     _, started = launch("train --resume runs/old --restarts 2", None)
-    assert started == [([sys.executable, "-m", "limner", "train", "--resume", "runs/old", "--restarts", "2"], 1, 0)]
+    assert started == [
+        ([sys.executable, "-m", "limner", "train", "--resume", "runs/old", "--restarts", "2"], 1, 0)
+    ]
 
 
 def test_deaths_are_reported_and_all_start_again(launch, capsys):

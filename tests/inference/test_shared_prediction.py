@@ -53,9 +53,7 @@ def first():
             NAMES, predict_in(rank), rank=rank, num_processes=PROCESSES, gather=exchange.send_of(rank)
         )
         other.help_first(sample)
-    made = SharedPredictions(
-        NAMES, predict_in(0), rank=0, num_processes=PROCESSES, gather=exchange.receive
-    )
+    made = SharedPredictions(NAMES, predict_in(0), rank=0, num_processes=PROCESSES, gather=exchange.receive)
     return made, predicted, exchange
 
 

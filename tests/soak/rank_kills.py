@@ -1,8 +1,8 @@
 """Trainings in two processes, one of which is killed at a random moment, again and again until the end.
 
-`python rank_kills.py FOLDER KILLS SEED` prints JSON: the number of kills, and the faults: a process that does not
-end within a minute of the other's death, a run that cannot be resumed, weights that differ from those of a
-training that nobody disturbed.
+`python rank_kills.py FOLDER KILLS SEED` prints JSON: the number of kills, and the faults: a process that
+does not end within a minute of the other's death, a run that cannot be resumed, weights that differ from
+those of a training that nobody disturbed.
 """
 
 import json

@@ -19,6 +19,9 @@ from pathlib import Path
 
 import tiny_run
 import torch
+import torch._dynamo
+import torch.distributed.fsdp
+import torch.distributed.nn
 
 import limner.api.train  # noqa: F401 - what the forked processes need
 from limner.api import evaluate  # noqa: F401
@@ -68,7 +71,7 @@ def resumed(folder, rank):
 
 
 def again(folder, rank):
-    """Train twice: once to the end, once with a signal to one process, after which a checkpoint is damaged."""
+    """Train to the end, and once more with a signal to one process, after which a checkpoint is damaged."""
     plan = tiny_run.tiny_plan(train={"steps": 12, "batch_size": 4, "save_every": 2})
     tiny_run.run_tiny(folder / "whole", plan)
     with suppress(StoppedBySignal):
@@ -239,7 +242,9 @@ def fork(folder, name, rank, environment):
     except BaseException:
         traceback.print_exc()
         code = 1
-    sys.exit(code)
+    atexit._run_exitfuncs()  # the rest of a usual end takes seconds, for modules of the other process
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def wait(pid):

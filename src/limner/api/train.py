@@ -224,9 +224,7 @@ def _score(prepared: PreparedRun, execution: Execution) -> dict[str, WriteError]
     if scored:
         if not is_first_process():
             wait_for(prepared.folder.model)  # a disk of several machines may show it late
-        predictor = load_predictor(
-            prepared.folder.root, device=execution.device, network=prepared.network
-        )
+        predictor = load_predictor(prepared.folder.root, device=execution.device, network=prepared.network)
         predictor.share_cores()
         for split in scored:
             with noted(missing, f"evaluation/{split}"):

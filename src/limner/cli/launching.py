@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -68,17 +69,15 @@ def train_in_processes(launch: Launch, *, data: Path | None, run: str | None, re
         after_command = arguments.index("train") + 1
         arguments[after_command:after_command] = ["--run", str(_new_name(data))]
     command = [sys.executable, "-m", "limner", *arguments]
-    for attempt in range(launch.restarts + 1):
+    for attempt in count():
         death = run_together(command, launch.devices, attempt=attempt)
         if death is None:
             return
-        if death.is_wanted:
+        if not death.is_wanted:
+            _report(death)
+        if death.is_wanted or death.code == FIXED_BY_USER or attempt == launch.restarts:
             raise typer.Exit(death.exit_code)
-        _report(death)
-        if death.code == FIXED_BY_USER or attempt == launch.restarts:
-            break
         _say(f"starting again from the last checkpoint, {attempt + 1} of {launch.restarts} times")
-    raise typer.Exit(death.exit_code)
 
 
 def _new_name(data: Path) -> Path:

@@ -44,7 +44,8 @@ def train(
     """Check the data, plan, train, and score the model."""
     if launch.needs_processes():
         launch.refuse_what_needs_one_process(device, folds)
-        return train_in_processes(launch, data=data, run=run, resume=resume)
+        train_in_processes(launch, data=data, run=run, resume=resume)
+        return
     from limner.api.cross_validate import cross_validate
     from limner.api.train import resume as resume_run
     from limner.api.train import train as train_run

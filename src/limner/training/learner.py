@@ -171,9 +171,8 @@ class Learner:
 
     def _parts(self, samples: int) -> int:
         """Return the number of parts of a process's batch that are as small as those of a process alone."""
-        if self._accelerator.num_processes == 1:
-            return self.accumulate
-        return ceil(samples * self.accumulate / self._plan.train.batch_size)
+        is_alone = self._accelerator.num_processes == 1
+        return self.accumulate if is_alone else ceil(samples * self.accumulate / self._plan.train.batch_size)
 
     def _share(self, samples: int) -> float:
         """Return the number of samples of this process, divided by the mean over the processes."""
@@ -182,7 +181,8 @@ class Learner:
 
     def _samples_at_once(self) -> int:
         """Return the number of samples that go through the network of a process at once."""
-        samples = max(self._samples_per_step // self._accelerator.num_processes, 1)
+        processes = int(self._accelerator.num_processes)
+        samples = max(self._samples_per_step // processes, 1)
         return samples // self._parts(samples)
 
     def apply(self, *, step: int) -> None:
@@ -299,9 +299,7 @@ def _refuse_idle(num_processes: int, samples: int) -> None:
         )
 
 
-def _on_device(
-    model: Model, accelerator: Accelerator, layout: torch.memory_format, *, samples: int
-) -> Model:
+def _on_device(model: Model, accelerator: Accelerator, layout: torch.memory_format, *, samples: int) -> Model:
     """Move a model to the device; where it has few samples, batch norm uses those of all accelerators."""
     is_shared = accelerator.num_processes > 1 and accelerator.device.type != "cpu"
     norm = model.plan.network.norm

@@ -6,8 +6,6 @@ from datetime import timedelta
 from itertools import count
 from typing import Protocol
 
-from torch import distributed
-
 from limner.devices.processes import RESTARTS
 
 ANSWER_SECONDS = 10.0
@@ -36,14 +34,17 @@ class StoreBoard:
     """A board in the key-value store of PyTorch's process group, through a connection of its own."""
 
     def __init__(self) -> None:
-        store = distributed.TCPStore(
+        # Not every build of PyTorch has these.
+        from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
+
+        store = TCPStore(
             os.environ["MASTER_ADDR"],
             int(os.environ["MASTER_PORT"]),
             is_master=False,
             timeout=timedelta(seconds=ANSWER_SECONDS),
         )
         attempt = "-".join(os.environ.get(name, "0") for name in RESTARTS)
-        self._store = distributed.PrefixStore(f"limner/{attempt}/{next(_boards)}", store)
+        self._store = PrefixStore(f"limner/{attempt}/{next(_boards)}", store)
         self._lock = threading.Lock()
 
     def write(self, key: str, text: str) -> None:

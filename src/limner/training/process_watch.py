@@ -261,7 +261,7 @@ class ProcessWatch:
                 self._write(replace(self._place, what=ENDED))
 
     def known_failure(self, error: BaseException) -> TrainingError | None:
-        """Return the failure of which an error of the main thread is the consequence; None if it is its own."""
+        """Return the failure of which an error is the consequence; None if the error is its own."""
         if self._board is None or not is_exchange_error(error):
             return None
         self._is_known.wait(self._pace.silence + 3 * self._pace.beat)
