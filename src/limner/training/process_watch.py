@@ -65,7 +65,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Place:
+class ProcessPlace:
     """Where a process is.
 
     Attributes:
@@ -90,7 +90,7 @@ class _Seen:
     """What the board showed of another process, and when it changed."""
 
     text: str
-    place: Place
+    place: ProcessPlace
     heard: float
     moved: float
 
@@ -122,11 +122,11 @@ class ProcessWatch:
         self._run, self._board, self._rank, self._pace = run, board, rank, pace or Pace()
         self._clock, self._leave = clock, leave
         self._main, self._parent = threading.get_ident(), os.getppid()
-        self._place = Place(platform.node())
+        self._place = ProcessPlace(platform.node())
         self._longest, self._steps = 0.0, 0
         self._moved = self._heard = now = clock()
         others = (other for other in range(num_processes) if other != rank)
-        self._seen = {other: _Seen("", Place("an unknown machine"), now, now) for other in others}
+        self._seen = {other: _Seen("", ProcessPlace("an unknown machine"), now, now) for other in others}
         self._number = 0
         self._failure: Mapping[str, object] = {}
         self._is_known, self._is_over = threading.Event(), threading.Event()
@@ -185,12 +185,12 @@ class ProcessWatch:
                 _update(seen, text, now)
         self._judge(own, now)
 
-    def _write(self, place: Place) -> None:
+    def _write(self, place: ProcessPlace) -> None:
         assert self._board is not None
         self._number += 1
         self._board.write(_key(self._rank), json.dumps([self._number, asdict(place)]))
 
-    def _judge(self, own: Place, now: float) -> None:
+    def _judge(self, own: ProcessPlace, now: float) -> None:
         """Note a process that is silent, or that hangs."""
         working = {other: seen for other, seen in self._seen.items() if seen.place.what != ENDED}
         for other, seen in working.items():
@@ -331,7 +331,7 @@ def _key(rank: int) -> str:
 
 def _update(seen: _Seen, text: str, now: float) -> None:
     """Take over what another process has written."""
-    place = Place(**json.loads(text)[1])
+    place = ProcessPlace(**json.loads(text)[1])
     if (place.phase, place.moves) != (seen.place.phase, seen.place.moves):
         seen.moved = now
     seen.text, seen.place, seen.heard = text, place, now
