@@ -208,7 +208,7 @@ def authors_state(authors_names):
     """Makes the tensors of a very small Mask2Former by the authors' names; the network is there too."""
     from limner.networks import build_network
     from limner.weights.renaming import our_name
-    from limner.weights.sources.mask2former_names import DETECTRON2
+    from limner.weights.sources.queries.mask2former_names import DETECTRON2
 
     @cache
     def make(num_classes=3):

@@ -72,7 +72,7 @@ def compute_gradients(
                 outputs = model(piece.images, *target_inputs(model, piece.targets))
             # Losses are computed in float32 for any precision of the network: sums over a million
             # pixels lose too much in 8 bits of mantissa.
-            value = criterion.loss(_in_float32(outputs), piece)
+            value = criterion.loss(in_float32(outputs), piece)
             if position == len(pieces) - 1:
                 before_exchange()
             accelerator.backward(value.total * weight)
@@ -106,7 +106,7 @@ def _clip(model: nn.Module, accelerator: Accelerator, clip: float | None) -> tor
     return get_total_norm([p.grad for p in model.parameters() if p.grad is not None]).detach()
 
 
-def _in_float32(outputs: Any) -> Any:  # noqa: ANN401 - a pytree
+def in_float32(outputs: Any) -> Any:  # noqa: ANN401 - a pytree
     """Convert 16-bit tensors to float32; shared tensors stay shared."""
     converted: dict[int, torch.Tensor] = {}
 

@@ -20,8 +20,8 @@ from limner.weights.fitting import Fitted, fit_tensors
 from limner.weights.imported_plan import plan_of, summarize
 from limner.weights.model import Model
 from limner.weights.sources import SOURCES
-from limner.weights.sources.by_name import BY_NAME
-from limner.weights.sources.classifiers import CLASSIFIERS
+from limner.weights.sources.classes.classifiers import CLASSIFIERS
+from limner.weights.sources.pixels.by_name import BY_NAME
 from limner.weights.tensor_table import TensorTable
 
 SHOWN = 3
