@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from limner.core.plan import (
     Plan,
     TrainPlan,
 )
+from limner.planning import cost
 
 # A time limit of 0.2 s for each example would make tests fail on a busy machine.
 hypothesis.settings.register_profile("without deadline", deadline=None)
@@ -59,6 +61,15 @@ def pytest_runtest_makereport(item, call):
     if is_required and report.skipped and "mmsegmentation" not in str(report.longrepr):
         report.outcome, report.longrepr = "failed", f"is required here, and was skipped: {report.longrepr}"
     return report
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _brief():
+    """Nothing waits for the disk, as no test cuts the power; how long a network takes is measured briefly."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        patch.setattr(cost, "_needs_another", lambda times: len(times) < cost.FEWEST_PASSES)
+        yield
 
 
 @pytest.fixture
@@ -269,17 +280,22 @@ def kill_at(number, after):
             os.kill(os.getpid(), signal.SIGKILL)
     whole_files.move_file = moved
 
-commands = json.load(sys.stdin)
-for verb in {verb for _, _, verb, *_ in commands}:
-    importlib.import_module(f"limner.api.{verb}")
-if verb == "predict":
-    limner.load(commands[0][3][0], device="cpu")  # imports what the children need
-for number, after, verb, arguments, options in commands:
-    if os.fork() == 0:
-        kill_at(number, after)
-        getattr(limner, verb)(*arguments, **options)
-        os._exit(0)
-    assert os.wait()[1] == signal.SIGKILL, (number, after, verb)
+for line in sys.stdin:
+    asked, ends = json.loads(line), []
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    os.chdir(asked["folder"])
+    for number, after, verb, arguments, options in asked["commands"]:
+        importlib.import_module(f"limner.api.{verb}")
+        if verb == "predict":
+            limner.load(arguments[0], device="cpu")  # imports what the children need
+        if os.fork() == 0:
+            os.dup2(2, 1)
+            kill_at(number, after)
+            getattr(limner, verb)(*arguments, **options)
+            os._exit(0)
+        ends.append(os.wait()[1])
+    print(json.dumps(ends), flush=True)
 """
 """Runs commands, each in its own process, which is killed before or after its n-th file gets its name."""
 
@@ -287,8 +303,12 @@ for number, after, verb, arguments, options in commands:
 @pytest.fixture(scope="session")
 def kill():
     """Run (n-th file, whether after its renaming, verb, arguments, options), each until it is killed."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", KILLED], **pipes) as process:
 
-    def run(*commands):
-        subprocess.run([sys.executable, "-c", KILLED], input=json.dumps(commands), text=True, check=True)
+        def run(*commands):
+            asked = {"commands": commands, "environment": dict(os.environ), "folder": str(Path.cwd())}
+            print(json.dumps(asked), file=process.stdin, flush=True)
+            assert json.loads(process.stdout.readline()) == [signal.SIGKILL] * len(commands), commands
 
-    return run
+        yield run

@@ -32,7 +32,7 @@ def test_a_list_of_1100_classes(tmp_path, monkeypatch):
     assert not checked.errors and checked.labels.num_classes == NUM_CLASSES
     settings = {
         "train": {"steps": 2, "batch_size": 4, "validate_every": 2, "save_every": 2, "workers": 0},
-        "network": {"pretrained": "no"},
+        "network": {"pretrained": "no", "options": {"backbone": "resnet18_width16"}},
         "inference": {"resize": {"shortest": 48, "longest": 96}},
     }
     run = limner.train(root, run=tmp_path / "run", settings=settings, device="cpu")
