@@ -46,6 +46,15 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session):
+    gc.disable()  # almost all that importing makes stays
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_finish(session):
     # What importing made stays, and most of the rest frees itself: looking through both for garbage again and
     # again took a tenth of all time.
