@@ -32,9 +32,10 @@ def test_every_key_without_default_is_decided_with_a_reason(make_case):
 
 
 def test_a_users_setting_is_never_overridden(make_case):
-    free, _ = settle(make_case())
+    case = make_case()
+    free, _ = settle(case)
     for key in free:
-        settled, reasons = decide(make_case(), RULES, {key: free[key]})
+        settled, reasons = decide(case, RULES, {key: free[key]})
         assert settled[key] == free[key]
         if not isinstance(free[key], dict):
             assert reasons[key] == YOU_SET_IT
