@@ -12,26 +12,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import cv2
 import hypothesis
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from limner.cli import console
-from limner.cli.app import main
-from limner.core.labels import LabelClass, LabelTable
-from limner.core.plan import (
-    DataPlan,
-    InferencePlan,
-    InputPlan,
-    NetworkPlan,
-    OptimizerPlan,
-    Plan,
-    TrainPlan,
-)
-from limner.planning import cost
+# What takes seconds to import, PyTorch and limner, is imported by the fixtures: with pytest-xdist this file is
+# read by another process too, which starts the workers and needs neither.
 
 # A time limit of 0.2 s for each example would make tests fail on a busy machine.
 hypothesis.settings.register_profile("without deadline", deadline=None)
@@ -75,6 +62,8 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(autouse=True, scope="session")
 def _brief():
     """Nothing waits for the disk, as no test cuts the power; how long a network takes is measured briefly."""
+    from limner.planning import cost
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         patch.setattr(cost, "_needs_another", lambda times: len(times) < cost.FEWEST_PASSES)
@@ -108,6 +97,8 @@ def write_tree(root, files):
 @pytest.fixture
 def two_labels():
     """Background is 0 and a cell is 255 in the mask files."""
+    from limner.core.labels import LabelClass, LabelTable
+
     return LabelTable((LabelClass("background", (0,), (0, 0, 0)), LabelClass("cell", (255,), (255, 0, 0))))
 
 
@@ -125,6 +116,8 @@ def module_cells(tmp_path_factory):
 
 def draw_cells(folder):
     """Six images with 0/255 masks, named by their classes in dataset.yaml; cell_5 has no mask."""
+    import cv2
+
     draw = np.random.default_rng(0)
     (folder / "data" / "images").mkdir(parents=True)
     (folder / "data" / "masks").mkdir()
@@ -143,6 +136,15 @@ def draw_cells(folder):
 @pytest.fixture
 def tiny_plan(two_labels):
     """Makes the plan of a U-Net of some hundred weights, in 2D or 3D."""
+    from limner.core.plan import (
+        DataPlan,
+        InferencePlan,
+        InputPlan,
+        NetworkPlan,
+        OptimizerPlan,
+        Plan,
+        TrainPlan,
+    )
 
     def make(*, labels=two_labels, channels=3, spatial_dims=2, data="data", **inference):
         return Plan(
@@ -166,6 +168,8 @@ def tiny_plan(two_labels):
 @pytest.fixture
 def tiny_model(tiny_plan):
     """Makes a model with random weights, the same ones each time, in evaluation mode."""
+    import torch
+
     from limner.weights.model import Model
 
     def make(**plan):
@@ -188,6 +192,9 @@ class Ended:
 @pytest.fixture
 def command_line(monkeypatch, capsys):
     """Run `limner WORDS` in this process; one of its own would take seconds to load PyTorch."""
+    from limner.cli import console
+    from limner.cli.app import main
+
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # as the command sets it, and takes back here
 
     def run(*words):
@@ -226,6 +233,8 @@ def authors_names():
 @pytest.fixture(scope="session")
 def authors_state(authors_names):
     """Makes the tensors of a very small Mask2Former by the authors' names; the network is there too."""
+    import torch
+
     from limner.networks import build_network
     from limner.weights.renaming import our_name
     from limner.weights.sources.mask2former_names import DETECTRON2
