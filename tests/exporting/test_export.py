@@ -53,7 +53,7 @@ def test_an_export_predicts_as_its_model_in_windows(run, exported, module_cells,
     assert scored.scores.num_images == 5
 
 
-@pytest.mark.skipif(not hasattr(tracing, "do_not_emit_stack_traces"), reason="PyTorch is too old to leave them out")
+@pytest.mark.skipif(not hasattr(tracing, "do_not_emit_stack_traces"), reason="needs a newer PyTorch")
 def test_a_file_names_no_place_on_this_machine(exported):
     with ZipFile(exported / "model.pt2") as file:
         content = b"".join(map(file.read, file.namelist()))
