@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-# What takes seconds to import, PyTorch and limner, is imported by the fixtures: with pytest-xdist this file is
-# read by another process too, which starts the workers and needs neither.
+# What takes seconds to import, PyTorch and limner, is imported by the fixtures: with pytest-xdist this file
+# is read by another process too, which starts the workers and needs neither.
 
 # A time limit of 0.2 s for each example would make tests fail on a busy machine.
 hypothesis.settings.register_profile("without deadline", deadline=None)

@@ -55,7 +55,12 @@ TINY = {
     "deeplabv3": {"backbone": "resnet18_width16", "channels": 16},
     "deeplabv3plus": {"backbone": "resnet18_width16", "channels": 16},
     "pranet": {"backbone": "resnet18_width16", "channels": 8, "branch_widths": (6, 8, 10)},
-    "infnet": {"backbone": "resnet18_width16", "channels": 8, "branch_widths": (6, 8, 10), "guide_channels": 6},
+    "infnet": {
+        "backbone": "resnet18_width16",
+        "channels": 8,
+        "branch_widths": (6, 8, 10),
+        "guide_channels": 6,
+    },
     "caranet": {"backbone": "resnet18_width16", "channels": 16},
     "enet": {"stem_filters": 5, "widths": (8, 16), "repeats": 1},
     "espnet": {"stem_width": 6, "widths": (10, 15), "blocks": (1, 1)},

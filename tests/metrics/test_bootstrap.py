@@ -40,6 +40,8 @@ def test_few_and_many_counts_of_an_image_are_weighted():
     made = PoissonBootstrap((4, 10), replicates=6)
     for name, each in zip("abc", counts, strict=True):
         made.update(name, each)
-    expected = sum(weights_of(name, 6)[:, None, None] * each for name, each in zip("abc", counts, strict=True))
+    expected = sum(
+        weights_of(name, 6)[:, None, None] * each for name, each in zip("abc", counts, strict=True)
+    )
     np.testing.assert_array_equal(made.sums, expected)
     assert made.sums[:, 1:].any() and (made.sums[:, 0, :2].max(1) > 0).any()

@@ -52,6 +52,8 @@ def test_a_network_of_other_outputs_or_classes_is_refused():
     criterion = find_task("classification").build_criterion(LossPlan(), labels=LABELS)
     batch = Batch(four_images(), tuple("abcd"), {ImageClass: CLASSES})
     with pytest.raises(ConfigError, match="num_classes=2"):
-        criterion.loss(build_network("classifier", num_classes=3, backbone="resnet18_width16")(batch.images), batch)
+        criterion.loss(
+            build_network("classifier", num_classes=3, backbone="resnet18_width16")(batch.images), batch
+        )
     with pytest.raises(ConfigError, match="returns ClassLogits; found DenseLogits"):
         criterion.loss(build_network("unet", num_classes=2, widths=(4, 8))(batch.images), batch)
