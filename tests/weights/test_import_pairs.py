@@ -100,7 +100,7 @@ def test_torchvision_on_mobilenet(tmp_path, name):
     segmentation = pytest.importorskip("torchvision.models.segmentation")
     side = {} if name == "lraspp" else {"aux_loss": True}
     build = getattr(segmentation, f"{name}_mobilenet_v3_large")
-    theirs = peers.randomize(build(weights=None, weights_backbone=None, num_classes=CLASSES, **side))
+    theirs = peers.drawn(build, weights=None, weights_backbone=None, num_classes=CLASSES, **side)
     torch.save(theirs.state_dict(), tmp_path / "model.pth")
     _assert_same(import_checkpoint(tmp_path / "model.pth"), lambda x: theirs(x)["out"], (EVEN, ODD))
 
@@ -110,8 +110,9 @@ def test_torchvision_on_mobilenet(tmp_path, name):
 def test_torchvision(tmp_path, name, depth):
     segmentation = pytest.importorskip("torchvision.models.segmentation")
     build = getattr(segmentation, f"{name}_resnet{depth}")
-    theirs = build(weights=None, weights_backbone=None, num_classes=CLASSES, aux_loss=depth == 101)
-    torch.save(peers.randomize(theirs).state_dict(), tmp_path / "model.pth")
+    sides = {"aux_loss": depth == 101}
+    theirs = peers.drawn(build, weights=None, weights_backbone=None, num_classes=CLASSES, **sides)
+    torch.save(theirs.state_dict(), tmp_path / "model.pth")
     _assert_same(import_checkpoint(tmp_path / "model.pth"), lambda x: theirs(x)["out"], (EVEN, ODD))
 
 

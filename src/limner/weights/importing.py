@@ -12,6 +12,7 @@ from limner.core.config import merge, parse_config
 from limner.core.errors import ModelError, describe
 from limner.core.labels import LabelTable
 from limner.core.plan import Plan
+from limner.networks.weightless import uninitialized
 from limner.storage.user_paths import user_path
 from limner.weights.card import IMPORTED_FROM
 from limner.weights.checkpoint_files import CLASSIFIER_HEADS, Checkpoint, read_checkpoint
@@ -103,7 +104,8 @@ def model_of_checkpoint(checkpoint: Checkpoint, asked: Asked) -> Imported:
         ConfigError: The task is unknown.
     """
     found = _interpret(checkpoint, asked)
-    model = Model.from_plan(found.plan)
+    with uninitialized():
+        model = Model.from_plan(found.plan)
     model.network.load_state_dict(found.fitted.state)
     model.eval()
     parameters = sum(p.numel() for p in model.network.parameters())
