@@ -75,7 +75,8 @@ def predict(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="Images, folders, globs, or .txt lists of images; further models before them are averaged."
+            help="Images, folders, globs, .txt lists, tar archives, Parquet tables, or addresses such as s3://; "
+            "further models before them are averaged."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
@@ -90,6 +91,13 @@ def predict(
     ] = None,
     files: FilesToWrite,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted prediction.")] = False,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            help="Share the work between this number of processes, and with those that the same command starts "
+            "on other hosts; the same command also continues it."
+        ),
+    ] = None,
     inference: InferenceOptions,
 ) -> None:
     """Predict images.
@@ -122,6 +130,7 @@ def predict(
             animation=files.animation,
             sizes=files.sizes,
             resume=resume,
+            processes=processes,
             track=tracker(),
         )
     )
@@ -151,6 +160,8 @@ def _show(result: "PredictResult") -> None:
     total = result.num_predicted + len(result.failures)
     where = result.csv or result.out
     console().print(f"{result.num_predicted} of {total} images predicted; the results are in {where}")
+    if result.num_lost:
+        messages().print(f"{result.num_lost} processes ended early; the others did their work", style="warning")
     if result.fidelity is not None:
         console().print(_outlines(result.fidelity))
     if result.label_next is not None:

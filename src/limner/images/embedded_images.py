@@ -4,6 +4,7 @@ import base64
 from pathlib import Path
 
 from limner.storage.json_files import JsonObject, parse_json
+from limner.storage.stored_bytes import stored_bytes
 
 SUFFIX_OF = {
     b"\xff\xd8": ".jpg",
@@ -26,7 +27,7 @@ def embedded(data: bytes) -> bytes:
 
 def image_file(path: Path) -> tuple[str, bytes]:
     """Return the suffix and the bytes of an image file, or of the image inside a JSON file."""
-    data = path.read_bytes()
+    data = stored_bytes(path)
     if path.suffix.lower() != ".json":
         return path.suffix, data
     data = embedded(data)
