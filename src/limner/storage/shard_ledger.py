@@ -79,6 +79,11 @@ class LedgerHead:
         return min(self.size, self.num_items - number * self.size)
 
 
+def shard_size(num_items: int) -> int:
+    """Return the number of items of each shard but the last."""
+    return min(MOST_ITEMS, max(1, ceil(num_items / MIN_SHARDS)))
+
+
 def open_ledger(
     root: Path, asked: Mapping[str, str], list_items: Callable[[], Iterable[Sequence[str]]], *, by: str
 ) -> "ShardLedger | None":
@@ -119,7 +124,7 @@ def open_ledger(
             claims.release(_INDEXING)
         else:
             time.sleep(WAIT_SECONDS)
-    shutil.rmtree(folder, ignore_errors=True)
+    _remove_ledger(root)
     return None
 
 
@@ -140,7 +145,7 @@ def read_summary(root: Path, asked: Mapping[str, str], *, by: str) -> dict[str, 
         raise _damaged(path, error) from None
     refuse_another(root, begun, asked, f"`limner {by}`")
     remove_record(root)
-    shutil.rmtree(root / LEDGER, ignore_errors=True)
+    _remove_ledger(root)
     return summary
 
 
@@ -255,7 +260,7 @@ class ShardLedger:
         kept = {"asked": dict(self.head.asked), "summary": dict(summary)}
         write_json(self.root / SUMMARY, kept, durable=True)
         remove_record(self.root)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        _remove_ledger(self.root)
 
     def release_finish(self) -> None:
         """Let another process finish, since this one could not."""
@@ -278,6 +283,15 @@ class ShardLedger:
 
     def _record(self, number: int) -> Path:
         return self._folder / _DONE / f"{_name(number)}.jsonl"
+
+
+def _remove_ledger(root: Path) -> None:
+    """Remove the ledger at once, so that no process takes half of it for unfinished work."""
+    aside = root / f"{LEDGER}-finished"
+    with suppress(OSError):
+        (root / LEDGER).rename(aside)
+    for folder in (aside, root / LEDGER):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _try_take_index(claims: WorkClaims) -> bool:
@@ -308,7 +322,7 @@ def _begin(
             starts.append(file.tell())
             claims.beat()
     num_items = len(starts) - 1
-    size = min(MOST_ITEMS, max(1, ceil(num_items / MIN_SHARDS)))
+    size = shard_size(num_items)
     with write_errors_for(folder):
         (folder / _DONE).mkdir(exist_ok=True)
     begin_record(root, by, asked)

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from limner.core.labels import LabelTable
 from limner.formats.archives.tar_samples import key_of
 from limner.formats.archives.webdataset import WebDataset
@@ -31,7 +33,7 @@ class WriteWebDataset(Writer):
     name = WebDataset.name
     cannot_hold: ClassVar[Mapping[str, str]] = {
         "instances": "objects of a class are united",
-        "field-of-view": "are kept, without its border",
+        "field-of-view": "become ignored",
         "unreadable": "left out",
         "transcriptions": "are dropped",
     }
@@ -41,8 +43,10 @@ class WriteWebDataset(Writer):
         entry = _entry(image)
         if image.labels is None:
             return entry
-        mask = root / _LABELS / f"{image.stem}.png"
-        image.write_labels(mask, image.labels)
+        mask, values = root / _LABELS / f"{image.stem}.png", image.labels
+        if image.region is not None:
+            values = np.where(image.region, values, labels.ignore_index).astype(values.dtype)
+        image.write_labels(mask, values)
         return entry | {"mask": f"{_LABELS}/{mask.name}"}
 
     def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:
