@@ -11,7 +11,7 @@ from limner.core.errors import DataError, UnknownNameError
 from limner.core.label_map import LabelMap
 from limner.core.labels import IGNORE_INDEX
 from limner.loading.dataset import Dataset
-from limner.storage.stored_bytes import stored_bytes
+from limner.storage.file_contents import file_content
 
 
 def contents(root: Path) -> tuple[dict[str, tuple[str | None, bytes, np.ndarray | None]], list[tuple]]:
@@ -22,7 +22,7 @@ def contents(root: Path) -> tuple[dict[str, tuple[str | None, bytes, np.ndarray 
     images = {
         record.name: (
             record.split,
-            stored_bytes(record.image),
+            file_content(record.image),
             dataset[i].get(LabelMap).labels if record.labels else None,
         )
         for i, record in enumerate(dataset.records)

@@ -1,7 +1,7 @@
 import pytest
 
 from limner.core.errors import DataError
-from limner.storage.stored_bytes import stored_bytes
+from limner.storage.file_contents import file_content
 from limner.storage.table_rows import image_table
 
 pyarrow = pytest.importorskip("pyarrow")
@@ -22,9 +22,9 @@ def test_rows_of_bytes_in_any_order(tmp_path, is_struct):
     names = list(image_table(path).members())
     assert names == [f"{path}/{n:02d}" for n in range(11)]
     for n in (10, 3, 4, 0):
-        assert stored_bytes(path / f"{n:02d}") == images[n]
+        assert file_content(path / f"{n:02d}") == images[n]
     with pytest.raises(DataError, match=r"(?s)a\.parquet.*no row 11 among 11"):
-        stored_bytes(path / "11")
+        file_content(path / "11")
 
 
 def test_paths_are_beside_the_table_and_addresses_stay(tmp_path):
@@ -42,7 +42,7 @@ def test_a_table_without_a_column_of_images_says_what_it_has(tmp_path, columns):
 def test_a_damaged_table_and_an_empty_cell_are_named(tmp_path):
     path = write(tmp_path / "a.parquet", {"image": [b"x", None]})
     with pytest.raises(DataError, match="row 1 has no image"):
-        stored_bytes(path / "1")
+        file_content(path / "1")
     (tmp_path / "b.parquet").write_bytes(b"PAR1words")
     with pytest.raises(DataError, match=r"(?s)cannot be read.*b\.parquet"):
         image_table(tmp_path / "b.parquet")

@@ -9,7 +9,7 @@ import pytest
 
 from limner.core.errors import DataError
 from limner.storage import tar_members as module
-from limner.storage.stored_bytes import stored_bytes
+from limner.storage.file_contents import file_content
 from limner.storage.tar_members import tar_members
 from limner.storage.written_tars import write_tars
 
@@ -46,9 +46,9 @@ def test_each_member_is_read_in_any_order(tmp_path, kind):
     found = tar_members(path)
     assert list(found) == NAMES and not found.damage
     for name in reversed(NAMES):
-        assert stored_bytes(path / name) == contents()[name]
+        assert file_content(path / name) == contents()[name]
     with pytest.raises(DataError, match=r"no such member: .*a\.tar\n.*no 1\.jpg among 5"):
-        stored_bytes(path / "1.jpg")
+        file_content(path / "1.jpg")
 
 
 def test_the_positions_are_kept_until_the_archive_changes(tmp_path, monkeypatch):
@@ -62,13 +62,13 @@ def test_the_positions_are_kept_until_the_archive_changes(tmp_path, monkeypatch)
     assert not listed
     write(path, [("new.jpg", b"new")])
     assert list(tar_members(path)) == ["new.jpg"] and len(listed) == 1
-    assert stored_bytes(path / "new.jpg") == b"new"
+    assert file_content(path / "new.jpg") == b"new"
 
 
 def test_of_two_members_of_one_name_the_last_counts_as_everywhere(tmp_path):
     path = write(tmp_path / "a.tar", [("1.jpg", b"old"), ("1.jpg", b"new")])
     with tarfile.open(path) as archive:
-        assert stored_bytes(path / "1.jpg") == archive.extractfile("1.jpg").read() == b"new"
+        assert file_content(path / "1.jpg") == archive.extractfile("1.jpg").read() == b"new"
 
 
 def test_an_archive_that_is_cut_off_keeps_what_is_before(tmp_path):
@@ -106,13 +106,13 @@ def test_what_is_no_archive_is_refused(tmp_path, content):
 
 def test_a_missing_archive_is_named(tmp_path):
     with pytest.raises(DataError, match=r"cannot be read: .*a\.tar"):
-        stored_bytes(tmp_path / "a.tar" / "1.jpg")
+        file_content(tmp_path / "a.tar" / "1.jpg")
 
 
 def test_a_folder_may_be_named_like_an_archive(tmp_path):
     (tmp_path / "a.tar").mkdir()
     (tmp_path / "a.tar" / "1.jpg").write_bytes(b"own file")
-    assert stored_bytes(tmp_path / "a.tar" / "1.jpg") == b"own file"
+    assert file_content(tmp_path / "a.tar" / "1.jpg") == b"own file"
 
 
 def test_written_archives_keep_groups_together_and_are_the_same_each_time(tmp_path):

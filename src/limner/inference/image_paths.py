@@ -15,7 +15,7 @@ class ImagePath:
 
     Attributes:
         path: The file, which may be missing or unreadable; also a member of an archive, a row of a table or
-            an address, see `limner.storage.stored_bytes`.
+            an address, see `limner.storage.file_contents`.
         output: Unique path of its outputs, relative to an output folder, with ``/`` and without suffix.
     """
 

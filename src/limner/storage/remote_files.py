@@ -23,13 +23,16 @@ BLOCK_BYTES = 1 << 20
 """Bytes that are read ahead while the headers of an archive are read."""
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(?=[^/])")
+_DRIVERS = {"http": "aiohttp", "https": "aiohttp"}
+"""Scheme -> library of its driver, where the error of fsspec does not say how to install it."""
+
 _TOO_MANY_OR_LATE = (408, 429)
 """HTTP errors of the 4xx that are over after a while."""
 
 T = TypeVar("T")
 
 
-class UnreachableError(LimnerError, OSError):
+class UnreachableError(LimnerError, RuntimeError):
     """A server did not answer, or failed, until all attempts were used up; the work can be resumed later."""
 
 
@@ -41,7 +44,9 @@ def address_of(path: Path | str) -> str | None:
     """Return the address that a path stands for, or None for a path on disk."""
     text = path if isinstance(path, str) else path.as_posix()
     found = _ADDRESS.match(text)
-    return f"{found[1]}://{text[found.end() :]}" if found else None
+    if found is None or found[1] == "file":
+        return None
+    return f"{found[1]}://{text[found.end() :]}"
 
 
 def is_remote(path: Path) -> bool:
@@ -153,7 +158,8 @@ def list_remote(address: str) -> list[str]:
         found = _repeated(lambda: files.find(place), address)
     else:
         return [address]
-    return sorted(str(files.unstrip_protocol(name)) for name in found if not name.endswith("/"))
+    addresses = (str(files.unstrip_protocol(name)) for name in found if not name.endswith("/"))
+    return sorted(address_of(one) or one for one in addresses)
 
 
 class _Retried(io.RawIOBase):
@@ -202,8 +208,8 @@ def _opened_files(fsspec: Any, address: str) -> tuple[Any, str]:  # noqa: ANN401
     try:
         return _file_system(fsspec, scheme), str(fsspec.get_filesystem_class(scheme)._strip_protocol(address))
     except ImportError as error:
-        driver = re.search(r"[Ii]nstall ([\w, \"-]+?)(?: to | for |$)", str(error))
-        library = driver[1].split()[0].strip('",') if driver else f"fsspec's driver of {scheme}"
+        driver = re.search(r"[Ii]nstall (\w+)", str(error))
+        library = _DRIVERS.get(scheme) or (driver[1] if driver else f"fsspec's driver of {scheme}")
         raise MissingPartError(library, f"Reading {scheme}://", f"pip install {library}") from None
     except ValueError as error:
         raise DataError(
@@ -228,13 +234,10 @@ def _repeated(request: Callable[[], T], address: str) -> T:
     for wait in (*WAITS_SECONDS, None):
         try:
             return request()
-        except (FileNotFoundError, PermissionError, NotImplementedError) as error:
-            raise _unreadable_there(address, error) from None
         except LimnerError:
             raise
         except Exception as error:  # each driver has its own
-            status = getattr(error, "status", None)
-            if isinstance(status, int) and 400 <= status < 500 and status not in _TOO_MANY_OR_LATE:
+            if _is_final(error):
                 raise _unreadable_there(address, error) from None
             failure = f"{type(error).__name__.strip('_')}: {error}"
         if wait is not None:
@@ -248,6 +251,16 @@ def _repeated(request: Callable[[], T], address: str) -> T:
             fix="Start the same command again when the server works; what is done is kept.",
         )
     )
+
+
+def _is_final(error: Exception) -> bool:
+    """Tell whether an error stays: there is no such file, or it may not be read."""
+    # fsspec reports every failure of an HTTP server as a missing file, and keeps the cause.
+    cause = error.__cause__ if isinstance(error, FileNotFoundError) and error.__cause__ else error
+    status = getattr(cause, "status", None)
+    if isinstance(status, int):
+        return 400 <= status < 500 and status not in _TOO_MANY_OR_LATE
+    return isinstance(cause, FileNotFoundError | PermissionError | NotImplementedError)
 
 
 def _unreadable_there(address: str, error: Exception) -> DataError:

@@ -13,7 +13,7 @@ from limner.core.picture import Picture
 from limner.core.prediction import ClassPrediction, TagPrediction
 from limner.core.printable import printable
 from limner.drawing.class_bars import class_bars
-from limner.storage.stored_bytes import stored_bytes
+from limner.storage.file_contents import file_content
 from limner.storage.table_cells import cell, csv_lines
 from limner.storage.whole_files import GrowingFile, remove_file, write_whole
 from limner.tasks.prediction_folder import OVERLAYS, PredictionFolder
@@ -74,7 +74,7 @@ class ClassTableWriter:
             if other not in names and copy.is_file():
                 remove_file(copy)
         for name in sorted(names):
-            write_whole(self._folder.place(SORTED, f"{_folder_name(name)}/{file}"), stored_bytes(image))
+            write_whole(self._folder.place(SORTED, f"{_folder_name(name)}/{file}"), file_content(image))
 
 
 class ClassWriter(ClassTableWriter):

@@ -8,7 +8,7 @@ from limner.storage.table_rows import row_bytes
 from limner.storage.tar_members import tar_members
 
 
-def bytes_elsewhere(path: Path) -> bytes | None:
+def content_elsewhere(path: Path) -> bytes | None:
     """Return the content of an image that has no file of its own on disk; None if it has one.
 
     Raises:
@@ -23,14 +23,14 @@ def bytes_elsewhere(path: Path) -> bytes | None:
     return row_bytes(holder, name) if holder.suffix.lower() == TABLE else tar_members(holder).read(name)
 
 
-def stored_bytes(path: Path) -> bytes:
+def file_content(path: Path) -> bytes:
     """Return the content of an image's file.
 
     Raises:
         OSError: It is a file on disk, and cannot be read.
-        DataError: As in `bytes_elsewhere`.
-        UnreachableError: As in `bytes_elsewhere`.
-        MissingPartError: As in `bytes_elsewhere`.
+        DataError: As in `content_elsewhere`.
+        UnreachableError: As in `content_elsewhere`.
+        MissingPartError: As in `content_elsewhere`.
     """
-    found = bytes_elsewhere(path)
+    found = content_elsewhere(path)
     return path.read_bytes() if found is None else found
