@@ -81,7 +81,7 @@ def test_only_what_is_left_is_predicted_after_an_interruption(run, cells, tmp_pa
     with pytest.raises(ConfigError, match="interrupted in this folder(.|\n)*work"):
         predict(run, cells / "images", tmp_path / "out", resume=True)
     with pytest.raises(DataError, match="not finished"):
-        limner.evaluate(run.root, tmp_path / "out")
+        predict(run, tmp_path / "out", tmp_path / "other")
     predict(run, cells / "images", tmp_path / "out", processes=1)
     assert files(tmp_path / "out") == alone
     assert sorted(read) == sorted([f"cell_{n}.png" for n in range(6)] + ["cell_3.png"])

@@ -44,3 +44,8 @@ def test_relative_paths_are_compared_by_where_they_lead(monkeypatch, tmp_path):
 def test_names_that_are_not_text_are_kept():
     odd = os.fsdecode(b"\xff\xfe.png")
     assert list(named_outputs([(f"/a/{odd}", odd)])) == [(f"/a/{odd}", odd[:-4])]
+
+
+def test_no_name_leads_out_of_the_output_folder():
+    images = [("s3:/a/../../x.jpg", "../../x.jpg"), ("b.tar//etc/y.jpg", "/etc/y.jpg")]
+    assert [output for _, output in named_outputs(images)] == ["x", "etc/y"]

@@ -10,7 +10,7 @@ import pytest
 from limner.core.errors import ConfigError, DataError
 from limner.storage import shard_ledger
 from limner.storage.shard_ledger import LEDGER, SUMMARY, open_ledger, read_summary
-from limner.storage.unfinished import UNFINISHED
+from limner.storage.unfinished import SHARED, UNFINISHED
 from limner.storage.whole_files import write_whole
 
 ASKED = {"what": "numbers"}
@@ -92,7 +92,7 @@ def test_a_list_that_fails_leaves_nothing(tmp_path):
 
 def test_the_folder_is_marked_until_all_is_there(tmp_path):
     ledger = begin(tmp_path)
-    assert json.loads((tmp_path / UNFINISHED).read_text("utf-8"))["asked"] == ASKED
+    assert json.loads((tmp_path / UNFINISHED).read_text("utf-8"))["asked"] == ASKED | SHARED
     work(ledger)
     assert not (tmp_path / UNFINISHED).exists()
 

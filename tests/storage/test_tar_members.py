@@ -128,3 +128,12 @@ def test_written_archives_keep_groups_together_and_are_the_same_each_time(tmp_pa
         assert len(names) % 2 == 0
         found += names
     assert found == [name for group in groups for name, _ in group]
+
+
+def test_names_are_inside_the_archive(tmp_path):
+    path = write(tmp_path / "a.tar", [("./1.jpg", b"1"), ("/data//2.jpg", b"2")])
+    assert list(tar_members(path)) == ["1.jpg", "data/2.jpg"]
+    write(path, [("1.jpg", b"1"), ("../../2.jpg", b"2"), ("3.jpg", b"3")])
+    found = tar_members(path)
+    assert list(found) == ["1.jpg"]
+    assert found.damage == "a member has the name '../../2.jpg', which cannot be used, after 1.jpg"

@@ -65,7 +65,7 @@ def predict_shared(
     if processes > 1:
         _refuse_unsendable(join)
     root = writer.folder.root
-    asked = writer.asked(_state_of_sources(named), compare) | {"work": "shared by processes"}
+    asked = writer.asked(_state_of_sources(named), compare)
     writer.predictor.share_cores(processes)
     ledger = open_ledger(root, asked, lambda: _rows(named), by=BY)
     with _started(join, 0 if ledger is None else processes - 1) as helpers:

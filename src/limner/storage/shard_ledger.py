@@ -30,7 +30,7 @@ from limner.storage.disk_problems import write_errors_for
 from limner.storage.filled_folder import is_of_a_kill
 from limner.storage.json_files import write_json
 from limner.storage.output_folder import make_output_folder, refuse_dataset
-from limner.storage.unfinished import begin_record, remove_record
+from limner.storage.unfinished import SHARED, begin_record, remove_record
 from limner.storage.whole_files import open_whole, remove_leftovers, write_whole
 from limner.storage.work_claims import WorkClaims
 
@@ -325,7 +325,7 @@ def _begin(
     size = shard_size(num_items)
     with write_errors_for(folder):
         (folder / _DONE).mkdir(exist_ok=True)
-    begin_record(root, by, asked)
+    begin_record(root, by, {**asked, **SHARED})
     every = [*starts[:-1:size], starts[-1]]
     head = {"asked": dict(asked), "num_items": num_items, "size": size, "starts": every}
     write_json(folder / _HEAD, head, durable=True)

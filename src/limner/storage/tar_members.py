@@ -4,7 +4,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import numpy as np
@@ -144,8 +144,11 @@ def _read_headers(
         archive.members.clear()  # they would take a kilobyte each
         if member.offset_data + member.size > end:
             return f"it ends at byte {end}, inside {member.name}"
-        if member.isreg() and "\n" not in member.name:
-            names.append(member.name.removeprefix("./").encode("utf-8", "surrogateescape"))
+        name = PurePosixPath(member.name.lstrip("/"))
+        if ".." in name.parts or "\n" in member.name:
+            return f"a member has the name {member.name!r}, which cannot be used, {_after(names)}"
+        if member.isreg() and not member.issparse():
+            names.append(name.as_posix().encode("utf-8", "surrogateescape"))
             places.append((member.offset_data, member.size))
     file.seek(archive.offset)
     mark = file.read(BLOCK)
