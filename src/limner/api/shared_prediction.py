@@ -92,11 +92,11 @@ def _work(ledger: ShardLedger, writer: ImageWriter) -> Iterator[None]:
     shown = 0
     while not ledger.is_finished:
         _stop_without_parent()
+        for _ in range(shown, ledger.num_done):  # by other processes
+            shown += 1
+            yield
         try:
             number = ledger.take()
-            for _ in range(shown, ledger.num_done):
-                shown += 1
-                yield
             if number is not None:
                 for _ in _predict_shard(ledger, number, writer):
                     shown += 1
@@ -111,9 +111,9 @@ def _work(ledger: ShardLedger, writer: ImageWriter) -> Iterator[None]:
 
 def _predict_shard(ledger: ShardLedger, number: int, writer: ImageWriter) -> Iterator[None]:
     """Predict the images of a shard, yield after each of them, and record the shard."""
-    items = [ImagePath(Path(path), output) for path, output in ledger.rows(number)]
     lines: list[dict[str, Any]] = []
     try:
+        items = [ImagePath(Path(path), output) for path, output in ledger.rows(number)]
         for item, picture in read_ahead(items, lambda image: read_image(image.path)):
             written = _WrittenFiles(ledger.root)
             try:

@@ -4,6 +4,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -34,20 +35,31 @@ class TarMembers:
     Attributes:
         path: The archive.
         state: Its state when it was listed.
-        names: The names in UTF-8, with a line end before and after each.
-        places: (N, 2) first byte and number of bytes of each.
+        names: The names in UTF-8, in the order of the archive, with a line end after each.
+        keys: (N,) `_key` of each name, sorted; of equal ones, the last member comes last.
+        places: (N, 2) first byte and number of bytes of each member, in the order of `keys`.
         damage: What is wrong with the archive; empty if nothing is. Members before the damage can be read.
     """
 
     path: Path
     state: State
     names: bytes
+    keys: npt.NDArray[np.uint64]
     places: npt.NDArray[np.int64]
     damage: str = ""
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names."""
-        yield from self.names.decode("utf-8", "surrogateescape").split("\n")[1:-1]
+        yield from self.names.decode("utf-8", "surrogateescape").split("\n")[:-1]
+
+    def place_of(self, name: str) -> tuple[int, int] | None:
+        """Return the first byte and the number of bytes of a member, or None if there is none."""
+        key = _key(name.encode("utf-8", "surrogateescape"))
+        last = int(np.searchsorted(self.keys, key, side="right")) - 1
+        if last < 0 or self.keys[last] != key:
+            return None
+        start, size = self.places[last].tolist()
+        return start, size
 
     def read(self, name: str) -> bytes:
         """Return the content of a member.
@@ -55,8 +67,8 @@ class TarMembers:
         Raises:
             DataError: There is no such member, or it cannot be read.
         """
-        found = self.names.rfind(b"\n%b\n" % name.encode("utf-8", "surrogateescape"))
-        if found < 0:
+        place = self.place_of(name)
+        if place is None:
             raise DataError(
                 describe(
                     "The archive is damaged" if self.damage else "The archive has no such member",
@@ -65,7 +77,7 @@ class TarMembers:
                     fix="Copy or write the archive again." if self.damage else "Check the name.",
                 )
             )
-        start, size = map(int, self.places[self.names.count(b"\n", 0, found)])
+        start, size = place
         if is_remote(self.path):
             return remote_part(self.path, start, start + size, self.state)
         try:
@@ -96,28 +108,26 @@ def tar_members(path: Path) -> TarMembers:
 def _members_in_state(path: Path, state: State) -> TarMembers:
     def recall(file: BinaryIO) -> TarMembers | None:
         with np.load(file, allow_pickle=False) as kept:
-            found = TarMembers(path, state, kept["names"].tobytes(), kept["places"])
-            return found if tuple(kept["state"].tolist()) == state else None
+            if tuple(kept["state"].tolist()) != state:
+                return None
+            return TarMembers(path, state, kept["names"].tobytes(), kept["keys"], kept["places"])
 
     known = _POSITIONS.load(path, recall)
     if known is not None:
         return known
     members = _listed(path, state)
     if not members.damage:  # a damaged one may still be being written
-        names = np.frombuffer(members.names, np.uint8)
-        _POSITIONS.save(
-            path,
-            lambda file: np.savez(
-                file, names=names, places=members.places, state=np.array(state, np.int64), allow_pickle=False
-            ),
-        )
+        arrays = {"keys": members.keys, "places": members.places, "state": np.array(state, np.int64)}
+        arrays["names"] = np.frombuffer(members.names, np.uint8)
+        _POSITIONS.save(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
     return members
 
 
 def _listed(path: Path, state: State) -> TarMembers:
     """Read all headers of an archive."""
-    names, damage = [b""], ""
+    names: list[bytes] = []
     places: list[Sequence[int]] = []
+    damage = ""
     try:
         opened: BinaryIO = open_remote(path) if is_remote(path) else path.open("rb")
         with opened as file:
@@ -132,8 +142,10 @@ def _listed(path: Path, state: State) -> TarMembers:
         raise _no_archive(path, str(error)) from None
     except OSError as error:
         raise _unreadable_archive(path, error.strerror or str(error)) from None
-    table = np.array(places, np.int64).reshape(-1, 2)
-    return TarMembers(path, state, b"\n".join([*names, b""]), table, damage)
+    keys = np.fromiter(map(_key, names), np.uint64, len(names))
+    order = np.argsort(keys, kind="stable")
+    table = np.array(places, np.int64).reshape(-1, 2)[order]
+    return TarMembers(path, state, b"".join(b"%b\n" % name for name in names), keys[order], table, damage)
 
 
 def _read_headers(
@@ -157,9 +169,13 @@ def _read_headers(
     return "" if mark == bytes(BLOCK) else f"a header is damaged at byte {archive.offset}, {_after(names)}"
 
 
+def _key(name: bytes) -> int:
+    """Return a number of 64 bits that no other name in an archive has."""
+    return int.from_bytes(blake2b(name, digest_size=8).digest(), "big")
+
+
 def _after(names: Sequence[bytes]) -> str:
-    last = names[-1].decode("utf-8", "backslashreplace")
-    return f"after {last}" if last else "at its start"
+    return f"after {names[-1].decode('utf-8', 'backslashreplace')}" if names else "at its start"
 
 
 def _no_archive(path: Path, problem: str) -> DataError:
