@@ -54,7 +54,7 @@ class TarMembers:
 
     def place_of(self, name: str) -> tuple[int, int] | None:
         """Return the first byte and the number of bytes of a member, or None if there is none."""
-        key = _key(name.encode("utf-8", "surrogateescape"))
+        key = np.uint64(_key(name.encode("utf-8", "surrogateescape")))
         last = int(np.searchsorted(self.keys, key, side="right")) - 1
         if last < 0 or self.keys[last] != key:
             return None
@@ -116,7 +116,7 @@ def _members_in_state(path: Path, state: State) -> TarMembers:
     if known is not None:
         return known
     members = _listed(path, state)
-    if not members.damage:  # a damaged one may still be being written
+    if not members.damage and members.names:  # a damaged one may still be being written
         arrays = {"keys": members.keys, "places": members.places, "state": np.array(state, np.int64)}
         arrays["names"] = np.frombuffer(members.names, np.uint8)
         _POSITIONS.save(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
