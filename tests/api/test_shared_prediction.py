@@ -2,12 +2,7 @@
 
 import io
 import json
-import os
-import signal
-import subprocess
-import sys
 import tarfile
-import time
 
 import pytest
 
@@ -15,10 +10,9 @@ import limner
 from limner.api import shared_prediction
 from limner.core.errors import ConfigError, DataError
 from limner.core.plan import InferencePlan
-from limner.storage import remote_files
 from limner.storage.folder_lock import this_process
 from limner.storage.remote_files import UnreachableError
-from limner.storage.shard_ledger import LEDGER, SUMMARY
+from limner.storage.shard_ledger import LEDGER
 from limner.storage.unfinished import UNFINISHED
 
 
@@ -105,7 +99,6 @@ def test_a_server_that_is_down_stops_the_work_and_fails_no_image(run, cells, tmp
             predict(run, cells / "images", tmp_path / "out", processes=1)
     assert predict(run, cells / "images", tmp_path / "out", processes=1).num_predicted == 6
     assert files(tmp_path / "out") == alone
-    assert remote_files.WAITS_SECONDS == (0.2, 0.5, 1.0, 2.0, 4.0)
 
 
 def test_other_images_options_and_folders_are_refused(run, cells, tmp_path):
@@ -126,21 +119,6 @@ def test_other_images_options_and_folders_are_refused(run, cells, tmp_path):
         predict(run, cells / "images", tmp_path / "x", processes=0)
     with pytest.raises(ConfigError, match="cannot be sent to other processes"):
         predict(run, cells / "images", tmp_path / "x", processes=2, settings=lambda plan: InferencePlan())
-
-
-def test_a_killed_command_is_continued_by_another(run, cells, tmp_path, alone):
-    out = tmp_path / "out"
-    words = [str(run.root), str(cells / "images"), "--out", str(out), "--processes", "1", "--device", "cpu"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "limner", "predict", *words], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 60
-    while not list(out.glob("masks/*.png")) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert predict(run, cells / "images", out, processes=1).num_predicted == 6
-    assert files(out) == alone and (out / SUMMARY).exists()
 
 
 def test_images_in_archives_have_the_results_of_their_files(run, cells, tmp_path, alone):

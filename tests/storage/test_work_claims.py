@@ -4,7 +4,7 @@ import os
 import pytest
 
 from limner.storage.folder_lock import this_process
-from limner.storage.work_claims import BEAT_SECONDS, SILENT_SECONDS, WorkClaims
+from limner.storage.work_claims import BEAT_SECONDS, EMPTY_SECONDS, SILENT_SECONDS, WorkClaims
 
 
 class Clock:
@@ -69,7 +69,7 @@ def test_an_empty_claim_is_one_that_is_being_written(tmp_path, clock):
     (tmp_path / "7.0").touch()
     claims = WorkClaims(tmp_path, clock=clock)
     assert not take(claims)
-    clock.now = SILENT_SECONDS + 1
+    clock.now = EMPTY_SECONDS + 1
     assert take(claims)
 
 

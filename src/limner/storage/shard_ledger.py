@@ -24,7 +24,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from limner.core.errors import ConfigError, DataError, describe
+from limner.core.errors import ConfigError, DataError, WriteError, describe
 from limner.storage.claimed_folder import refuse_another
 from limner.storage.disk_problems import write_errors_for
 from limner.storage.filled_folder import is_of_a_kill
@@ -119,6 +119,8 @@ def open_ledger(
                 if not _is_begun(root, folder):  # by a process that released its claim just now
                     _begin(root, folder, asked, list_items, claims, by)
             except BaseException:
+                with suppress(WriteError):  # the first error is the one to report
+                    remove_record(root)
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
             claims.release(_INDEXING)
@@ -255,7 +257,7 @@ class ShardLedger:
         Raises:
             WriteError: The folder cannot be written.
         """
-        if self._claims.latest().keys() != {_FINISHING}:  # of processes that were killed
+        if self._claims.latest() != {_FINISHING: 0}:  # there are claims of processes that were killed
             remove_leftovers(self.root)
         kept = {"asked": dict(self.head.asked), "summary": dict(summary)}
         write_json(self.root / SUMMARY, kept, durable=True)

@@ -23,6 +23,9 @@ BEAT_SECONDS = 10.0
 SILENT_SECONDS = 300.0
 """Time without a renewal after which a process on another host counts as ended."""
 
+EMPTY_SECONDS = 10.0
+"""The same for a claim that says nothing yet: its process was killed while it wrote it."""
+
 
 class WorkClaims:
     """The claims in a folder, as one of the processes sees them.
@@ -80,8 +83,12 @@ class WorkClaims:
             raise
         except OSError as error:
             raise WriteError(path, disk_problem(error) or str(error)) from error
-        with write_errors_for(path), open(descriptor, "wb") as file:
-            file.write(json.dumps(this_process("a part of shared work")).encode())
+        try:
+            with write_errors_for(path), open(descriptor, "wb") as file:
+                file.write(json.dumps(this_process("a part of shared work")).encode())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
         self._held[part] = path
         return True
 
@@ -108,6 +115,7 @@ class WorkClaims:
             changed, said = path.stat().st_mtime_ns, path.read_bytes()
         except OSError:  # it was released just now
             return False
+        limit = self._silent_seconds if said else min(EMPTY_SECONDS, self._silent_seconds)
         with suppress(ValueError):  # it is being written
             holder = json.loads(said)
             if isinstance(holder, dict) and has_ended(holder):
@@ -117,4 +125,4 @@ class WorkClaims:
         if before != changed:
             self._seen[name] = (changed, now)
             return False
-        return now - since > self._silent_seconds
+        return now - since > limit
