@@ -84,7 +84,7 @@ class WorkClaims:
         except OSError as error:
             raise WriteError(path, disk_problem(error) or str(error)) from error
         try:
-            with write_errors_for(path), open(descriptor, "wb") as file:
+            with write_errors_for(path), os.fdopen(descriptor, "wb") as file:
                 file.write(json.dumps(this_process("a part of shared work")).encode())
         except BaseException:
             path.unlink(missing_ok=True)

@@ -37,7 +37,12 @@ class WebDatasetClasses(ImageClasses):
         }
         records = tuple(
             record
-            for record in opened.records(lambda path, sample: {"label": numbers.get((path, sample.key))})
+            for record in opened.records(
+                lambda path, sample: {
+                    "label": numbers.get((path, sample.key)),
+                    "labels": tuple(self.root / path / name for name in sample.classes),
+                }
+            )
             if record.label is not None
         )
         lists = lists_beside(tree, records)
