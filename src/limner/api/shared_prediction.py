@@ -32,6 +32,9 @@ from limner.storage.whole_files import guard_writes
 
 BY = "predict"
 
+END_SECONDS = 60.0
+"""Time for a process to notice that all is done; one that is still being started needs seconds."""
+
 THREADS = "OMP_NUM_THREADS"
 """Environment variable with the number of threads of a process."""
 
@@ -193,8 +196,9 @@ def _started(join: Callable[[], object], number: int) -> Iterator[Sequence[Spawn
     try:
         with _fewer_threads(number + 1):
             for _ in range(number):
-                helpers.append(context.Process(target=_join, args=(join,)))
-                helpers[-1].start()
+                helper = context.Process(target=_join, args=(join,))
+                helper.start()
+                helpers.append(helper)
         yield helpers
     except BaseException:
         for helper in helpers:
@@ -202,6 +206,8 @@ def _started(join: Callable[[], object], number: int) -> Iterator[Sequence[Spawn
         raise
     finally:
         for helper in helpers:
+            helper.join(END_SECONDS)
+            helper.terminate()  # if it still runs: nothing is left to do
             helper.join()
 
 

@@ -25,6 +25,9 @@ MOST_OPENED = 4096
 DAMAGE = "[damage]"
 """Name under which the damage of an archive is reported among its members."""
 
+_MALFORMED = (tarfile.TarError, ValueError, IndexError, OverflowError, RecursionError)
+"""What tarfile raises for headers that are none."""
+
 _POSITIONS = Cache("tars", suffix=".npz")
 
 
@@ -136,9 +139,9 @@ def _listed(path: Path, state: State) -> TarMembers:
             with tarfile.open(fileobj=file, mode="r:") as archive:
                 try:
                     damage = _read_headers(archive, file, end, names, places)
-                except (tarfile.TarError, ValueError) as error:
+                except _MALFORMED as error:
                     damage = f"{error}, {_after(names)}"
-    except tarfile.TarError as error:
+    except _MALFORMED as error:
         raise _no_archive(path, str(error)) from None
     except OSError as error:
         raise _unreadable_archive(path, error.strerror or str(error)) from None
@@ -154,6 +157,8 @@ def _read_headers(
     """Append names and places of the files in an archive; return what is wrong with it."""
     while (member := archive.next()) is not None:
         archive.members.clear()  # they would take a kilobyte each
+        if member.size < 0:
+            return f"{member.name} has an impossible size"
         if member.offset_data + member.size > end:
             return f"it ends at byte {end}, inside {member.name}"
         name = PurePosixPath(member.name.lstrip("/"))

@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError
 from limner.core.finding import Finding
+from limner.core.labels import MAX_CLASSES
 from limner.core.sample import Record
 from limner.formats.archives.tar_samples import TarSample
 from limner.formats.archives.webdataset import OpenedArchives, evidence_of, open_archives
@@ -63,7 +64,8 @@ class WebDatasetClasses(ImageClasses):
         """Return the names of the classes with the numbers from 0 to `last`, or to the last in dataset.yaml."""
         table = self.settings.label_table()
         names = {} if table is None else {value: c.name for c in table.classes for value in c.values}
-        return [names.get(number, f"class {number}") for number in range(max([last, *names]) + 1)]
+        count = min(max([last, *names]) + 1, MAX_CLASSES)
+        return [names.get(number, f"class {number}") for number in range(count)]
 
     def cache_state(self) -> None:
         """Return None: the positions in the archives are kept."""
@@ -78,7 +80,7 @@ def _class_of(
         text = opened.members[path].read(sample.classes[0]).decode("ascii").strip() if sample.classes else ""
     except (DataError, ValueError):
         text = ""
-    if text.isdecimal():
+    if text.isdecimal() and int(text) < MAX_CLASSES:
         return int(text)
     unclear.append(f"{path}/{sample.image}")
     return None
