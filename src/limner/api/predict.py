@@ -20,7 +20,7 @@ For a labelling tool, `out` is a dataset of the tool instead, see `limner.infere
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from limner.api.image_writer import ImageWriter
 from limner.api.prediction_result import Failure, PredictResult
@@ -152,7 +152,8 @@ def predict(
     probe = None if uncertain is None else _probe(predictor, uncertain)
     writer = ImageWriter(predictor, folder, truth, animation, probe, uncertain or 0)
     if processes is not None:
-        options = {"overlay": overlay, "probabilities": probabilities, "sort": sort, "formats": tuple(formats)}
+        options: dict[str, Any] = {"overlay": overlay, "probabilities": probabilities, "sort": sort}
+        options |= {"formats": tuple(formats)}
         options |= {"compare": compare, "animation": animation, "sizes": sizes, "settings": settings}
         options |= {"value_range": value_range, "device": device, "precision": precision}
         join = partial(predict, model, named, out=out, processes=1, **options)

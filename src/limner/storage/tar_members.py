@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -120,7 +120,8 @@ def _members_in_state(path: Path, state: State) -> TarMembers:
         return known
     members = _listed(path, state)
     if not members.damage and members.names:  # a damaged one may still be being written
-        arrays = {"keys": members.keys, "places": members.places, "state": np.array(state, np.int64)}
+        arrays: dict[str, npt.NDArray[Any]] = {"keys": members.keys, "places": members.places}
+        arrays["state"] = np.array(state, np.int64)
         arrays["names"] = np.frombuffer(members.names, np.uint8)
         _POSITIONS.save(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
     return members
