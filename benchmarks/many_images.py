@@ -1,14 +1,14 @@
 """Prediction of many images by several processes, and training data in tar archives.
 
-    python benchmarks/many_images.py ledger    [--images 2000]      overhead of sharing the work
-    python benchmarks/many_images.py two       [--images 20000]     two processes against one with one thread
-    python benchmarks/many_images.py million   [--images 1000000]   time and memory until the first prediction
-    python benchmarks/many_images.py kills     [--images 2000]      20 kills of the whole command at random
-    python benchmarks/many_images.py archives  [--images 4000]      reading from archives against files
+    python benchmarks/many_images.py ledger   [--images 2000]     overhead of sharing the work
+    python benchmarks/many_images.py two      [--images 20000]    two processes against one with one thread
+    python benchmarks/many_images.py million  [--images 1000000]  time and memory until the first prediction
+    python benchmarks/many_images.py kills    [--images 2000]     20 kills of the whole command at random
+    python benchmarks/many_images.py archives [--images 4000]     reading from archives against files
 
-The model is a narrow U-Net with random weights; images are noise of 256x256 as JPEG unless a part says otherwise,
-and many are links to a few of them. `archives` reads each image and its mask once in a random order, as training
-does; with ``--cold``, which needs root, the system's file cache is dropped before each pass.
+The model is a narrow U-Net with random weights; images are noise of 256x256 as JPEG unless a part says
+otherwise, and many are links to a few of them. `archives` reads each image and its mask once in a random order,
+as training does; with ``--cold``, which needs root, the file cache of the system is dropped before each pass.
 """
 
 import argparse
@@ -49,7 +49,9 @@ def make_model(folder: Path, widths: tuple[int, ...]) -> Path:
     return folder
 
 
-def make_images(folder: Path, count: int, *, size: int = 256, suffix: str = ".jpg", distinct: int = 64) -> Path:
+def make_images(
+    folder: Path, count: int, *, size: int = 256, suffix: str = ".jpg", distinct: int = 64
+) -> Path:
     """Write images, all but the first `distinct` of which are links; return a list of them."""
     assert count <= distinct * MOST_LINKS
     folder.mkdir(parents=True)
@@ -90,8 +92,8 @@ def ledger(root: Path, num_images: int, rounds: int) -> None:
             out = root / f"{name}{number}"
             times[name].append(seconds(command(model, images, out, *words), 1))
     alone, shared = (statistics.median(times[name]) for name in ("alone", "shared"))
-    print(f"{num_images} images, one thread, medians of {rounds} rounds in turns: alone {alone:.1f} s, shared "
-          f"{shared:.1f} s, overhead {100 * (shared / alone - 1):.1f} % (goal: at most 2 %)")  # fmt: skip
+    print(f"{num_images} images, one thread, medians of {rounds} rounds in turns: alone {alone:.1f} s, "
+          f"shared {shared:.1f} s, overhead {100 * (shared / alone - 1):.1f} % (goal: at most 2 %)")  # fmt: skip
 
 
 def two(root: Path, num_images: int) -> None:
@@ -101,8 +103,8 @@ def two(root: Path, num_images: int) -> None:
     both = seconds(command(model, images, root / "two", "--processes", "2"), 1)
     masks = [sorted((root / name / "masks").iterdir()) for name in ("one", "two")]
     is_same = all(a.read_bytes() == b.read_bytes() for a, b in zip(*masks, strict=True))
-    print(f"{num_images} images of 256x256: one process {one:.0f} s, two {both:.0f} s, ratio {one / both:.2f} "
-          f"(goal: 1.8); the masks are {'the same' if is_same else 'DIFFERENT'}")  # fmt: skip
+    print(f"{num_images} images of 256x256: one process {one:.0f} s, two {both:.0f} s, ratio "
+          f"{one / both:.2f} (goal: 1.8); the masks are {'the same' if is_same else 'DIFFERENT'}")  # fmt: skip
 
 
 def million(root: Path, num_images: int) -> None:
@@ -123,8 +125,8 @@ def million(root: Path, num_images: int) -> None:
     process.kill()
     process.wait()
     size = images.stat().st_size / 1e6
-    print(f"{num_images} images in a list of {size:.0f} MB: first prediction after {first or -1:.1f} s (goal: 60), "
-          f"peak memory {peak / 1e9:.2f} GB (goal: 1)")  # fmt: skip
+    print(f"{num_images} images in a list of {size:.0f} MB: first prediction after {first or -1:.1f} s "
+          f"(goal: 60), peak memory {peak / 1e9:.2f} GB (goal: 1)")  # fmt: skip
 
 
 def kills(root: Path, num_images: int) -> None:
@@ -141,7 +143,8 @@ def kills(root: Path, num_images: int) -> None:
         print(f"killed with {sum(1 for _ in (root / 'out').rglob('*.png'))} masks", flush=True)
     seconds(words, 1)
     whole, killed = (
-        {path.name: path.read_bytes() for path in (root / name / "masks").iterdir()} for name in ("whole", "out")
+        {path.name: path.read_bytes() for path in (root / name / "masks").iterdir()}
+        for name in ("whole", "out")
     )
     print(f"20 kills: {len(killed)} of {len(whole)} masks, {'the same' if whole == killed else 'DIFFERENT'}")
 
@@ -175,17 +178,21 @@ def archives(root: Path, num_images: int, rounds: int, *, cold: bool) -> None:
                 source.read_values(source.records[place])
             times[name].append(time.perf_counter() - began)
     files, tars = (num_images / statistics.median(times[name]) for name in sources)
-    print(f"{num_images} images and masks, {'cold' if cold else 'warm'}, one thread, medians of {rounds} rounds in "
-          f"turns: files {files:.0f}/s, archives {tars:.0f}/s, ratio {tars / files:.2f} (goal: 1)")  # fmt: skip
+    print(f"{num_images} images and masks, {'cold' if cold else 'warm'}, one thread, medians of {rounds} "
+          f"rounds in turns: files {files:.0f}/s, archives {tars:.0f}/s, ratio {tars / files:.2f} (goal: 1)")  # fmt: skip
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("part", choices=("ledger", "two", "million", "kills", "archives"))
     parser.add_argument("--images", type=int)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cold", action="store_true")
-    parser.add_argument("--folder", type=Path, help="where the images are made; by default a temporary folder")
+    parser.add_argument(
+        "--folder", type=Path, help="where the images are made; by default a temporary folder"
+    )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         root = Path(folder)

@@ -62,7 +62,14 @@ def streets(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "formats", [["voc"], ["paired-folders"], ["voc", "paired-folders"], ["paired-folders", "voc"], ["webdataset", "voc", "webdataset"]]
+    "formats",
+    [
+        ["voc"],
+        ["paired-folders"],
+        ["voc", "paired-folders"],
+        ["paired-folders", "voc"],
+        ["webdataset", "voc", "webdataset"],
+    ],
 )
 def test_there_and_back_is_the_same(streets, tmp_path, formats):
     here = streets

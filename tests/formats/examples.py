@@ -220,9 +220,7 @@ EXAMPLES: dict[str, Mapping[str, object]] = {
         "labels.csv": "filename,width,height,class,xmin,ymin,xmax,ymax\né 1.png,9,6,a,2,1,5,3\n",
     },
     "paired-folders": {"images/é 1.png": PICTURE, "masks/é 1.png": MASK},
-    "webdataset": {
-        "a-000000.tar": archive({"é 1.png": png_bytes(PICTURE), "é 1.mask.png": png_bytes(MASK)})
-    },
+    "webdataset": {"a-000000.tar": archive({"é 1.png": png_bytes(PICTURE), "é 1.mask.png": png_bytes(MASK)})},
 }
 VOLUMES: dict[str, Mapping[str, object]] = {
     "medical-decathlon": {

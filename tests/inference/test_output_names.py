@@ -17,7 +17,7 @@ NAMES = st.sampled_from(["1.png", "1.jpg", "1.PNG", "2.nii.gz", "x.tar", "X.png"
 def names_in_memory(images):
     first = {}
     for path, relative in images:
-        first.setdefault(os.path.abspath(path), (path, relative))
+        first.setdefault(os.path.abspath(path), (path, relative))  # noqa: PTH100
     wishes = [str(without_suffix(PurePosixPath(relative))) for _, relative in first.values()]
     if len(set(wishes)) < len(wishes):
         above = os.path.commonpath([str(Path(path).parent) for path in first])

@@ -13,8 +13,8 @@ import pytest
 
 from limner.core.errors import DataError, MissingPartError
 from limner.storage import remote_files, tar_members
-from limner.storage.remote_files import UnreachableError, address_of, is_remote, list_remote
 from limner.storage.file_contents import file_content
+from limner.storage.remote_files import UnreachableError, address_of, is_remote, list_remote
 
 fsspec = pytest.importorskip("fsspec")
 

@@ -39,12 +39,14 @@ def test_one_process_has_a_part_until_it_gives_it_back(tmp_path):
 
 
 def test_a_process_that_ended_here_is_replaced_at_once_and_once_only(tmp_path):
-    write_claim(tmp_path, started="long ago")  # its number is that of this process, which began at another time
+    write_claim(
+        tmp_path, started="long ago"
+    )  # its number is that of this process, which began at another time
     one, two = WorkClaims(tmp_path), WorkClaims(tmp_path)
     seen = two.latest()["7"]
     assert take(one)
     assert not two.try_take("7", seen)  # it looked before the other took over
-    assert sorted(os.listdir(tmp_path)) == ["7.0", "7.1"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["7.0", "7.1"]
 
 
 def test_a_host_that_was_started_anew_runs_none_of_its_processes(tmp_path):

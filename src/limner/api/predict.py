@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from limner.inference.truth import Truth
     from limner.inference.uncertain_images import UncertaintyProbe
 
+
 def predict(
     model: Path | str | AnyPredictor | Sequence[Path | str],
     paths: Iterable[str | Path] | str | Path,
@@ -157,9 +158,7 @@ def predict(
         options |= {"compare": compare, "animation": animation, "sizes": sizes, "settings": settings}
         options |= {"value_range": value_range, "device": device, "precision": precision}
         join = partial(predict, model, named, out=out, processes=1, **options)
-        return predict_shared(
-            writer, named, compare=compare, processes=processes, join=join, track=track
-        )
+        return predict_shared(writer, named, compare=compare, processes=processes, join=join, track=track)
     request = Request(writer.asked(_state_of_images(images), compare), resume=resume)
     return _predict_images(images, writer, request, track)
 

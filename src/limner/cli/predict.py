@@ -75,8 +75,8 @@ def predict(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="Images, folders, globs, .txt lists, tar archives, Parquet tables, or addresses such as s3://; "
-            "further models before them are averaged."
+            help="Images, folders, globs, .txt lists, tar archives, Parquet tables, or addresses such as "
+            "s3://; further models before them are averaged."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
@@ -94,8 +94,8 @@ def predict(
     processes: Annotated[
         int | None,
         typer.Option(
-            help="Share the work between this number of processes, and with those that the same command starts "
-            "on other hosts; the same command also continues it."
+            help="Share the work between this number of processes, and with those that the same command "
+            "starts on other hosts; the same command also continues it."
         ),
     ] = None,
     inference: InferenceOptions,
@@ -161,7 +161,9 @@ def _show(result: "PredictResult") -> None:
     where = result.csv or result.out
     console().print(f"{result.num_predicted} of {total} images predicted; the results are in {where}")
     if result.num_lost:
-        messages().print(f"{result.num_lost} processes ended early; the others did their work", style="warning")
+        messages().print(
+            f"{result.num_lost} processes ended early; the others did their work", style="warning"
+        )
     if result.fidelity is not None:
         console().print(_outlines(result.fidelity))
     if result.label_next is not None:

@@ -3,8 +3,8 @@
 import base64
 from pathlib import Path
 
-from limner.storage.json_files import JsonObject, parse_json
 from limner.storage.file_contents import file_content
+from limner.storage.json_files import JsonObject, parse_json
 
 SUFFIX_OF = {
     b"\xff\xd8": ".jpg",

@@ -36,7 +36,11 @@ def named_outputs(images: Iterable[Listed]) -> Iterator[Listed]:
         return _bare(above.below(path) if needs_folders else relative)
 
     def chosen() -> Iterator[Listed]:
-        return ((path, wished(path, relative)) for (path, relative), first in zip(rows, is_first) if first)
+        return (
+            (path, wished(path, relative))
+            for (path, relative), first in zip(rows, is_first, strict=True)
+            if first
+        )
 
     # Some file systems ignore case.
     folded = np.fromiter((hash(wish.casefold()) for _, wish in chosen()), np.int64, int(is_first.sum()))
@@ -70,7 +74,9 @@ class _CommonFolder:
 
 
 def _bare(relative: str) -> str:
-    if ".." in relative or relative.startswith("/"):  # of an archive or a server: no output is written elsewhere
+    if ".." in relative or relative.startswith(
+        "/"
+    ):  # of an archive or a server: no output is written elsewhere
         relative = "/".join(part for part in relative.split("/") if part not in ("", ".", ".."))
     folder, slash, name = relative.rpartition("/")
     return f"{folder}{slash}{image_stem(name)}"

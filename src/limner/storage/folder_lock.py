@@ -131,8 +131,9 @@ def has_ended(holder: Mapping[str, Any]) -> bool:
     if holder.get("boot") != _boot():
         return holder.get("host") == platform.node()  # this host was started anew since
     pid, started = holder.get("process"), holder.get("started")
-    is_seen = holder.get("space") == process_space() and isinstance(pid, int) and started is not None
-    return is_seen and process_start(pid) != started
+    if holder.get("space") != process_space() or not isinstance(pid, int) or started is None:
+        return False
+    return process_start(pid) != started
 
 
 def _boot() -> str:

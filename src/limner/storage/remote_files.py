@@ -123,7 +123,16 @@ def remote_state(path: Path) -> State:
     files.invalidate_cache(place)  # of an earlier listing
     found = _repeated(lambda: files.info(place), address)
     named = {key.casefold(): str(value) for key, value in found.items()}
-    kinds = ("etag", "md5hash", "crc32c", "last-modified", "lastmodified", "last_modified", "mtime", "created")
+    kinds = (
+        "etag",
+        "md5hash",
+        "crc32c",
+        "last-modified",
+        "lastmodified",
+        "last_modified",
+        "mtime",
+        "created",
+    )
     said = " ".join(named[key] for key in kinds if key in named)
     number = int.from_bytes(blake2b(said.encode(), digest_size=7).digest(), "big")
     return int(found.get("size") or 0), number

@@ -8,8 +8,7 @@ The items are cut into shards. The ledger is a folder beside the results, on the
 - ``done/NUMBER.jsonl``: the record of a finished shard, whole or absent.
 
 A process that is killed loses the shard in hand, which another process begins again. Claims only save work: if
-a process that was silent for too long still finishes its shard, the same files and the same record are written
-twice.
+a process that was silent for too long still finishes its shard, the same files and record are written twice.
 """
 
 import json
@@ -173,6 +172,11 @@ class ShardLedger:
     def num_done(self) -> int:
         """Number of items in finished shards, at the last look."""
         return sum(map(self.head.items_of, self.done))
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all work is done and summed up, by this process or another."""
+        return (self.root / SUMMARY).is_file()
 
     @property
     def is_done(self) -> bool:

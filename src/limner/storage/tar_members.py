@@ -90,7 +90,9 @@ class TarMembers:
         except OSError as error:
             raise _unreadable_archive(self.path, error.strerror or str(error)) from None
         if len(data) != size:
-            found_bytes = f"{len(data)} of {size} bytes of {name}; the file is being changed, or its disk fails"
+            found_bytes = (
+                f"{len(data)} of {size} bytes of {name}; the file is being changed, or its disk fails"
+            )
             raise _unreadable_archive(self.path, found_bytes)
         return data
 
@@ -157,7 +159,7 @@ def _read_headers(
 ) -> str:
     """Append names and places of the files in an archive; return what is wrong with it."""
     while (member := archive.next()) is not None:
-        archive.members.clear()  # they would take a kilobyte each
+        archive.members.clear()  # type: ignore[attr-defined]  # they would take a kilobyte each
         if member.size < 0:
             return f"{member.name} has an impossible size"
         if member.offset_data + member.size > end:
@@ -197,6 +199,4 @@ def _no_archive(path: Path, problem: str) -> DataError:
 
 
 def _unreadable_archive(path: Path, problem: str) -> DataError:
-    return DataError(
-        describe("The archive cannot be read", where=path, found=problem, fix="Copy it again.")
-    )
+    return DataError(describe("The archive cannot be read", where=path, found=problem, fix="Copy it again."))

@@ -45,6 +45,12 @@ class Unfinished:
     end: int
 
     @property
+    def progress(self) -> str:
+        """What is done, in words."""
+        is_shared = SHARED.items() <= self.asked.items()
+        return "work that processes share" if is_shared else f"{self.num_items} images done"
+
+    @property
     def num_items(self) -> int:
         """Number of finished items."""
         return sum("item" in line for line in self.lines.values())

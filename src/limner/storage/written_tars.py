@@ -39,7 +39,9 @@ def write_tars(
         with ExitStack() as stack:
             file = stack.enter_context(open_whole(folder / name))
             hashed = _Hashed(file)
-            archive = stack.enter_context(tarfile.open(fileobj=cast(BinaryIO, hashed), mode="w|", format=tarfile.PAX_FORMAT))
+            archive = stack.enter_context(
+                tarfile.open(fileobj=cast(BinaryIO, hashed), mode="w|", format=tarfile.PAX_FORMAT)
+            )
             while group is not None and hashed.num_bytes < most_bytes:
                 for member, content in group:
                     header = tarfile.TarInfo(member)

@@ -65,7 +65,11 @@ def test_members_of_a_key():
 def test_splits_come_from_the_names_of_the_archives(shards):
     source = open_source(shards)
     assert source.name == "webdataset"
-    assert {record.name: record.split for record in source.records} == {"0": "train", "1": "train", "2": "val"}
+    assert {record.name: record.split for record in source.records} == {
+        "0": "train",
+        "1": "train",
+        "2": "val",
+    }
     checked = limner.check(shards)
     assert not checked.errors and checked.labels.names == ["a", "b"]
 
@@ -108,7 +112,9 @@ def test_classes_without_names_and_images_without_a_class(tmp_path, monkeypatch)
     monkeypatch.setenv("LIMNER_CACHE", str(tmp_path / "cache"))
     root = tmp_path / "data"
     root.mkdir()
-    write(root / "a.tar", {"0.png": png(0), "0.cls": b"2\n", "1.png": png(1), "2.png": png(2), "2.cls": b"cat"})
+    write(
+        root / "a.tar", {"0.png": png(0), "0.cls": b"2\n", "1.png": png(1), "2.png": png(2), "2.cls": b"cat"}
+    )
     source = open_source(root)
     assert source.name == "webdataset-classes"
     assert [(record.name, record.label) for record in source.records] == [("0", 2)]

@@ -11,7 +11,18 @@ from urllib.parse import unquote
 
 from limner.images.file_names import IMAGE_SUFFIXES, VOLUME_SUFFIXES
 
-MASK_WORDS = ("mask", "masks", "seg", "segmentation", "semantic", "label", "labels", "labelmap", "gt", "target")
+MASK_WORDS = (
+    "mask",
+    "masks",
+    "seg",
+    "segmentation",
+    "semantic",
+    "label",
+    "labels",
+    "labelmap",
+    "gt",
+    "target",
+)
 """Words in the name of a label map, the most usual first."""
 
 CLASS_KINDS = ("cls", "cls.txt")

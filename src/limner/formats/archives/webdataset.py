@@ -86,7 +86,9 @@ class OpenedArchives:
 
     def images(self) -> Iterator[tuple[PurePosixPath, TarSample, str]]:
         """Yield archive, sample and a unique name of each image."""
-        found = [(path, sample) for path, samples in self.samples.items() for sample in samples if sample.image]
+        found = [
+            (path, sample) for path, samples in self.samples.items() for sample in samples if sample.image
+        ]
         times = Counter(sample.key for _, sample in found)
         for path, sample in found:
             is_unique = times[sample.key] == 1
@@ -99,7 +101,9 @@ class OpenedArchives:
             labels_of: Archive and sample -> the fields of the record about labels.
         """
         records = (
-            Record(name, self.root / path / str(sample.image), split=_split_of(path), **labels_of(path, sample))
+            Record(
+                name, self.root / path / str(sample.image), split=_split_of(path), **labels_of(path, sample)
+            )
             for path, sample, name in self.images()
         )
         return tuple(sorted(records, key=lambda record: record.name))

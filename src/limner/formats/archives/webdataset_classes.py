@@ -61,7 +61,7 @@ class WebDatasetClasses(ImageClasses):
         return records, (*findings, *split_findings)
 
     def _names(self, last: int) -> list[str]:
-        """Return the names of the classes with the numbers from 0 to `last`, or to the last in dataset.yaml."""
+        """Return the names of the classes from 0 to `last`, or to the last one in dataset.yaml."""
         table = self.settings.label_table()
         names = {} if table is None else {value: c.name for c in table.classes for value in c.values}
         count = min(max([last, *names]) + 1, MAX_CLASSES)
@@ -69,7 +69,7 @@ class WebDatasetClasses(ImageClasses):
 
     def cache_state(self) -> None:
         """Return None: the positions in the archives are kept."""
-        return None
+        return
 
 
 def _class_of(

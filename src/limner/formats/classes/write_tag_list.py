@@ -9,8 +9,8 @@ from limner.core.labels import LabelTable
 from limner.formats.classes.tag_lists import TagLists
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.writers import Entry, Outgoing, Writer, class_settings
-from limner.storage.table_cells import csv_text
 from limner.storage.file_contents import file_content
+from limner.storage.table_cells import csv_text
 from limner.storage.whole_files import write_whole
 
 
