@@ -1,14 +1,14 @@
 """Prediction of many images by several processes, and training data in tar archives.
 
     python benchmarks/many_images.py ledger   [--images 2000]     overhead of sharing the work
-    python benchmarks/many_images.py two      [--images 20000]    two processes against one with one thread
-    python benchmarks/many_images.py million  [--images 1000000]  time and memory until the first prediction
+    python benchmarks/many_images.py two      [--images 20000]    two processes against one of one thread
+    python benchmarks/many_images.py million  [--images 1000000]  time and memory to the first prediction
     python benchmarks/many_images.py kills    [--images 2000]     20 kills of the whole command at random
     python benchmarks/many_images.py archives [--images 4000]     reading from archives against files
 
 The model is a narrow U-Net with random weights; images are noise of 256x256 as JPEG unless a part says
-otherwise, and many are links to a few of them. `archives` reads each image and its mask once in a random order,
-as training does; with ``--cold``, which needs root, the file cache of the system is dropped before each pass.
+otherwise, and many are links to a few of them. `archives` reads each image and its mask once in a random
+order, as training does; with ``--cold``, which needs root, the file cache of the system is dropped before each pass.
 """
 
 import argparse
@@ -92,8 +92,10 @@ def ledger(root: Path, num_images: int, rounds: int) -> None:
             out = root / f"{name}{number}"
             times[name].append(seconds(command(model, images, out, *words), 1))
     alone, shared = (statistics.median(times[name]) for name in ("alone", "shared"))
-    print(f"{num_images} images, one thread, medians of {rounds} rounds in turns: alone {alone:.1f} s, "
-          f"shared {shared:.1f} s, overhead {100 * (shared / alone - 1):.1f} % (goal: at most 2 %)")  # fmt: skip
+    print(
+        f"{num_images} images, one thread, medians of {rounds} rounds in turns: alone {alone:.1f} s, "
+        f"shared {shared:.1f} s, overhead {100 * (shared / alone - 1):.1f} % (goal: at most 2 %)"
+    )
 
 
 def two(root: Path, num_images: int) -> None:
@@ -103,8 +105,10 @@ def two(root: Path, num_images: int) -> None:
     both = seconds(command(model, images, root / "two", "--processes", "2"), 1)
     masks = [sorted((root / name / "masks").iterdir()) for name in ("one", "two")]
     is_same = all(a.read_bytes() == b.read_bytes() for a, b in zip(*masks, strict=True))
-    print(f"{num_images} images of 256x256: one process {one:.0f} s, two {both:.0f} s, ratio "
-          f"{one / both:.2f} (goal: 1.8); the masks are {'the same' if is_same else 'DIFFERENT'}")  # fmt: skip
+    print(
+        f"{num_images} images of 256x256: one process {one:.0f} s, two {both:.0f} s, ratio "
+        f"{one / both:.2f} (goal: 1.8); the masks are {'the same' if is_same else 'DIFFERENT'}"
+    )
 
 
 def million(root: Path, num_images: int) -> None:
@@ -114,8 +118,9 @@ def million(root: Path, num_images: int) -> None:
     model = make_model(root / "model", (4, 6))
     images = make_images(root / "images", num_images, size=8, suffix=".png")
     out, began, first, peak = root / "out", time.perf_counter(), None, 0
-    process = subprocess.Popen(command(model, images, out, "--processes", "1"), stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)  # fmt: skip
+    process = subprocess.Popen(
+        command(model, images, out, "--processes", "1"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     watched = psutil.Process(process.pid)
     while process.poll() is None and (first is None or time.perf_counter() - began < first + 60):
         peak = max(peak, watched.memory_info().rss)
@@ -125,8 +130,10 @@ def million(root: Path, num_images: int) -> None:
     process.kill()
     process.wait()
     size = images.stat().st_size / 1e6
-    print(f"{num_images} images in a list of {size:.0f} MB: first prediction after {first or -1:.1f} s "
-          f"(goal: 60), peak memory {peak / 1e9:.2f} GB (goal: 1)")  # fmt: skip
+    print(
+        f"{num_images} images in a list of {size:.0f} MB: first prediction after {first or -1:.1f} s "
+        f"(goal: 60), peak memory {peak / 1e9:.2f} GB (goal: 1)"
+    )
 
 
 def kills(root: Path, num_images: int) -> None:
@@ -135,8 +142,9 @@ def kills(root: Path, num_images: int) -> None:
     seconds(command(model, images, root / "whole"), 1)
     draw, words = random.Random(0), command(model, images, root / "out", "--processes", "2")
     for _ in range(20):
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                   start_new_session=True)  # fmt: skip
+        process = subprocess.Popen(
+            words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
         time.sleep(draw.uniform(4.0, 9.0))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -178,8 +186,10 @@ def archives(root: Path, num_images: int, rounds: int, *, cold: bool) -> None:
                 source.read_values(source.records[place])
             times[name].append(time.perf_counter() - began)
     files, tars = (num_images / statistics.median(times[name]) for name in sources)
-    print(f"{num_images} images and masks, {'cold' if cold else 'warm'}, one thread, medians of {rounds} "
-          f"rounds in turns: files {files:.0f}/s, archives {tars:.0f}/s, ratio {tars / files:.2f} (goal: 1)")  # fmt: skip
+    print(
+        f"{num_images} images and masks, {'cold' if cold else 'warm'}, one thread, medians of {rounds} "
+        f"rounds in turns: files {files:.0f}/s, archives {tars:.0f}/s, ratio {tars / files:.2f} (goal: 1)"
+    )
 
 
 def main() -> None:

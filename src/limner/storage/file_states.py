@@ -11,7 +11,7 @@ State = tuple[int, int]
 
 
 def file_state(path: Path, *, follow_links: bool = True) -> State | None:
-    """Return the state of a file, or None if it cannot be looked at; that of an image in an archive is the archive's.
+    """Return the state of a file, or of the archive that holds an image; None if it cannot be looked at.
 
     Args:
         path: The file.

@@ -129,7 +129,7 @@ def has_ended(holder: Mapping[str, Any]) -> bool:
     False if that cannot be seen from here, such as on another host or in another container.
     """
     if holder.get("boot") != _boot():
-        return holder.get("host") == platform.node()  # this host was started anew since
+        return bool(holder.get("host") == platform.node())  # this host was started anew since
     pid, started = holder.get("process"), holder.get("started")
     if holder.get("space") != process_space() or not isinstance(pid, int) or started is None:
         return False

@@ -7,8 +7,8 @@ The items are cut into shards. The ledger is a folder beside the results, on the
 - ``claims/``: which process works on which shard, see `WorkClaims`;
 - ``done/NUMBER.jsonl``: the record of a finished shard, whole or absent.
 
-A process that is killed loses the shard in hand, which another process begins again. Claims only save work: if
-a process that was silent for too long still finishes its shard, the same files and record are written twice.
+A process that is killed loses the shard in hand, which another process begins again. Claims only save work:
+if a process that was silent for too long still finishes its shard, the same files are written twice.
 """
 
 import json
