@@ -8,7 +8,7 @@
 
 The model is a narrow U-Net with random weights; images are noise of 256x256 as JPEG unless a part says
 otherwise, and many are links to a few of them. `archives` reads each image and its mask once in a random
-order, as training does; with ``--cold``, which needs root, the file cache of the system is dropped before each pass.
+order, as training does; with ``--cold``, which needs root, the file cache is dropped before each pass.
 """
 
 import argparse

@@ -131,20 +131,8 @@ def predict(
         given |= {"--uncertain": uncertain is not None}
         given |= {"--compare": compare is not None, "--animation": animation, "--sizes": sizes}
         _refuse_with_tool(given)
-        # Writing datasets imports PyTorch, which predicting may not need.
-        from limner.datasets.conversion import free_folder
-        from limner.inference.tool_drafts import drafts_for
-
-        root = free_folder(user_path(out), resume=resume)
-        drafts = drafts_for(
-            predictor,
-            images,
-            root,
-            tool=to,
-            tolerance=tolerance,
-            least_score=min_score,
-            least_pixels=min_pixels,
-        )
+        least = {"least_score": min_score, "least_pixels": min_pixels}
+        drafts = _drafts(predictor, images, out, resume=resume, tool=to, tolerance=tolerance, **least)
         return _predict_drafts(drafts, images, resume=resume, track=track)
     folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats), sort, sizes)
     _refuse_unsuitable(predictor, folder)
@@ -214,6 +202,17 @@ def _refuse_with_tool(given: Mapping[str, bool]) -> None:
             f"--to writes a dataset for a labelling tool and nothing else, so {named} has no effect. Omit "
             "it, or predict a second time without --to into another folder."
         )
+
+
+def _drafts(
+    predictor: AnyPredictor, images: Sequence[ImagePath], out: Path | str, *, resume: bool, **options: Any
+) -> "Drafts":
+    """Return what writes drafts to a free folder, with the options of `drafts_for`."""
+    # Writing datasets imports PyTorch, which predicting may not need.
+    from limner.datasets.conversion import free_folder
+    from limner.inference.tool_drafts import drafts_for
+
+    return drafts_for(predictor, images, free_folder(user_path(out), resume=resume), **options)
 
 
 def _predict_drafts(

@@ -10,7 +10,7 @@ from limner.cli.inference_options import InferenceOptions
 from limner.cli.option_groups import with_option_groups
 
 if TYPE_CHECKING:
-    from limner.api.predict import PredictResult
+    from limner.api.prediction_result import PredictResult
     from limner.inference.tool_drafts import OutlineFidelity
 
 
@@ -67,6 +67,20 @@ class DraftOptions:
     ] = 0
 
 
+@dataclass(frozen=True)
+class WorkOptions:
+    """How the work is divided and continued."""
+
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted prediction.")] = False
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            help="Share the work between this number of processes, and with those that the same command "
+            "starts on other hosts; the same command also continues it."
+        ),
+    ] = None
+
+
 @with_option_groups
 def predict(
     model: Annotated[
@@ -90,14 +104,7 @@ def predict(
         ),
     ] = None,
     files: FilesToWrite,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted prediction.")] = False,
-    processes: Annotated[
-        int | None,
-        typer.Option(
-            help="Share the work between this number of processes, and with those that the same command "
-            "starts on other hosts; the same command also continues it."
-        ),
-    ] = None,
+    work: WorkOptions,
     inference: InferenceOptions,
 ) -> None:
     """Predict images.
@@ -129,8 +136,8 @@ def predict(
             compare=files.compare,
             animation=files.animation,
             sizes=files.sizes,
-            resume=resume,
-            processes=processes,
+            resume=work.resume,
+            processes=work.processes,
             track=tracker(),
         )
     )

@@ -133,7 +133,7 @@ def has_ended(holder: Mapping[str, Any]) -> bool:
     pid, started = holder.get("process"), holder.get("started")
     if holder.get("space") != process_space() or not isinstance(pid, int) or started is None:
         return False
-    return process_start(pid) != started
+    return bool(process_start(pid) != started)
 
 
 def _boot() -> str:
