@@ -324,7 +324,7 @@ CLASSES: dict[str, Mapping[str, object]] = {
     "class-list": {"é 1.png": PICTURE, "all.txt": "é 1.png ñ\n"},
     "webdataset-classes": {
         "a-000000.tar": archive({"é 1.png": png_bytes(PICTURE), "é 1.cls": b"1"}),
-        "dataset.yaml": "format: webdataset-classes\nclasses: [b, ñ]\n",
+        "dataset.yaml": "classes: [b, ñ]\n",
     },
     "tag-folders": {
         **{f"{kind}/{n}.png": PICTURE for kind in ("ñ", "b") for n in (1, 2, 3)},
