@@ -11,7 +11,7 @@ from typing import Any
 from limner.core.config import merge, parse_config
 from limner.core.errors import ModelError, describe
 from limner.core.labels import LabelTable
-from limner.core.plan import Plan
+from limner.core.plan import Plan, ResizePlan
 from limner.networks.weightless import uninitialized
 from limner.storage.user_paths import user_path
 from limner.weights.card import IMPORTED_FROM
@@ -159,10 +159,12 @@ def _as_set(conclusions: Conclusions, plan: Plan, asked: Asked) -> Conclusions:
     resize, window = conclusions.resize, conclusions.window
     given, inference = asked.settings.get("inference", {}), plan.inference
     if "resize" in given:
-        resize = Inferred(inference.resize, _SET)
+        resize = Inferred(inference.resize or ResizePlan(), _SET)
     if given.keys() & {"window", "overlap"} and plan.input.spatial_dims == 2:
         size = inference.window
-        window = size and Inferred(PredictionWindow((size[0], size[1]), inference.overlap), _SET)
+        window = None
+        if size is not None:
+            window = Inferred(PredictionWindow((size[0], size[1]), inference.overlap), _SET)
     return replace(conclusions, settings=settings, resize=resize, window=window)
 
 
