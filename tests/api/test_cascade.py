@@ -197,7 +197,7 @@ def test_a_run_that_is_killed_before_both_stages_are_prepared_is_started_again(r
     full, low = (Planned(read_plan(stage.plan), checked) for stage in (run, run.low_resolution))
     left = [{}]  # for the first stage, which is prepared before its folder is complete
 
-    def environment(device):
+    def environment(*_):
         if not left:
             raise KilledError
         return left.pop()
