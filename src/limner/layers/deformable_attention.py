@@ -84,8 +84,8 @@ def _locations(references: Tensor, offsets: Tensor, sizes: Sequence[Size]) -> Te
     if references.shape[-1] == 4:
         points = offsets.shape[-2]
         return references[..., :2] + offsets / points * references[..., 2:] / 2
-    scale = torch.tensor([(width, height) for height, width in sizes], device=offsets.device)
-    return references + offsets / scale.to(offsets.dtype).view(-1, 1, 2)
+    scale = torch.tensor([(width, height) for height, width in sizes], dtype=offsets.dtype)
+    return references + offsets / scale.to(offsets.device, non_blocking=True).view(-1, 1, 2)
 
 
 def pixel_centres(sizes: Sequence[Size], *, like: Tensor) -> Tensor:

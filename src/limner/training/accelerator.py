@@ -3,12 +3,15 @@
 import atexit
 import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 
+import accelerate
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedType
+from accelerate.utils import DistributedType, parse_flag_from_env
 from torch import distributed
 
 from limner.core.errors import ConfigError
@@ -16,6 +19,9 @@ from limner.devices.device import choose_device
 
 ACCELERATE_NAMES = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 """limner's names of precisions -> accelerate's."""
+
+DEVICE_VARIABLE = "ACCELERATE_TORCH_DEVICE"
+"""Environment variable by which accelerate is told the device of a single process."""
 
 SPLIT_MODELS = ("FSDP", "DEEPSPEED", "MEGATRON_LM", "TP")
 """Unsupported distribution types that split the model over processes: checkpoints need whole models."""
@@ -25,8 +31,8 @@ def build_accelerator(device: str, *, precision: str) -> Accelerator:
     """Set up accelerate for this process.
 
     Args:
-        device: ``auto`` for the machine's accelerator (CUDA, ROCm, MPS, XPU, ...) or else the CPU; or a
-            PyTorch device name such as ``cpu``, ``cuda:1``, ``mps``.
+        device: ``auto`` for the machine's accelerator or else the CPU; or a PyTorch device name such as
+            ``cpu``, ``cuda:1``, ``mps``.
         precision: Precision of the plan.
 
     Raises:
@@ -50,7 +56,14 @@ def build_accelerator(device: str, *, precision: str) -> Accelerator:
         # of its functions' arguments: so the group would survive its end.
         import_module("torch.distributed.nn")
         atexit.register(_leave_group)
-    accelerator = Accelerator(cpu=chosen.type == "cpu", mixed_precision=ACCELERATE_NAMES[precision])
+    on_cpu = chosen.type == "cpu" or parse_flag_from_env("ACCELERATE_USE_CPU")
+    with nullcontext() if on_cpu else _device_for_accelerate(chosen):
+        accelerator = Accelerator(cpu=on_cpu, mixed_precision=ACCELERATE_NAMES[precision])
+    if accelerator.device.type == "cpu" and not on_cpu:
+        raise ConfigError(
+            f"accelerate {accelerate.__version__} cannot train in several processes on {chosen.type!r}, and "
+            "would use the CPU. Train in one process; --device cpu would train on the CPU."
+        )
     if accelerator.distributed_type in {getattr(DistributedType, name, None) for name in SPLIT_MODELS}:
         raise ConfigError(
             f"accelerate is set up for {accelerator.distributed_type}, which splits the model over "
@@ -58,6 +71,25 @@ def build_accelerator(device: str, *, precision: str) -> Accelerator:
             "accelerate config."
         )
     return accelerator
+
+
+@contextmanager
+def _device_for_accelerate(chosen: torch.device) -> Iterator[None]:
+    """Tell accelerate the device; it takes the CPU where it does not know the accelerator.
+
+    In several processes it chooses the device itself, by the local rank.
+    """
+    if "WORLD_SIZE" in os.environ:
+        yield
+        return
+    before = os.environ.get(DEVICE_VARIABLE)
+    os.environ[DEVICE_VARIABLE] = str(chosen)
+    try:
+        yield
+    finally:
+        del os.environ[DEVICE_VARIABLE]
+        if before is not None:
+            os.environ[DEVICE_VARIABLE] = before
 
 
 def _leave_group() -> None:

@@ -13,6 +13,7 @@ from limner.core.plan import Plan
 from limner.core.randomness import torch_seed
 from limner.devices.convolution_layout import choose_memory_format, prefers_winograd
 from limner.devices.memory import is_out_of_memory, more_parts, release_memory
+from limner.devices.transfer import HostCopies
 from limner.layers.onednn_convolution import use_onednn
 from limner.layers.single_pixels import pad_single_pixels
 from limner.layers.training_progress import notify_progress
@@ -66,6 +67,7 @@ class Learner:
         self._layout = choose_memory_format(
             accelerator.device, spatial_dims=plan.input.spatial_dims, training=True
         )
+        self._copies = HostCopies(accelerator.device)
         self.model = _on_device(model, accelerator, self._layout).train()
         self.model.freeze()
         if prefers_winograd(accelerator.device) and not plan.train.compile:
@@ -142,6 +144,7 @@ class Learner:
                     accelerator=self._accelerator,
                     parts=self.accumulate,
                     clip=self._plan.train.gradient_clip,
+                    copy=self._copies,
                 )
             except Exception as error:
                 if not is_out_of_memory(error):

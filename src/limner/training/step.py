@@ -1,5 +1,6 @@
 """One optimizer step: the parts of a batch, their gradients, clipping."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -41,6 +42,7 @@ def compute_gradients(
     accelerator: Accelerator,
     parts: int = 1,
     clip: float | None = None,
+    copy: Callable[[Batch], Batch] | None = None,
 ) -> StepResult:
     """Compute the gradient of a batch's loss, and clip it if requested.
 
@@ -52,11 +54,12 @@ def compute_gradients(
         parts: Number of parts to split the batch into. Their losses are averaged, weighted by size; for a
             mean over pixels this is exact if all parts have the same number of counted pixels.
         clip: Maximum norm of the whole gradient.
+        copy: Copies a batch to the device, such as `HostCopies`; None copies on the stream of the computation.
     """
     losses: dict[str, torch.Tensor] = {}
     pieces = split_batch(batch, parts)
     for position, piece in enumerate(pieces):
-        piece = piece.to(accelerator.device)
+        piece = piece.to(accelerator.device) if copy is None else copy(piece)
         share = len(piece.names) / len(batch.names)
         # Processes exchange gradients once, with the last part.
         exchange = nullcontext() if position == len(pieces) - 1 else accelerator.no_sync(model)
