@@ -4,7 +4,7 @@ import atexit
 import gc
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from importlib import import_module
 
 import accelerate
@@ -57,8 +57,8 @@ def build_accelerator(device: str, *, precision: str) -> Accelerator:
         import_module("torch.distributed.nn")
         atexit.register(_leave_group)
     on_cpu = chosen.type == "cpu" or parse_flag_from_env("ACCELERATE_USE_CPU")
-    with nullcontext() if on_cpu else _device_for_accelerate(chosen):
-        accelerator = Accelerator(cpu=on_cpu, mixed_precision=ACCELERATE_NAMES[precision])
+    with _device_for_accelerate(torch.device("cpu") if on_cpu else chosen):
+        accelerator = _accelerator(precision, on_cpu=on_cpu)
     if accelerator.device.type == "cpu" and not on_cpu:
         raise ConfigError(
             f"accelerate {accelerate.__version__} cannot train in several processes on {chosen.type!r}, and "
@@ -71,6 +71,15 @@ def build_accelerator(device: str, *, precision: str) -> Accelerator:
             "accelerate config."
         )
     return accelerator
+
+
+def _accelerator(precision: str, *, on_cpu: bool) -> Accelerator:
+    try:
+        return Accelerator(cpu=on_cpu, mixed_precision=ACCELERATE_NAMES[precision])
+    except ValueError as error:
+        raise ConfigError(
+            f"train.precision {precision} cannot be used here: {error} Use --set train.precision=float32."
+        ) from None
 
 
 @contextmanager

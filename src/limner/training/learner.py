@@ -1,6 +1,7 @@
 """A model with its optimizer and weight average, trained one step at a time."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import torch
@@ -88,7 +89,7 @@ class Learner:
         self._infinite_by_design = frozenset(self._infinite())
         self._stepper = accelerator.prepare_optimizer(self._optimizer, device_placement=False)
         if plan.train.compile:
-            self.model.network.compile()
+            self.compile(True)
         is_alone = accelerator.num_processes == 1
         self._prepared: nn.Module = self.model if is_alone else accelerator.prepare_model(self.model)
 
@@ -105,6 +106,24 @@ class Learner:
         averaged = self._average.module
         assert isinstance(averaged, Model)
         return averaged
+
+    def compile(self, wanted: bool) -> None:
+        """Compile the network from the next step on, or stop it; parts that cannot be compiled run as they are."""
+        network = self.model.network
+        if wanted:
+            import torch._dynamo  # seconds, only for runs that compile
+
+            torch._dynamo.config.suppress_errors = True
+            network.compile()
+        else:
+            network._compiled_call_impl = None
+
+    def eager(self) -> AbstractContextManager[object]:
+        """Return a context without compiling, for validation: it would compile again for each size of image."""
+        if self.model.network._compiled_call_impl is None:
+            return nullcontext()
+        stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
+        return stance
 
     def set_average_decay(self, decay: float | None) -> None:
         """Set the final decay of the weight average, if there is one."""
