@@ -5,6 +5,7 @@ PyTorch answers most questions for any accelerator, including those of plug-ins 
 """
 
 import shutil
+import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -85,18 +86,38 @@ def toolkit() -> tuple[str, str] | None:
 
 def driver(device: torch.device) -> str | None:
     """Return maker and version of the installed driver, or None if it cannot be found out."""
-    for maker, path in DRIVERS.items():
-        try:
-            text = path.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue
-        # NVIDIA: "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Thu ..."; AMD: the version alone.
-        versions = [word for word in text.split() if word[:1].isdigit() and "." in word]
-        if versions:
-            return f"{maker} {versions[0]}"
+    if device.type == "cuda":
+        maker = "AMD" if torch.version.hip else "NVIDIA"
+        version = _version_in_file(DRIVERS[maker]) or (None if torch.version.hip else _nvidia_smi())
+        return f"{maker} {version}" if version else None
     ask = getattr(module_of(device), "get_device_properties", None)
-    version = getattr(ask(device), "driver_version", None) if ask is not None else None
-    return str(version) if version else None
+    stated = getattr(ask(device), "driver_version", None) if ask is not None else None
+    return str(stated) if stated else None
+
+
+def _version_in_file(path: Path) -> str | None:
+    """Return the first version in a file, or None without one.
+
+    NVIDIA's has "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Thu ...", AMD's the version alone.
+    """
+    try:
+        words = path.read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return None
+    return next((word for word in words if word[:1].isdigit() and "." in word), None)
+
+
+def _nvidia_smi() -> str | None:
+    """Return the driver's version as NVIDIA's program states it, as on Windows and in some containers."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return None
+    command = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return next(iter(done.stdout.split()), None)
 
 
 def missing_kernels(device: torch.device) -> str | None:
