@@ -13,7 +13,6 @@ from types import ModuleType
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
-from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 NAME, PRODUCT = "stand_in", "Stand-in 9000"
 
@@ -70,6 +69,9 @@ class StandInTensor(torch.Tensor):
 
     def __repr__(self):
         return f"StandInTensor({self.inner})"
+
+    def tolist(self):
+        return self.cpu().tolist()
 
     def __tensor_flatten__(self):
         return ["inner"], None
@@ -147,7 +149,22 @@ def register():
         setattr(module, name, lambda *_, answer=answer: answer)
     for name in ("manual_seed_all", "manual_seed", "set_device", "empty_cache", "reset_peak_memory_stats"):
         setattr(module, name, lambda *_: None)
-    _setup_privateuseone_for_python_backend(NAME, backend_module=module)
+    torch.utils.backend_registration._setup_privateuseone_for_python_backend(NAME, backend_module=module)
     # Guards in Python cannot wait for a device.
     torch.accelerator.synchronize = lambda device=None: None
+    KERNELS.impl("empty.memory_format", make_empty, "PrivateUse1")
+    KERNELS.impl("empty_strided", make_strided, "PrivateUse1")
     Factories().__enter__()
+
+
+KERNELS = torch.library.Library("aten", "IMPL")
+"""Factories of threads other than the one that registers, to which `Factories` does not reach."""
+
+
+def make_empty(size, *, dtype=None, memory_format=None, **_):
+    made = torch.empty(size, dtype=dtype, memory_format=memory_format or torch.contiguous_format)
+    return StandInTensor(made)
+
+
+def make_strided(size, stride, *, dtype=None, **_):
+    return StandInTensor(torch.empty_strided(size, stride, dtype=dtype))
