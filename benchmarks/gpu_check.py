@@ -219,7 +219,7 @@ def check_throughput(setting: Setting) -> Iterator[Row]:
     import torch
 
     from limner.devices.precision import fast_float32
-    from limner.devices.transfer import pins_memory
+    from limner.devices.host_copies import pins_memory
 
     device, precision = torch.device(setting.device), fast_format(setting)
     usual, plain = plan_of(DENSE[0], setting, precision=precision), plan_of(DENSE[0], setting)

@@ -5,7 +5,7 @@ import torch
 
 from limner.core.batch import Batch
 from limner.core.label_map import LabelMap
-from limner.devices.transfer import pins_memory
+from limner.devices.host_copies import pins_memory
 from limner.tasks import find_task
 from limner.training.accelerator import build_accelerator
 from limner.training.learner import Learner

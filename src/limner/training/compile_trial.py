@@ -62,7 +62,7 @@ class CompileTrial:
         verb = "is" if self.decision else "is not"
         return (
             f"The network {verb} compiled: a step takes {step:.3g} s compiled and {self._plain:.3g} s otherwise; "
-            f"compiling took {rough_time(first - WARM_UP * step)}."
+            f"compiling took {rough_time(max(first - WARM_UP * step, 0.0))}."
         )
 
     def _after_plain(self, step: float) -> str | None:

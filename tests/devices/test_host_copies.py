@@ -6,8 +6,8 @@ import torch
 from limner.core.batch import Batch
 from limner.core.boxes import Boxes, boxes_of
 from limner.core.label_map import LabelMap
-from limner.devices import transfer
-from limner.devices.transfer import HostCopies, bandwidth, pins_memory
+from limner.devices import host_copies
+from limner.devices.host_copies import HostCopies, bandwidth, pins_memory
 
 HAS_GPU = torch.cuda.is_available()
 
@@ -44,7 +44,7 @@ class Pinned:
 def done(monkeypatch):
     """What is asked of PyTorch, on a machine with an accelerator that copies while it computes."""
     done = []
-    monkeypatch.setattr(transfer, "pins_memory", lambda _: True)
+    monkeypatch.setattr(host_copies, "pins_memory", lambda _: True)
     monkeypatch.setattr(torch, "Stream", lambda _: Stream("copies", done))
     monkeypatch.setattr(torch.accelerator, "current_stream", lambda _: Stream("computation", done))
     monkeypatch.setattr(torch.accelerator, "set_stream", lambda stream: done.append(f"on {stream.name}"))
