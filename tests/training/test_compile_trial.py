@@ -1,8 +1,12 @@
 """The trial of compiling, on steps whose times are made up."""
 
 import pytest
+import torch
 
+from limner.core.watchers import Watcher
+from limner.training import compile_trial
 from limner.training.compile_trial import TIMED, WARM_UP, CompileTrial
+from limner.training.learner import Learner
 
 FIRST = 20.0
 """Seconds of a first step, in which kernels are compiled or chosen."""
@@ -71,3 +75,45 @@ def test_all_processes_follow_the_main_one():
     numbers = iter([0.2, 10_000.0, 0.1])  # the main process's step, time left, and compiled step
     run = Run(plain=0.2, compiled=0.9, left=10, agree=lambda _: next(numbers)).until_decided()
     assert run.is_compiled
+
+
+class Listener(Watcher):
+    """Collects messages, and interrupts the run after a step."""
+
+    def __init__(self, *, stop_after=None):
+        self.said, self.stop_after = [], stop_after
+
+    def say(self, message):
+        self.said.append(message)
+
+    def step(self, moment):
+        if moment.step == self.stop_after:
+            raise InterruptedError
+
+
+def test_a_resumed_run_remembers_the_trial(tmp_path, tiny, monkeypatch):
+    switched = []
+    monkeypatch.setattr(Learner, "device", property(lambda _: torch.device("meta")))  # not the CPU
+    monkeypatch.setattr(Learner, "compile", lambda _, wanted: switched.append(wanted))
+    monkeypatch.setattr("limner.training.loop.synchronize", lambda _: None)
+    for name, value in {"WARM_UP": 1, "TIMED": 1, "SHORTEST_RUN": 0.0, "LEAST_GAIN": 1e9}.items():
+        monkeypatch.setattr(compile_trial, name, value)
+    plan = tiny.tiny_plan(train={"steps": 6, "save_every": 4, "validate_every": 6, "compile": None})
+    listener = Listener(stop_after=5)
+    with pytest.raises(InterruptedError):
+        tiny.run_tiny(tmp_path, plan, watchers=[listener])
+    assert switched == [True]  # after two steps without compiling
+    assert [message[:23] for message in listener.said] == ["The network is compiled"]  # after two more
+    listener = Listener()
+    tiny.run_tiny(tmp_path, plan, watchers=[listener], resume=True)
+    assert switched == [True, True, False]  # at once, and for validation at the end no longer
+    assert listener.said == []
+
+
+@pytest.mark.parametrize("wanted", [False, None])
+def test_a_cpu_is_not_tried(tmp_path, tiny, monkeypatch, wanted):
+    monkeypatch.setattr(compile_trial, "SHORTEST_RUN", 0.0)
+    monkeypatch.setattr(compile_trial, "TIMED", 0)
+    listener = Listener()
+    tiny.run_tiny(tmp_path, tiny.tiny_plan(train={"steps": 4, "compile": wanted}), watchers=[listener])
+    assert listener.said == []
