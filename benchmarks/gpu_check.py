@@ -218,8 +218,8 @@ def check_throughput(setting: Setting) -> Iterator[Row]:
     """Images a second of training a U-Net, as limner trains it, and with one choice undone at a time."""
     import torch
 
-    from limner.devices.precision import fast_float32
     from limner.devices.host_copies import pins_memory
+    from limner.devices.precision import fast_float32
 
     device, precision = torch.device(setting.device), fast_format(setting)
     usual, plain = plan_of(DENSE[0], setting, precision=precision), plan_of(DENSE[0], setting)

@@ -51,15 +51,15 @@ def test_every_command_ends_well(found):
 
 def test_doctor_names_it(found):
     exams = {exam["name"]: exam for exam in found["doctor"]["exams"] if exam["group"] == "accelerator"}
-    assert exams[NAME.upper()]["found"].startswith(f"{PRODUCT}, 3.0 GiB free of 4.0 GiB, fast in bfloat16")
+    assert exams[NAME.upper()]["found"].startswith(f"{PRODUCT}, 3.0 GiB free of 4.0 GiB, fast in float32")
     assert exams["trial"]["state"] == "good"
     assert "GB/s from the host" in exams["copies"]["found"]
-    assert found["doctor"]["verdict"].startswith(f"Ready: limner trains on {PRODUCT} in bfloat16.")
+    assert found["doctor"]["verdict"].startswith(f"Ready: limner trains on {PRODUCT} in float32.")
 
 
 def test_the_plan_is_made_for_it(folder):
     plan = (folder / "plan.yaml").read_text("utf-8")
-    assert f"{PRODUCT} computes in bfloat16" in plan
+    assert f"{PRODUCT} has no fast 16-bit format" in plan
     assert "whether compiling pays" in plan
 
 
@@ -72,7 +72,7 @@ def test_run_and_report_name_it(folder):
 
 
 def test_predictions_are_those_of_the_cpu(folder, module_cells):
-    predictor = load(folder / "run", device="cpu", precision="bfloat16")
+    predictor = load(folder / "run", device="cpu", precision="float32")
     for image in sorted((module_cells / "images").iterdir()):
         expected = 255 * predictor.predict(image).semantic
         stored = cv2.imread(str(folder / "predicted" / "masks" / image.name), cv2.IMREAD_UNCHANGED)

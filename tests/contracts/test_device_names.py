@@ -23,7 +23,9 @@ def names_of_devices(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             texts = [node.value] if re.fullmatch(r"\w+(:\d+)?", node.value) else []
         else:
-            values = (getattr(node, field, None) for field in ("id", "attr", "arg", "name", "module", "asname"))
+            values = (
+                getattr(node, field, None) for field in ("id", "attr", "arg", "name", "module", "asname")
+            )
             texts = [value for value in values if isinstance(value, str)]
         named = [text for text in texts if TYPES & set(re.split(r"[^a-z]+", text.lower()))]
         if named:

@@ -51,7 +51,10 @@ def test_slow_copies_are_a_warning(card):
 
 @pytest.mark.parametrize(
     ("pairs", "state", "said"),
-    [([], "good", "4 accelerators exchange data directly"), ([(0, 1), (1, 0), (2, 3)], "note", "0 and 1, 2 and 3")],
+    [
+        ([], "good", "4 accelerators exchange data directly"),
+        ([(0, 1), (1, 0), (2, 3)], "note", "0 and 1, 2 and 3"),
+    ],
 )
 def test_accelerators_without_direct_access_are_named(card, pairs, state, said):
     card.setattr(module, "unreachable_pairs", lambda _: pairs)

@@ -14,4 +14,3 @@ def test_the_cpu_is_always_there():
 def test_a_container_may_have_less_than_the_machine(monkeypatch):
     monkeypatch.setattr(machine, "available_bytes", lambda: 123)
     assert host_memory().available == 123
-

@@ -19,7 +19,9 @@ def kernel():
     name = "limner.layers.deformable_attention_kernel"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRITON_INTERPRET", "1")
-        spec = importlib.util.spec_from_file_location("interpreted_kernel", importlib.util.find_spec(name).origin)
+        spec = importlib.util.spec_from_file_location(
+            "interpreted_kernel", importlib.util.find_spec(name).origin
+        )
         module = importlib.util.module_from_spec(spec)
         patch.setitem(sys.modules, spec.name, module)
         spec.loader.exec_module(module)
@@ -54,7 +56,9 @@ def test_points_on_the_borders_and_far_outside(kernel):
     locations = corners.view(1, 7, 1, 1, 1, 2).expand(-1, -1, -1, 2, -1, -1)
     weights = torch.full((1, 7, 1, 2, 1), 0.5)
     found = kernel.sum_by_kernel(values, locations, weights, SIZES)
-    torch.testing.assert_close(found, sum_by_operators(values, locations, weights, SIZES), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        found, sum_by_operators(values, locations, weights, SIZES), atol=1e-5, rtol=1e-5
+    )
     assert not found[0, 4:].any()
 
 

@@ -1,8 +1,8 @@
 """A device of a plug-in that nobody has heard of: `stand_in`, whose tensors are those of the CPU behind a wall.
 
-PyTorch keeps one type of device for plug-ins, PrivateUse1, as which NPU, MLU and MUSA are registered. This one
-is registered in Python alone. As on other devices, its tensors do not mix with those of the CPU, have no numpy
-arrays, and whoever reads a value waits for it, which `forbid_waiting` makes an error.
+PyTorch keeps one type of device for plug-ins, PrivateUse1, as which NPU, MLU and MUSA are registered. This
+one is registered in Python alone. As on other devices, its tensors do not mix with those of the CPU, have no
+numpy arrays, and whoever reads a value waits for it, which `forbid_waiting` makes an error.
 
 Registering cannot be undone, so it is for a process of its own.
 """
@@ -18,7 +18,7 @@ NAME, PRODUCT = "stand_in", "Stand-in 9000"
 
 aten = torch.ops.aten
 
-COPIES = {aten._to_copy.default, aten.copy_.default}
+COPIES = {aten._to_copy, aten.copy_, aten.to}
 
 WAITING = {
     aten._local_scalar_dense.default,
@@ -55,14 +55,16 @@ class StandInTensor(torch.Tensor):
 
     @staticmethod
     def __new__(cls, inner):
-        return torch.Tensor._make_wrapper_subclass(
-            cls,
-            inner.size(),
-            strides=inner.stride(),
-            storage_offset=inner.storage_offset(),
-            dtype=inner.dtype,
-            device=torch.device(NAME, 0),
-        )
+        # Views of ordinary tensors must be ordinary ones, even in inference.
+        with torch.inference_mode(False):
+            return torch.Tensor._make_wrapper_subclass(
+                cls,
+                inner.size(),
+                strides=inner.stride(),
+                storage_offset=inner.storage_offset(),
+                dtype=inner.dtype,
+                device=torch.device(NAME, 0),
+            )
 
     def __init__(self, inner):
         self.inner = inner
@@ -72,6 +74,9 @@ class StandInTensor(torch.Tensor):
 
     def tolist(self):
         return self.cpu().tolist()
+
+    def untyped_storage(self):
+        return self.inner.untyped_storage()
 
     def __tensor_flatten__(self):
         return ["inner"], None
@@ -96,30 +101,37 @@ def compute(function, args, kwargs):
     """Run an operator with the tensors inside, and wrap its results."""
     leaves = tree_flatten((args, kwargs))[0]
     ours = {id(leaf.inner): leaf for leaf in leaves if isinstance(leaf, StandInTensor)}
-    others = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and not isinstance(leaf, StandInTensor)]
+    others = [
+        leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and not isinstance(leaf, StandInTensor)
+    ]
     devices = [leaf.type for leaf in leaves if isinstance(leaf, torch.device)]
     if not ours and NAME not in devices:
         return function(*args, **kwargs)
-    if function not in COPIES | BY_MASK and any(other.ndim for other in others):
+    is_copy = function.overloadpacket in COPIES
+    if not is_copy and function not in BY_MASK and any(other.ndim for other in others):
         raise RuntimeError(f"{function}: tensors on {NAME} and on cpu")
     if _is_waiting_forbidden:
-        refuse_waiting(function, leaves, devices, to_cpu=bool(others) and args[0] is others[0])
+        to_cpu = devices == ["cpu"] or bool(others and ours and args[0] is others[0])
+        refuse_waiting(function, leaves, copies_out=is_copy and to_cpu)
     inside = tree_map(_unwrapped, (args, kwargs))
     found = function(*inside[0], **inside[1])
     stays = {id(other) for other in others}
 
     def wrap(leaf):
-        if not isinstance(leaf, torch.Tensor) or id(leaf) in stays or devices == ["cpu"]:
+        if not isinstance(leaf, torch.Tensor) or devices == ["cpu"]:
             return leaf
-        return ours.get(id(leaf)) if id(leaf) in ours else StandInTensor(leaf)
+        if id(leaf) in ours:
+            return ours[id(leaf)]
+        if id(leaf) in stays:
+            return StandInTensor(leaf.clone()) if NAME in devices else leaf
+        return StandInTensor(leaf)
 
     return tree_map(wrap, found)
 
 
-def refuse_waiting(function, leaves, devices, *, to_cpu):
+def refuse_waiting(function, leaves, *, copies_out):
     """Raise an error for an operator that waits for the device."""
     masks = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.dtype == torch.bool]
-    copies_out = function in COPIES and (devices == ["cpu"] or to_cpu)
     if function in WAITING or copies_out or (function in BY_MASK and masks):
         raise RuntimeError(f"{function} waits for the device")
 
@@ -142,7 +154,7 @@ def register():
         "get_device_name": PRODUCT,
         "mem_get_info": (3 * 2**30, 4 * 2**30),
         "max_memory_allocated": 5 * 10**8,
-        "is_bf16_supported": True,
+        "is_bf16_supported": False,
         "get_amp_supported_dtype": [torch.bfloat16, torch.float16],
     }
     for name, answer in answers.items():
@@ -154,11 +166,12 @@ def register():
     torch.accelerator.synchronize = lambda device=None: None
     KERNELS.impl("empty.memory_format", make_empty, "PrivateUse1")
     KERNELS.impl("empty_strided", make_strided, "PrivateUse1")
+    KERNELS.impl("_copy_from", copy_from, "PrivateUse1")
     Factories().__enter__()
 
 
 KERNELS = torch.library.Library("aten", "IMPL")
-"""Factories of threads other than the one that registers, to which `Factories` does not reach."""
+"""What `torch.tensor(..., device=...)` calls, and factories in other threads: `Factories` does not see them."""
 
 
 def make_empty(size, *, dtype=None, memory_format=None, **_):
@@ -168,3 +181,10 @@ def make_empty(size, *, dtype=None, memory_format=None, **_):
 
 def make_strided(size, stride, *, dtype=None, **_):
     return StandInTensor(torch.empty_strided(size, stride, dtype=dtype))
+
+
+def copy_from(source, target, non_blocking=False):
+    if _is_waiting_forbidden and not non_blocking:
+        raise RuntimeError("a copy waits for the device")
+    _unwrapped(target).copy_(_unwrapped(source))
+    return target

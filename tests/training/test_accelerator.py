@@ -36,7 +36,9 @@ def test_accelerate_is_told_the_device(foreign, monkeypatch):
 def test_training_on_the_cpu_instead_of_the_accelerator_is_refused(foreign, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(module.distributed, "is_initialized", lambda: True)
-    with pytest.raises(ConfigError, match="cannot train in several processes on 'xpu', and would use the CPU"):
+    with pytest.raises(
+        ConfigError, match="cannot train in several processes on 'xpu', and would use the CPU"
+    ):
         build_accelerator("auto", precision="float32")
 
 

@@ -86,4 +86,3 @@ def time_forward(network: nn.Module, image: torch.Tensor) -> float:
             seconds.append(time.perf_counter() - began)
     network.train(was_training)
     return median(seconds)
-

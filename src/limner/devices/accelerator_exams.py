@@ -14,9 +14,9 @@ from limner.devices.backends import (
     unused_accelerator,
 )
 from limner.devices.exam import Exam
+from limner.devices.host_copies import bandwidth, pins_memory
 from limner.devices.host_exams import memory_words
 from limner.devices.machine import Machine, examine
-from limner.devices.host_copies import bandwidth, pins_memory
 
 SLOWEST_COPIES = 2e9
 """Bytes per second below which copies from page-locked memory slow a run down: an eighth of PCIe 3.0 x16."""

@@ -127,7 +127,9 @@ def missing_kernels(device: torch.device) -> str | None:
     capability, archs = torch.cuda.get_device_capability(device), torch.cuda.get_arch_list()
     if runs_on(capability, archs):
         return None
-    return f"this GPU has compute capability {capability[0]}.{capability[1]}; PyTorch supports {' '.join(archs)}"
+    return (
+        f"this GPU has compute capability {capability[0]}.{capability[1]}; PyTorch supports {' '.join(archs)}"
+    )
 
 
 def runs_on(capability: tuple[int, int], archs: list[str]) -> bool:
@@ -177,7 +179,9 @@ def unused_accelerator() -> Exam | None:
     if built is None or built[0] != wanted:
         made_for = "the CPU only" if built is None else " ".join(built)
         found = f"an {maker} GPU, but this PyTorch ({torch.__version__}) is built for {made_for}"
-        return Exam("accelerator", "accelerator", found, state, f"Install a {wanted} build of PyTorch: {INSTALL}")
+        return Exam(
+            "accelerator", "accelerator", found, state, f"Install a {wanted} build of PyTorch: {INSTALL}"
+        )
     found = f"an {maker} GPU, which PyTorch {torch.__version__} (built for {' '.join(built)}) cannot use"
     fix = f"Update the {maker} driver, or install PyTorch for the {wanted} version that the driver supports."
     return Exam("accelerator", "accelerator", found, state, fix)

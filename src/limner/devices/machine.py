@@ -113,4 +113,3 @@ def accelerator_memory(device: torch.device) -> Memory:
         return Memory(UNKNOWN_MEMORY, UNKNOWN_MEMORY)
     free, total = ask(device)
     return Memory(int(total), int(free))
-

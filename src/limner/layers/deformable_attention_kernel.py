@@ -38,6 +38,12 @@ TOLERANCE = 1e-4
 
 
 @triton.jit
+def _add(first, second):
+    """Return the sum of two numbers, with which `tl.reduce` sums; Triton's interpreter has no `tl.sum`."""
+    return first + second
+
+
+@triton.jit
 def _load_level(levels, level):
     """Return height, width and first pixel of a level."""
     return tl.load(levels + 3 * level), tl.load(levels + 3 * level + 1), tl.load(levels + 3 * level + 2)
@@ -75,7 +81,7 @@ def _sum_forward(
     image = rows // (heads * num_queries)
     channels = tl.arange(0, padded)
     is_channel = channels < depth
-    summed = tl.zeros((block, padded), dtype=tl.float32)
+    summed = tl.full((block, padded), 0.0, dtype=tl.float32)
     for level in range(num_levels):
         height, width, start = _load_level(levels, level)
         for point in range(num_points):
@@ -131,9 +137,9 @@ def _sum_backward(
             place = (rows * num_levels + level) * num_points + point
             x, y, weight = _load_point(locations, weights, place, height, width, is_row)
             left, top = tl.floor(x), tl.floor(y)
-            of_weight = tl.zeros((block,), dtype=tl.float32)
-            of_x = tl.zeros((block,), dtype=tl.float32)
-            of_y = tl.zeros((block,), dtype=tl.float32)
+            of_weight = tl.full((block,), 0.0, dtype=tl.float32)
+            of_x = tl.full((block,), 0.0, dtype=tl.float32)
+            of_y = tl.full((block,), 0.0, dtype=tl.float32)
             for corner in tl.static_range(4):
                 column, line = left + corner % 2, top + corner // 2
                 inside = is_row & (column >= 0) & (column < width) & (line >= 0) & (line < height)
@@ -145,7 +151,7 @@ def _sum_backward(
                 at = (pixel * heads + head)[:, None] * depth + channels[None, :]
                 is_seen = inside[:, None] & is_channel[None, :]
                 seen = tl.load(values + at, mask=is_seen, other=0.0).to(tl.float32)
-                product = tl.sum(seen * of_sum, axis=1)
+                product = tl.reduce(seen * of_sum, 1, _add)
                 of_weight += across * down * product
                 of_x += (2 * (corner % 2) - 1) * down * product
                 of_y += (2 * (corner // 2) - 1) * across * product
@@ -234,7 +240,9 @@ class KernelTrial:
 
 
 @cache
-def try_kernel(other: Sum, device: torch.device, *, heads: int, levels: int, points: int, depth: int) -> KernelTrial:
+def try_kernel(
+    other: Sum, device: torch.device, *, heads: int, levels: int, points: int, depth: int
+) -> KernelTrial:
     """Compare the kernel with another implementation on random numbers; once for each argument.
 
     Args:

@@ -17,10 +17,10 @@ from limner.core.plan_text import plan_to_yaml
 from limner.core.randomness import torch_seed
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Watcher, Watchers
+from limner.devices.host_copies import pins_memory
 from limner.devices.memory import peak_bytes
 from limner.devices.precision import fast_float32
 from limner.devices.retained_memory import retain_freed_memory
-from limner.devices.host_copies import pins_memory
 from limner.inference.component_choice import choose_components, chooses_components
 from limner.inference.predictor import Predictor
 from limner.loading.dataset import Dataset

@@ -13,8 +13,8 @@ from limner.core.errors import ConfigError, TrainingError, describe
 from limner.core.plan import Plan
 from limner.core.randomness import torch_seed
 from limner.devices.convolution_layout import choose_memory_format, prefers_winograd
-from limner.devices.memory import is_out_of_memory, more_parts, release_memory
 from limner.devices.host_copies import HostCopies
+from limner.devices.memory import is_out_of_memory, more_parts, release_memory
 from limner.layers.onednn_convolution import use_onednn
 from limner.layers.single_pixels import pad_single_pixels
 from limner.layers.training_progress import notify_progress
