@@ -13,9 +13,11 @@ import torch
 from stand_in_device import NAME, PRODUCT
 from torch.utils import backend_registration
 
+import limner
 from limner.api.load import load
 
 SCRIPT = Path(__file__).parents[1] / "references" / "stand_in_run.py"
+SOURCE = Path(limner.__file__).parents[1]
 
 pytestmark = pytest.mark.skipif(
     not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
@@ -32,7 +34,7 @@ def folder(module_cells, tmp_path_factory):
         capture_output=True,
         text=True,
         cwd=folder,
-        env=os.environ | {"LIMNER_CACHE": str(folder / "cache")},
+        env=os.environ | {"LIMNER_CACHE": str(folder / "cache"), "PYTHONPATH": str(SOURCE)},
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return folder

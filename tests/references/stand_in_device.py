@@ -1,4 +1,4 @@
-"""A device of a plug-in that nobody has heard of: `stand_in`, whose tensors are those of the CPU behind a wall.
+"""A device of a plug-in that nobody has heard of: `stand_in`, whose tensors are the CPU's behind a wall.
 
 PyTorch keeps one type of device for plug-ins, PrivateUse1, as which NPU, MLU and MUSA are registered. This
 one is registered in Python alone. As on other devices, its tensors do not mix with those of the CPU, have no
@@ -171,7 +171,7 @@ def register():
 
 
 KERNELS = torch.library.Library("aten", "IMPL")
-"""What `torch.tensor(..., device=...)` calls, and factories in other threads: `Factories` does not see them."""
+"""What `torch.tensor(..., device=...)` calls, and factories in other threads, which `Factories` misses."""
 
 
 def make_empty(size, *, dtype=None, memory_format=None, **_):

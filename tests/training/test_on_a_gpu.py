@@ -1,4 +1,4 @@
-"""What a run does on a GPU by default; skipped where there is none. benchmarks/gpu_check.py measures the same."""
+"""What a run does on a GPU by default; skipped where there is none. benchmarks/gpu_check.py measures it."""
 
 import pytest
 import torch

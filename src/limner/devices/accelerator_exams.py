@@ -23,7 +23,7 @@ SLOWEST_COPIES = 2e9
 
 
 def accelerator_exams() -> Iterator[Exam]:
-    """Yield the accelerator, driver, toolkit, a trial, copies from the host, and access between accelerators."""
+    """Yield the accelerator, driver, toolkit, a trial, copies from the host, and access between devices."""
     machine = examine("auto")
     if machine.is_cpu:
         none = "none; training and prediction use the CPU"

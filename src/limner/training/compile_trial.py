@@ -1,7 +1,7 @@
 """Whether a run on an accelerator compiles its network: a trial in its first minute.
 
-Compiling takes about a minute, and how much it gains depends on network, precision and device, so the same run
-is timed both ways. A CPU is not tried: there, limner's own kernels for convolutions are used instead.
+Compiling takes about a minute, and how much it gains depends on network, precision and device, so the run is
+timed both ways. A CPU is not tried: there, limner's own kernels for convolutions are used instead.
 """
 
 from collections.abc import Callable
@@ -61,8 +61,8 @@ class CompileTrial:
             self._switch(False)
         verb = "is" if self.decision else "is not"
         return (
-            f"The network {verb} compiled: a step takes {step:.3g} s compiled and {self._plain:.3g} s otherwise; "
-            f"compiling took {rough_time(max(first - WARM_UP * step, 0.0))}."
+            f"The network {verb} compiled: a step takes {step:.3g} s compiled and {self._plain:.3g} s "
+            f"otherwise; compiling took {rough_time(max(first - WARM_UP * step, 0.0))}."
         )
 
     def _after_plain(self, step: float) -> str | None:

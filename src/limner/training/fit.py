@@ -179,7 +179,7 @@ def _closed(watcher: Watcher) -> Iterator[None]:
 
 @contextmanager
 def _unnoticed_by_caller(accelerator: Accelerator) -> Iterator[None]:
-    """Train with memory kept for reuse and fast matrix products; restore random state and threads afterwards."""
+    """Train with memory kept for reuse and fast matrix products; restore the caller's settings afterwards."""
     memory = retain_freed_memory() if accelerator.device.type == "cpu" else nullcontext()
     threads = torch.get_num_threads()
     try:

@@ -108,7 +108,7 @@ class Learner:
         return averaged
 
     def compile(self, wanted: bool) -> None:
-        """Compile the network from the next step on, or stop it; parts that cannot be compiled run as they are."""
+        """Compile the network from the next step on, or stop; what cannot be compiled runs as it is."""
         network = self.model.network
         if wanted:
             import torch._dynamo  # seconds, only for runs that compile
@@ -119,7 +119,7 @@ class Learner:
             network._compiled_call_impl = None
 
     def eager(self) -> AbstractContextManager[object]:
-        """Return a context without compiling, for validation: it would compile again for each size of image."""
+        """Return a context without compiling, for validation, which would compile for each size of image."""
         if self.model.network._compiled_call_impl is None:
             return nullcontext()
         stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")

@@ -54,7 +54,7 @@ def compute_gradients(
         parts: Number of parts to split the batch into. Their losses are averaged, weighted by size; for a
             mean over pixels this is exact if all parts have the same number of counted pixels.
         clip: Maximum norm of the whole gradient.
-        copy: Copies a batch to the device, such as `HostCopies`; None copies on the stream of the computation.
+        copy: Copies a batch to the device, such as `HostCopies`; None uses `Batch.to`.
     """
     losses: dict[str, torch.Tensor] = {}
     pieces = split_batch(batch, parts)
