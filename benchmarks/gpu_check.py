@@ -5,8 +5,8 @@
     python benchmarks/gpu_check.py --dry --device cpu   # in small on a CPU: does the check itself work?
     python benchmarks/gpu_check.py --only waiting kernel
 
-Nothing is downloaded: networks have random weights, and the images are drawn. limner's libraries must be there
-(limner itself need not be installed); what is missing is a failure with the line that installs it.
+Nothing is downloaded: networks have random weights, and images are drawn. limner's libraries must be there,
+not limner itself; what is missing is a failure with the line that installs it.
 """
 
 import argparse

@@ -84,7 +84,7 @@ def main(data, run):
     found = {
         "doctor": doctor().to_dict(),
         "plan": limner("plan", data, "--out", run.parent / "plan.yaml", *sets),
-        "train": limner("train", data, "--run", run, *sets),
+        "train": limner("train", run.parent / "plan.yaml", "--run", run),
         "predict": limner("predict", run / "model", data / "images", "--out", run.parent / "predicted"),
         "report": limner("report", run),
         **step_without_waiting(run),

@@ -98,7 +98,7 @@ def driver(device: torch.device) -> str | None:
 def _version_in_file(path: Path) -> str | None:
     """Return the first version in a file, or None without one.
 
-    NVIDIA's has "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Thu ...", AMD's the version alone.
+    NVIDIA's has "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Thu ...", AMD's only the version.
     """
     try:
         words = path.read_text(encoding="utf-8", errors="replace").split()

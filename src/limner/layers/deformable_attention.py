@@ -124,9 +124,8 @@ def sum_of_samples(values: Tensor, locations: Tensor, weights: Tensor, sizes: Se
 
 def _prefers_kernel(values: Tensor, locations: Tensor) -> bool:
     """Return whether the Triton kernel can compute the sum, and is faster; not in compiled graphs."""
-    is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
     is_double = torch.float64 in (values.dtype, locations.dtype)
-    if is_traced or is_double or not compiles_triton(values.device):
+    if torch.compiler.is_compiling() or is_double or not compiles_triton(values.device):
         return False
     from limner.layers.deformable_attention_kernel import try_kernel
 

@@ -1,4 +1,4 @@
-# mypy: allow-untyped-defs, allow-untyped-decorators, allow-untyped-calls, disable-error-code="no-any-return"
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators, allow-untyped-calls
 """The sum of samples of deformable attention as one Triton kernel, with its gradients.
 
 It replaces `limner.layers.deformable_attention.sum_of_samples` on accelerators where it is faster and equal,
@@ -254,8 +254,8 @@ def try_kernel(
         depth: D.
     """
     sizes = [(max(TRIED_SIDE >> level, 1),) * 2 for level in range(levels)]
-    arguments = random_arguments(sizes, queries=TRIED_QUERIES, heads=heads, points=points, depth=depth)
-    arguments = tuple(tensor.to(device) for tensor in arguments)
+    drawn = random_arguments(sizes, queries=TRIED_QUERIES, heads=heads, points=points, depth=depth)
+    arguments = [tensor.to(device) for tensor in drawn]
     try:
         with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
             found, expected = (with_gradients(way, arguments, sizes) for way in (sum_by_kernel, other))
