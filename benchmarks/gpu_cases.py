@@ -66,7 +66,9 @@ def plan_of(case: tuple, setting: Setting, *, precision: str = "float32"):
     from limner.core.plan import Plan
 
     task, network, options, losses = case
-    classes = CLASSES if task in ("semantic", "panoptic") else CLASSES[1:]
+    classes = {"semantic": CLASSES, "panoptic": CLASSES, "text-detection": CLASSES[1:2]}.get(
+        task, CLASSES[1:]
+    )
     if network.startswith("unet") and setting.is_dry:
         options = {"widths": (8, 16)}
     every = 1000  # nothing is validated or saved

@@ -166,7 +166,7 @@ def sum_by_kernel(values: Tensor, locations: Tensor, weights: Tensor, sizes: Seq
     """Return what `sum_of_samples` returns, with the same arguments; they are at most float32."""
     batch, num_queries = locations.shape[:2]
     arguments = (values.contiguous(), locations.float().contiguous(), weights.float().contiguous())
-    summed = _KernelSum.apply(*arguments, _level_table(tuple(map(tuple, sizes)), values.device))
+    summed: Tensor = _KernelSum.apply(*arguments, _level_table(tuple(map(tuple, sizes)), values.device))
     return summed.view(batch, num_queries, -1).to(values.dtype)
 
 
