@@ -26,14 +26,15 @@ def run(gpu_check, tmp_path, *checks):
 
 
 def test_a_cpu_passes_what_it_can(gpu_check, tmp_path, monkeypatch):
+    monkeypatch.setattr(gpu_check, "DENSE", gpu_check.DENSE[:1])  # the others have whole ResNets
     monkeypatch.setattr(gpu_check, "MATCHED", gpu_check.MATCHED[1:2])
     code, table = run(gpu_check, tmp_path, "doctor", "steps", "waiting", "precision")
     assert code == 0, table
     assert "| doctor | verdict | Ready: limner trains on" in table
-    for task in ("semantic", "classification", "multilabel", "instance"):
+    for task in ("semantic", "instance"):
         assert f"| steps | {task}, " in table
     assert "| precision | bfloat16 | largest error" in table
-    assert table.count("| not run |") == 3  # steps that could wait
+    assert table.count("| not run |") == 1  # PyTorch does not see who waits for a CPU
 
 
 def failing(setting):
