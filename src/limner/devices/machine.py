@@ -14,6 +14,7 @@ import torch
 from limner.devices.backends import memory_limit, module_of, native_formats
 from limner.devices.device import choose_device
 from limner.devices.host import available_bytes, num_cores
+from limner.devices.processes import num_local_processes
 
 UNKNOWN_MEMORY = 4 * 2**30
 """Assumed memory in bytes if the system does not report it; nearly every machine has it."""
@@ -34,8 +35,9 @@ class Machine:
     Attributes:
         device: Type as for `torch.device`, such as ``cpu`` or ``cuda``.
         name: Product name.
-        memory: Memory of the accelerator, or of the host if the device is the CPU.
-        num_cores: Number of CPU cores available to this process.
+        memory: Memory of the accelerator, or of the host if the device is the CPU: its part for each of the
+            processes that train together here.
+        num_cores: Number of CPU cores available to each of these processes.
         fast_bfloat16: Whether the device supports bfloat16 natively, so that it is faster than float32.
         fast_float16: The same for float16.
     """
@@ -63,17 +65,18 @@ def examine(device: str = "auto") -> Machine:
         ConfigError: This machine has no such device.
     """
     chosen = choose_device(device)
+    cores = max(num_cores() // num_local_processes(), 1)
     if chosen.type == "cpu":
-        return Machine("cpu", cpu_name(), host_memory(), num_cores(), cpu_has_bfloat16())
+        return Machine("cpu", cpu_name(), host_memory(), cores, cpu_has_bfloat16())
     bfloat16, float16 = native_formats(chosen)
     return Machine(
-        chosen.type, accelerator_name(chosen), accelerator_memory(chosen), num_cores(), bfloat16, float16
+        chosen.type, accelerator_name(chosen), accelerator_memory(chosen), cores, bfloat16, float16
     )
 
 
 def host_memory() -> Memory:
-    """Return the host's memory; the available part is limited to that of the container."""
-    available = available_bytes()
+    """Return the host's memory; the available part is limited to that of the container and the process."""
+    available = available_bytes() // num_local_processes()
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # Windows

@@ -114,12 +114,13 @@ def training_batches(
     Args:
         dataset: The training images.
         pipeline: Augments a sample, given its random generator.
-        batch_size: Number of samples per batch.
+        batch_size: Number of samples per batch, of all processes together.
         seed: The run's seed.
         first_step: First step, for resuming.
         workers: Number of threads that prepare batches; 0 prepares each on request. At most
             ``workers + 2`` batches exist at once.
-        replica: Rank of this process among those that train together; each gets different samples.
+        replica: Rank of this process among those that train together; each gets its part of every batch,
+            whose sizes differ by one at most.
         num_replicas: Number of processes that train together.
         pin_memory: Whether to put images in page-locked memory, from which accelerators copy while they
             compute.
@@ -135,8 +136,8 @@ def training_batches(
     order = training_order([record.label for record in dataset.records], seed=seed, balanced=balanced)
 
     def make_batch(step: int) -> Batch:
-        first = (step * num_replicas + replica) * batch_size
-        slots = range(first, first + batch_size)
+        first, end = (batch_size * rank // num_replicas for rank in (replica, replica + 1))
+        slots = range(step * batch_size + first, step * batch_size + end)
         samples = [_augmented(dataset, order.index_of(slot), pipeline, seed, slot) for slot in slots]
         if mix is None:
             return collate(samples, pin_memory=pin_memory)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
@@ -29,6 +30,7 @@ from limner.training.compile_trial import CompileTrial
 from limner.training.finite import bad_batch_path, broken_weights_error, non_finite_error, save_batch
 from limner.training.interruption import Interruption
 from limner.training.learner import Learner
+from limner.training.process_watch import ProcessWatch
 from limner.training.run_state import RunState
 from limner.training.schedules import learning_rate_factor
 from limner.training.step_log import BadStep, StepLog
@@ -39,6 +41,9 @@ LOG_EVERY = 10
 
 EARLY_LOGS = (1, 2, 5)
 """Additional logged steps, so that a slow run shows a loss early."""
+
+SAVE_SECONDS = 1800.0
+"""How long writing a checkpoint may take, on a slow disk, before its process counts as hanging."""
 
 Value = TypeVar("Value")
 
@@ -86,6 +91,7 @@ class Loop:
         validator: Scores a model; None without validation images.
         watcher: Observer; does nothing except in the main process.
         budget: Length of the run.
+        watch: Told where this process is; None for a process alone.
     """
 
     def __init__(
@@ -100,6 +106,7 @@ class Loop:
         validator: Validator | None,
         watcher: Watcher,
         budget: Budget,
+        watch: ProcessWatch | None = None,
     ) -> None:
         self._learner = learner
         self._plan = plan
@@ -109,6 +116,7 @@ class Loop:
         self._validator = validator
         self._watcher = watcher
         self._budget = budget
+        self._watch = watch or ProcessWatch(run.root)
         self._checkpoints = Checkpoints(run)
         self.state = state
         self._log = StepLog(state.window, check_gradient=plan.train.precision != "float16")
@@ -151,21 +159,30 @@ class Loop:
         with Interruption() as interruption, self._batches(self.state.step) as batches:
             self._mark = time.perf_counter()
             while not self._is_over():
-                self._step(next(batches), waited=batches.wait_seconds)
+                self._watch.at_batch_of(self.state.step + 1)
+                batch = next(batches)
+                self._watch.at_step(self.state.step + 1)
+                self._step(batch, waited=batches.wait_seconds)
                 before = self._progress
                 self._advance()
                 self._watcher.step(self._moment())
                 self._run_periodic(before)
                 if self._threads is not None and self._threads.follow():
                     self._watcher.say(self._threads.said())
-                if interruption.requested is not None and self._accelerator.num_processes == 1:
-                    self._stop_gracefully(interruption.requested)
+                requested = self._in_any_process(interruption.requested or 0)
+                if requested:
+                    self._stop_gracefully(requested)
         return self._finish()
 
     def _step(self, batch: Batch, *, waited: float) -> None:
         """Train on one batch."""
         number, factor = self.state.step + 1, self._factor()
-        result = self._learner.gradients(batch, step=number, factor=factor)
+        result = self._learner.gradients(
+            batch,
+            step=number,
+            factor=factor,
+            before_exchange=lambda: self._watch.at_exchange_of(number),
+        )
         self._log.add(number, result, learning_rate=factor * self._plan.optimizer.learning_rate)
         if self._accelerator.device.type == "cpu":
             self._flush_step_log()  # no need to wait, so catch a bad step before the weights change
@@ -282,11 +299,13 @@ class Loop:
         self.state.threads = 0 if self._threads is None else self._threads.count
         self.state.window = self._log.values
         self.state.scaler = self._learner.scaler_state()
+        self._watch.at("writing a checkpoint", allowed=SAVE_SECONDS)
         if self._accelerator.is_main_process:
             self._watcher.flush()
             self._checkpoints.save(self._learner.tensors(), self.state, self._plan)
             if is_best:
                 self._checkpoints.keep_as_best()
+        self._watch.at("the end of a checkpoint", allowed=SAVE_SECONDS)
         self._accelerator.wait_for_everyone()
 
     def _write_log(self) -> None:
@@ -321,6 +340,18 @@ class Loop:
             f"Continue with: limner train --resume {self._run.root}"
         )
         raise StoppedBySignal(signal)
+
+    def _in_any_process(self, signal: int) -> int:
+        """Return the signal that any process received, in all of them; 0 for none.
+
+        On accelerators the processes ask each other only at steps at which they wait for the device anyway.
+        """
+        if self._accelerator.num_processes == 1:
+            return signal
+        device = self._accelerator.device
+        if device.type != "cpu" and self.state.step % LOG_EVERY:
+            return 0
+        return int(self._accelerator.gather(torch.tensor([signal], device=device)).max())
 
     def _is_over(self) -> bool:
         # Even if the time budget is already spent, do one step, so that there is a model.
