@@ -66,7 +66,7 @@ class Measurer:
         dims, channels = settled["input.spatial_dims"], settled["input.channels"]
         if settled["input.cascade_mm"] is not None:
             channels += len(self._labels.foreground_indices)
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             network = build_network(
                 settled["network.name"],
