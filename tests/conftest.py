@@ -237,7 +237,7 @@ def authors_state(authors_names):
 
     from limner.networks import build_network
     from limner.weights.renaming import our_name
-    from limner.weights.sources.mask2former_names import DETECTRON2
+    from limner.weights.sources.queries.mask2former_names import DETECTRON2
 
     @cache
     def make(num_classes=3):
