@@ -11,6 +11,7 @@ from limner.core.errors import DataError, UnknownNameError
 from limner.core.label_map import LabelMap
 from limner.core.labels import IGNORE_INDEX
 from limner.loading.dataset import Dataset
+from limner.storage.file_contents import file_content
 
 
 def contents(root: Path) -> tuple[dict[str, tuple[str | None, bytes, np.ndarray | None]], list[tuple]]:
@@ -21,7 +22,7 @@ def contents(root: Path) -> tuple[dict[str, tuple[str | None, bytes, np.ndarray 
     images = {
         record.name: (
             record.split,
-            record.image.read_bytes(),
+            file_content(record.image),
             dataset[i].get(LabelMap).labels if record.labels else None,
         )
         for i, record in enumerate(dataset.records)
@@ -61,7 +62,14 @@ def streets(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "formats", [["voc"], ["paired-folders"], ["voc", "paired-folders"], ["paired-folders", "voc"]]
+    "formats",
+    [
+        ["voc"],
+        ["paired-folders"],
+        ["voc", "paired-folders"],
+        ["paired-folders", "voc"],
+        ["webdataset", "voc", "webdataset"],
+    ],
 )
 def test_there_and_back_is_the_same(streets, tmp_path, formats):
     here = streets

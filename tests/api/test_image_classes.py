@@ -56,7 +56,15 @@ def test_copies_between_splits_are_found_and_mended(insects, tmp_path):
     assert [(loss.trait, loss.files) for loss in done.losses] == [("duplicates", ("train/ants/3.png",))]
 
 
-@pytest.mark.parametrize("steps", [["class-list"], ["class-folders"], ["class-list", "class-folders"]])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ["class-list"],
+        ["class-folders"],
+        ["class-list", "class-folders"],
+        ["webdataset-classes", "class-list"],
+    ],
+)
 def test_there_and_back(insects, tmp_path, steps):
     def content(root):
         source = open_source(root)

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import tarfile
 import zlib
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -26,6 +27,24 @@ def nifti(voxels: np.ndarray) -> bytes:
     """Return a packed NIfTI file of (D, H, W) voxels, 2 x 1 x 1 mm."""
     affine = np.diag([1.0, 1.0, 2.0, 1.0])[:, [2, 1, 0, 3]]
     return nifti_bytes(voxels[..., None], Geometry((2.0, 1.0, 1.0), affine), like=None, packed=True)
+
+
+def png_bytes(pixels: np.ndarray) -> bytes:
+    """Return an image as PNG."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def archive(members: Mapping[str, bytes]) -> bytes:
+    """Return a tar archive."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        for name, content in members.items():
+            header = tarfile.TarInfo(name)
+            header.size = len(content)
+            tar.addfile(header, io.BytesIO(content))
+    return file.getvalue()
 
 
 DECATHLON = json.dumps({"modality": {"0": "MR"}, "labels": {"0": "background", "1": "organ"}})
@@ -201,6 +220,7 @@ EXAMPLES: dict[str, Mapping[str, object]] = {
         "labels.csv": "filename,width,height,class,xmin,ymin,xmax,ymax\né 1.png,9,6,a,2,1,5,3\n",
     },
     "paired-folders": {"images/é 1.png": PICTURE, "masks/é 1.png": MASK},
+    "webdataset": {"a-000000.tar": archive({"é 1.png": png_bytes(PICTURE), "é 1.mask.png": png_bytes(MASK)})},
 }
 VOLUMES: dict[str, Mapping[str, object]] = {
     "medical-decathlon": {
@@ -302,6 +322,10 @@ CLASSES: dict[str, Mapping[str, object]] = {
         "é 1.json": '{"flags": {"ñ": true, "b": false}, "shapes": [], "imagePath": "é 1.png"}',
     },
     "class-list": {"é 1.png": PICTURE, "all.txt": "é 1.png ñ\n"},
+    "webdataset-classes": {
+        "a-000000.tar": archive({"é 1.png": png_bytes(PICTURE), "é 1.cls": b"1"}),
+        "dataset.yaml": "classes: [b, ñ]\n",
+    },
     "tag-folders": {
         **{f"{kind}/{n}.png": PICTURE for kind in ("ñ", "b") for n in (1, 2, 3)},
         "ñ/4.png": PICTURE,
@@ -315,9 +339,7 @@ CLASSES: dict[str, Mapping[str, object]] = {
 
 
 def _png(pixels: np.ndarray) -> str:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
+    return base64.b64encode(png_bytes(pixels)).decode()
 
 
 def _bitmap() -> str:

@@ -168,6 +168,10 @@ def _predict(given: Path) -> None:
     limner.predict(given / "run", given / "data/images", out="out", device="cpu", resume=_is_unfinished())
 
 
+def _predict_shared(given: Path) -> None:
+    limner.predict(given / "run", given / "data/images", out="out", device="cpu", processes=1)
+
+
 def _train(given: Path) -> None:
     limner.train(given / "data", run=Path("out").absolute(), settings=SMALL, device="cpu")
 
@@ -336,7 +340,9 @@ def _check_page(given: Path) -> None:
 JOBS = {
     "train": Job(_train, _resumed(_train), timed=("report.html",)),
     "predict": Job(_predict),
+    "predict shared": Job(_predict_shared),
     "convert": Job(_convert),
+    "webdataset": Job(lambda given: _convert_to("webdataset", given / "data")),
     "split": Job(_split, output="data", copied="data"),
     "evaluate": Job(
         lambda given: limner.evaluate("run", split="test", device="cpu"), output="run", copied="run"

@@ -63,7 +63,7 @@ def test_without_locks_of_the_system_the_file_decides(other, tmp_path, monkeypat
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"process": "x"}', '{"process": 1, "boot": null}'])
 def test_damaged_lock_files_are_passed_over(tmp_path, text, monkeypatch):
-    here = folder_lock._this_process("")
+    here = folder_lock.this_process("")
     told = json.loads(text) | {"host": here["host"]} if text.endswith("}") else text
     (tmp_path / LOCK).write_text(told if isinstance(told, str) else json.dumps(told))
     with locked_folder(tmp_path, what="training"):

@@ -100,7 +100,7 @@ def test_torchvision_on_mobilenet(tmp_path, name):
     segmentation = pytest.importorskip("torchvision.models.segmentation")
     side = {} if name == "lraspp" else {"aux_loss": True}
     build = getattr(segmentation, f"{name}_mobilenet_v3_large")
-    theirs = peers.randomize(build(weights=None, weights_backbone=None, num_classes=CLASSES, **side))
+    theirs = peers.drawn(build, weights=None, weights_backbone=None, num_classes=CLASSES, **side)
     torch.save(theirs.state_dict(), tmp_path / "model.pth")
     _assert_same(import_checkpoint(tmp_path / "model.pth"), lambda x: theirs(x)["out"], (EVEN, ODD))
 
@@ -110,8 +110,9 @@ def test_torchvision_on_mobilenet(tmp_path, name):
 def test_torchvision(tmp_path, name, depth):
     segmentation = pytest.importorskip("torchvision.models.segmentation")
     build = getattr(segmentation, f"{name}_resnet{depth}")
-    theirs = build(weights=None, weights_backbone=None, num_classes=CLASSES, aux_loss=depth == 101)
-    torch.save(peers.randomize(theirs).state_dict(), tmp_path / "model.pth")
+    sides = {"aux_loss": depth == 101}
+    theirs = peers.drawn(build, weights=None, weights_backbone=None, num_classes=CLASSES, **sides)
+    torch.save(theirs.state_dict(), tmp_path / "model.pth")
     _assert_same(import_checkpoint(tmp_path / "model.pth"), lambda x: theirs(x)["out"], (EVEN, ODD))
 
 
@@ -173,7 +174,8 @@ def test_mmsegmentation_on_a_resnet(tmp_path, name):
     theirs = _mmseg(backbone, head, has_side=has_side, has_neck=name == "semantic-fpn")
     said = f"backbone=dict(strides={strides['strides']}), decode_head=dict(dilations=(1, 12, 24, 36))"
     slide = "test_cfg=dict(mode='slide', crop_size=(64, 96), stride=(48, 48))"
-    config = f"model = dict({said}, {slide})"
+    pipeline = "[dict(type='LoadImageFromFile'), dict(type='Resize', scale=(2048, 512), keep_ratio=True)]"
+    config = f"model = dict({said}, {slide})\ntest_pipeline = {pipeline}"
     data = {"classes": tuple("abcde"), "palette": [[i] * 3 for i in range(5)]}
     meta = {"cfg": config, "dataset_meta": data}
     torch.save({"state_dict": theirs.state_dict(), "meta": meta}, tmp_path / "iter_1.pth")
@@ -183,6 +185,7 @@ def test_mmsegmentation_on_a_resnet(tmp_path, name):
     assert imported.model.labels.classes[3].color == (3, 3, 3)
     inference = imported.model.plan.inference
     assert (inference.window, inference.overlap) == ((64, 96), 0.5)
+    assert (inference.resize.shortest, inference.resize.longest) == (512, 2048)
     assert imported.facts["sliding window"].startswith("64 x 96, overlap 0.50")
 
 

@@ -21,6 +21,7 @@ from limner.inference.uncertain_images import (
     choose_next,
 )
 from limner.reporting.uncertain_page import UncertainRow, render_uncertain
+from limner.storage.file_contents import file_content
 from limner.storage.table_cells import cell, csv_text
 from limner.storage.whole_files import remove_file, write_whole
 from limner.tasks.prediction_folder import OVERLAYS, PredictionFolder
@@ -118,7 +119,7 @@ def _copy(folder: PredictionFolder, images: Sequence[ImagePath], chosen: Sequenc
     for index, image in enumerate(images):
         copy = folder.place(COPIES, f"{image.output}{image.path.suffix}")
         if index in numbers:
-            write_whole(copy, image.path.read_bytes())
+            write_whole(copy, file_content(image.path))
         elif copy.is_file():
             remove_file(copy)
 

@@ -17,78 +17,34 @@ Classes of whole images are written to ``out/predictions.csv``, with a column fo
 For a labelling tool, `out` is a dataset of the tool instead, see `limner.inference.tool_drafts`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from limner.api.image_writer import ImageWriter
+from limner.api.prediction_result import Failure, PredictResult
+from limner.api.shared_prediction import predict_shared
 from limner.core.config import parse_config
 from limner.core.errors import ConfigError, DataError, did_you_mean
-from limner.core.label_map import LabelMap
-from limner.core.picture import Picture
 from limner.core.plan import InferencePlan, ResizePlan
-from limner.core.prediction import SemanticPrediction
 from limner.core.progress import Track, silent
-from limner.core.sample import Sample
-from limner.drawing.animation import animation_frames, encode_gif
 from limner.images.read_image import read_image
-from limner.inference.image_paths import ImagePath, list_images, searched_folder
+from limner.inference.image_listing import searched_folder
+from limner.inference.image_paths import ImagePath, list_images
 from limner.inference.open_predictor import AnyPredictor, Settings, open_predictor
 from limner.inference.reading_ahead import read_ahead
 from limner.storage.file_states import state_of
 from limner.storage.filled_folder import FilledFolder, Request, filled_folder
-from limner.storage.json_files import write_json
 from limner.storage.output_folder import refuse_inside
 from limner.storage.user_paths import user_path
-from limner.storage.whole_files import remove_file, write_whole
-from limner.tasks.prediction_folder import ANIMATIONS, COMPARISONS, PredictionFolder, PredictionWriter
-from limner.transforms.fit_values import ValueRange, trained_values
-from limner.transforms.orthogonal_views import RADIOLOGICAL
-from limner.transforms.turn import turn_to
+from limner.tasks.prediction_folder import PredictionFolder
+from limner.transforms.fit_values import ValueRange
 
 if TYPE_CHECKING:
-    from limner.api.label_next import LabelNext
-    from limner.inference.tool_drafts import Drafts, OutlineFidelity
+    from limner.inference.tool_drafts import Drafts
     from limner.inference.truth import Truth
     from limner.inference.uncertain_images import UncertaintyProbe
-
-RANGE_FILE = "value_range.json"
-"""Name of the file with the stated range of the images' values, which exists only if one was stated."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An image that could not be predicted, and why."""
-
-    path: Path
-    reason: str
-
-
-@dataclass(frozen=True)
-class PredictResult:
-    """Result of a prediction.
-
-    Attributes:
-        out: The output folder.
-        masks: First file of each image, in their order: index masks of classes or of object ids, text files
-            of boxes, or overlays for classes of whole images.
-        failures: Images that could not be predicted.
-        json: Predictions of all images as COCO JSON; None for tasks that write none.
-        csv: Predictions of all images as a table: classes of whole images; None for other tasks.
-        num_predicted: Number of predicted images.
-        fidelity: How well outlines for a labelling tool keep the masks; None without a tool.
-        label_next: Which images to label next; None if not requested.
-    """
-
-    out: Path
-    masks: tuple[Path, ...]
-    failures: tuple[Failure, ...]
-    json: Path | None = None
-    csv: Path | None = None
-    num_predicted: int = 0
-    fidelity: "OutlineFidelity | None" = None
-    label_next: "LabelNext | None" = None
 
 
 def predict(
@@ -109,6 +65,7 @@ def predict(
     animation: bool = False,
     sizes: bool = False,
     resume: bool = False,
+    processes: int | None = None,
     settings: Settings | None = None,
     value_range: ValueRange | None = None,
     device: str = "auto",
@@ -123,7 +80,8 @@ def predict(
         model: A model folder, a run folder, an export, or a loaded predictor; a cross-validation or several
             models, whose probabilities are averaged, for label maps and classes of whole images. An export to
             ONNX or OpenVINO needs no PyTorch.
-        paths: Images, folders, globs and ``.txt`` lists.
+        paths: Images, folders, globs, ``.txt`` lists, tar archives, tables of Parquet and addresses, see
+            `limner.inference.image_listing`.
         out: The output folder, outside those in `paths`; only files of earlier predictions are replaced.
         to: A labelling tool, a name of `TOOLS`: `out`, a new folder, gets the images and what was found in
             them in the format of the tool, to be corrected there, instead of the usual results.
@@ -144,6 +102,9 @@ def predict(
         sizes: Whether to write ``out/sizes.csv`` with the voxels and cubic millimetres of each class and of
             each of its connected parts; only for label maps of volumes.
         resume: Continue a prediction that was interrupted; its result is as if it had not been.
+        processes: Number of processes here that share the work with each other, and with all others, also on
+            other hosts, that are given the same request and `out`, which is a new folder. The same request
+            also continues work that was interrupted. None for one process that works alone.
         settings: Window, overlap, flips and scales; defaults to those of the model's plan.
         value_range: As in `load`.
         device: As in `load`.
@@ -154,9 +115,14 @@ def predict(
         ModelError: The model cannot be loaded.
         DataError: There are no images, `out` is inside a folder in `paths`, or other classes in `compare`.
         ConfigError: `out` has files that limner did not write, or an interrupted prediction.
+        UnreachableError: A server fails; `resume`, or the same request with `processes`, continues.
         WriteError: A file cannot be written; `resume` continues.
     """
-    images = _images_to_predict(paths, user_path(out))
+    named = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    _refuse_searched(named, user_path(out))
+    if processes is not None:
+        _refuse_sharing({"--to": to is not None, "--uncertain": uncertain is not None}, processes)
+    images = _images_to_predict(named) if processes is None else ()
     predictor = open_predictor(
         model, device=device, precision=precision, settings=settings, value_range=value_range
     )
@@ -165,33 +131,28 @@ def predict(
         given |= {"--uncertain": uncertain is not None}
         given |= {"--compare": compare is not None, "--animation": animation, "--sizes": sizes}
         _refuse_with_tool(given)
-        # Writing datasets imports PyTorch, which predicting may not need.
-        from limner.datasets.conversion import free_folder
-        from limner.inference.tool_drafts import drafts_for
-
-        root = free_folder(user_path(out), resume=resume)
-        drafts = drafts_for(
-            predictor,
-            images,
-            root,
-            tool=to,
-            tolerance=tolerance,
-            least_score=min_score,
-            least_pixels=min_pixels,
-        )
+        least = {"least_score": min_score, "least_pixels": min_pixels}
+        drafts = _drafts(predictor, images, out, resume=resume, tool=to, tolerance=tolerance, **least)
         return _predict_drafts(drafts, images, resume=resume, track=track)
     folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats), sort, sizes)
     _refuse_unsuitable(predictor, folder)
     _refuse_for_images(predictor, {"--animation": animation, "--sizes": sizes})
     truth = None if compare is None else _truth(compare, predictor)
     probe = None if uncertain is None else _probe(predictor, uncertain)
-    writer = _ImageWriter(predictor, folder, truth, animation, probe, uncertain or 0)
-    request = Request(_asked(writer, images, compare), resume=resume)
+    writer = ImageWriter(predictor, folder, truth, animation, probe, uncertain or 0)
+    if processes is not None:
+        options: dict[str, Any] = {"overlay": overlay, "probabilities": probabilities, "sort": sort}
+        options |= {"formats": tuple(formats)}
+        options |= {"compare": compare, "animation": animation, "sizes": sizes, "settings": settings}
+        options |= {"value_range": value_range, "device": device, "precision": precision}
+        join = partial(predict, model, named, out=out, processes=1, **options)
+        return predict_shared(writer, named, compare=compare, processes=processes, join=join, track=track)
+    request = Request(writer.asked(_state_of_images(images), compare), resume=resume)
     return _predict_images(images, writer, request, track)
 
 
 def _predict_images(
-    images: Sequence[ImagePath], writer: "_ImageWriter", request: Request, track: Track
+    images: Sequence[ImagePath], writer: ImageWriter, request: Request, track: Track
 ) -> PredictResult:
     """Predict the images that an interrupted prediction has not finished, or all, and sum up."""
     writer.predictor.share_cores()
@@ -243,6 +204,17 @@ def _refuse_with_tool(given: Mapping[str, bool]) -> None:
         )
 
 
+def _drafts(
+    predictor: AnyPredictor, images: Sequence[ImagePath], out: Path | str, *, resume: bool, **options: Any
+) -> "Drafts":
+    """Return what writes drafts to a free folder, with the options of `drafts_for`."""
+    # Writing datasets imports PyTorch, which predicting may not need.
+    from limner.datasets.conversion import free_folder
+    from limner.inference.tool_drafts import drafts_for
+
+    return drafts_for(predictor, images, free_folder(user_path(out), resume=resume), **options)
+
+
 def _predict_drafts(
     drafts: "Drafts", images: Sequence[ImagePath], *, resume: bool, track: Track
 ) -> PredictResult:
@@ -266,122 +238,8 @@ def _predict_drafts(
     return PredictResult(drafts.root, (), failures, csv=csv, num_predicted=len(done), fidelity=fidelity)
 
 
-@dataclass(frozen=True)
-class _ImageWriter:
-    """Predicts images and writes the results of each."""
-
-    predictor: AnyPredictor
-    folder: PredictionFolder
-    truth: "Truth | None"
-    animation: bool
-    probe: "UncertaintyProbe | None" = None
-    num_next: int = 0
-
-    @cached_property
-    def writer(self) -> PredictionWriter:
-        return self.predictor.task.writer(self.folder, self.predictor.labels)
-
-    def files(self, item: ImagePath) -> tuple[Path, ...]:
-        """Return the files of an image, the index mask first."""
-        drawn = [] if self.truth is None else [self.folder.place(COMPARISONS, f"{item.output}.png")]
-        drawn += [self._animation(item)] if self.animation else []
-        return (*self.writer.files(item.output, item.path), *drawn)
-
-    def all_files(self, images: Iterable[ImagePath]) -> Iterator[Path]:
-        """Yield the record of the range, and the files of all images."""
-        yield self.folder.root / RANGE_FILE
-        if self.probe is not None:
-            from limner.api.label_next import LABEL_NEXT_FILES
-
-            yield from (self.folder.root / name for name in LABEL_NEXT_FILES)
-        for item in images:
-            yield from self.files(item)
-
-    def finish(self, entries: Iterable[dict[str, Any]]) -> Path | None:
-        """Write what is about all images, and return the file with their results, if there is one."""
-        stated, trained = self.predictor.value_range, trained_values(self.predictor.plan).value_range
-        record = self.folder.root / RANGE_FILE
-        if stated is None:
-            remove_file(record)  # of an earlier prediction
-        else:
-            write_json(record, {"value_range": stated, "mapped_to": trained})
-        return self.writer.finish(entries)
-
-    def resume(self, entries: Iterable[dict[str, Any]]) -> None:
-        """Measure the other images as those of an interrupted prediction, if there are any."""
-        entry = None if self.probe is None else next(iter(entries), None)
-        if self.probe is not None and entry is not None:
-            from limner.api.label_next import MEASURED
-            from limner.inference.uncertain_images import MeasuredImage
-
-            self.probe.resume(MeasuredImage.from_json(entry[MEASURED]))
-
-    def choose_next(
-        self, images: Sequence[ImagePath], entries: Iterable[dict[str, Any]]
-    ) -> "LabelNext | None":
-        """Choose the images to label next and write what shows them; None if not requested."""
-        if self.probe is None:
-            return None
-        from limner.api.label_next import write_label_next
-
-        return write_label_next(self.folder, images, entries, count=self.num_next, words=self.probe.words)
-
-    def write(self, item: ImagePath, picture: Picture) -> dict[str, Any]:
-        """Predict an image and write the results; returns what is needed at the end.
-
-        Raises:
-            DataError: The image or its labels do not fit; nothing is written then.
-            WriteError: A file cannot be written.
-        """
-        predictor, file_name = self.predictor, str(item.path)
-        prediction, measured = self._predicted(picture, file_name)
-        true = None if self.truth is None else self.truth.of(item.path)
-        entry = self.writer.write(prediction, picture, output=item.output, file_name=file_name) | measured
-        if self.truth is not None:
-            drawn = predictor.task.draw(
-                picture.array, prediction, predictor.labels, truth=true, title=item.path.name
-            )
-            self.folder.write_picture(COMPARISONS, item.output, drawn)
-        if self.animation:
-            self._write_animation(item, picture, prediction, true)
-        return entry
-
-    def _predicted(self, picture: Picture, name: str) -> tuple[Any, dict[str, Any]]:
-        """Return the prediction of an image, and what is measured of it for its entry."""
-        probabilities = self.folder.probabilities
-        if self.probe is None:
-            found = self.predictor.predict(
-                picture.array, name=name, probabilities=probabilities, geometry=picture.geometry
-            )
-            return found, {}
-        from limner.api.label_next import MEASURED
-
-        found, measured = self.probe.predict(picture, name=name, probabilities=probabilities)
-        return found, {MEASURED: measured.to_json()}
-
-    def _write_animation(
-        self, item: ImagePath, picture: Picture, prediction: SemanticPrediction, true: Sample | None
-    ) -> None:
-        """Write axial slices from foot to head, the patient's left on the right, if that is known."""
-        labels, geometry = None if true is None else true.get(LabelMap), picture.geometry
-        turn = turn_to(RADIOLOGICAL, geometry.affine)
-        spacing = geometry.spacing_mm
-        frames = animation_frames(
-            turn.apply(picture.array),
-            turn.apply(prediction.semantic),
-            self.predictor.labels,
-            truth=None if labels is None else turn.apply(labels.labels),
-            spacing_mm=spacing and [spacing[axis] for axis in turn.order],
-            title=item.path.name,
-        )
-        write_whole(self._animation(item), encode_gif(frames, self.predictor.labels))
-
-    def _animation(self, item: ImagePath) -> Path:
-        return self.folder.place(ANIMATIONS, f"{item.output}.gif")
-
-
 def _predict_missing(
-    images: Sequence[ImagePath], writer: "_ImageWriter | Drafts", filled: FilledFolder, track: Track
+    images: Sequence[ImagePath], writer: "ImageWriter | Drafts", filled: FilledFolder, track: Track
 ) -> tuple[Failure, ...]:
     """Predict the images that are not finished, and return those that cannot be predicted."""
     failures: list[Failure] = []
@@ -393,28 +251,6 @@ def _predict_missing(
         except DataError as error:
             failures.append(Failure(item.path, str(error)))
     return tuple(failures)
-
-
-def _asked(writer: _ImageWriter, images: Sequence[ImagePath], compare: Path | str | None) -> dict[str, str]:
-    """Return what must be equal to continue a prediction; the device may differ."""
-    predictor, folder = writer.predictor, writer.folder
-    options = {
-        **predictor.settings.model_dump(mode="json"),
-        "overlay": folder.overlay,
-        "probabilities": folder.probabilities,
-        "sort": folder.sorting,
-        "sizes": folder.sizes,
-        "animation": writer.animation,
-        "formats": folder.formats,
-        "compare": None if compare is None else str(user_path(compare).resolve()),
-        "range": predictor.value_range,
-        "precision": predictor.precision,
-    } | ({} if writer.probe is None else {"uncertain": writer.num_next})
-    return {
-        "model": predictor.weights_hash,
-        "images": _state_of_images(images),
-        "options": ", ".join(f"{name} {value}" for name, value in options.items()),
-    }
 
 
 def _state_of_images(images: Sequence[ImagePath]) -> str:
@@ -444,17 +280,39 @@ def _refuse_unsuitable(predictor: AnyPredictor, folder: PredictionFolder) -> Non
         )
 
 
-def _images_to_predict(paths: Iterable[str | Path] | str | Path, out: Path) -> tuple[ImagePath, ...]:
-    """Return the images of the given paths.
+def _refuse_searched(named: Iterable[str | Path], out: Path) -> None:
+    """Refuse an output folder inside one of the folders of the images.
 
     Raises:
-        DataError: There is none, or the output folder is inside one of the folders.
+        DataError: It is inside one.
     """
-    named = [paths] if isinstance(paths, (str, Path)) else list(paths)
     for path in named:
         searched = searched_folder(user_path(path))
         if searched is not None:
             refuse_inside(out, searched)
+
+
+def _refuse_sharing(given: Mapping[str, bool], processes: int) -> None:
+    """Refuse what processes that share the work cannot do.
+
+    Raises:
+        ConfigError: One of the options is given, or the number of processes is out of range.
+    """
+    if processes < 1:
+        raise ConfigError(f"--processes is a number of processes, 1 or more; found {processes}.")
+    for option, is_given in given.items():
+        if is_given:
+            raise ConfigError(
+                f"{option} needs one process, which sees all images. Omit --processes, or {option}."
+            )
+
+
+def _images_to_predict(named: Sequence[str | Path]) -> tuple[ImagePath, ...]:
+    """Return the images of the given paths.
+
+    Raises:
+        DataError: There is none.
+    """
     images = list_images(named)
     if not images:
         raise DataError("There is nothing to predict: no images were specified.")

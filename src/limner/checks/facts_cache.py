@@ -18,6 +18,7 @@ from limner.checks.volume_facts import VolumeFacts
 from limner.core.sample import Record
 from limner.formats.source import Source
 from limner.storage.cache import Cache
+from limner.storage.containers import file_on_disk
 
 VERSION = 14
 """Raise it whenever a measurement changes: older entries are then read anew."""
@@ -34,7 +35,7 @@ def fingerprint(source: Source, record: Record) -> str:
     parts = [str(VERSION), source.name, read_as, record.name, f"{record.label} {record.tags}"]
     for path in record.files:
         try:
-            status = path.stat()
+            status = file_on_disk(path).stat()
             # Copying may keep the time of the content, but not that of the entry.
             parts.append(f"{path} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}")
         except OSError as error:

@@ -10,7 +10,7 @@ from limner.cli.inference_options import InferenceOptions
 from limner.cli.option_groups import with_option_groups
 
 if TYPE_CHECKING:
-    from limner.api.predict import PredictResult
+    from limner.api.prediction_result import PredictResult
     from limner.inference.tool_drafts import OutlineFidelity
 
 
@@ -67,6 +67,20 @@ class DraftOptions:
     ] = 0
 
 
+@dataclass(frozen=True)
+class WorkOptions:
+    """How the work is divided and continued."""
+
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted prediction.")] = False
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            help="Share the work between this number of processes, and with those that the same command "
+            "starts on other hosts; the same command also continues it."
+        ),
+    ] = None
+
+
 @with_option_groups
 def predict(
     model: Annotated[
@@ -75,7 +89,8 @@ def predict(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="Images, folders, globs, or .txt lists of images; further models before them are averaged."
+            help="Images, folders, globs, .txt lists, tar archives, Parquet tables, or addresses such as "
+            "s3://; further models before them are averaged."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
@@ -89,7 +104,7 @@ def predict(
         ),
     ] = None,
     files: FilesToWrite,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted prediction.")] = False,
+    work: WorkOptions,
     inference: InferenceOptions,
 ) -> None:
     """Predict images.
@@ -121,7 +136,8 @@ def predict(
             compare=files.compare,
             animation=files.animation,
             sizes=files.sizes,
-            resume=resume,
+            resume=work.resume,
+            processes=work.processes,
             track=tracker(),
         )
     )
@@ -151,6 +167,10 @@ def _show(result: "PredictResult") -> None:
     total = result.num_predicted + len(result.failures)
     where = result.csv or result.out
     console().print(f"{result.num_predicted} of {total} images predicted; the results are in {where}")
+    if result.num_lost:
+        messages().print(
+            f"{result.num_lost} processes ended early; the others did their work", style="warning"
+        )
     if result.fidelity is not None:
         console().print(_outlines(result.fidelity))
     if result.label_next is not None:

@@ -76,6 +76,7 @@ class ThreadCount:
 
     Args:
         use: The use of the cores; replaced in tests.
+        processes: Number of processes that compute at the same time, among which the cores are divided.
 
     Attributes:
         most: Number of threads on a quiet machine.
@@ -83,10 +84,11 @@ class ThreadCount:
         others: Cores that other programs used in the last window.
     """
 
-    def __init__(self, use: CoreUse | None = None) -> None:
+    def __init__(self, use: CoreUse | None = None, *, processes: int = 1) -> None:
         self._core_use = use or CoreUse()
         is_chosen = "OMP_NUM_THREADS" in os.environ
-        self.most = torch.get_num_threads() if is_chosen else min(torch.get_num_threads(), num_cores())
+        most = torch.get_num_threads()
+        self.most = most if is_chosen else max(1, min(most, num_cores()) // processes)
         self.others = 0.0
         self._is_fixed = is_chosen or self.most == 1
         self._asked: list[int] = []

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, UnknownNameError, describe
+from limner.formats.archives.webdataset import WebDataset
+from limner.formats.archives.webdataset_classes import WebDatasetClasses
+from limner.formats.archives.write_webdataset import WriteWebDataset, WriteWebDatasetClasses
 from limner.formats.classes.class_folders import ClassFolders
 from limner.formats.classes.class_lists import ClassLists
 from limner.formats.classes.tag_folders import TagFolders
@@ -81,6 +84,7 @@ FORMATS: dict[str, type[Source]] = {
     for source in (
         *(Cityscapes, MapillaryVistas, MapillaryVistas12, Ade20k, CocoStuff, CamVid, RetinalVessels, Polyps),
         *(NnunetRaw, MedicalDecathlon, StructureMasks, Bids, ModalityFolders, DicomSeries),
+        *(WebDataset, WebDatasetClasses),
         *(CocoPanoptic, CocoInstances),
         *(MmocrText, IcdarText, TotalText),
         *(Voc, ClassMasks, InstanceMasks, ListedPairs, ColouredMasks, PairedFolders),
@@ -100,6 +104,7 @@ WRITERS: dict[str, type[Writer]] = {
         *(WriteCocoInstances, WriteCocoPanoptic, WriteLabelme, WriteYolo, WriteVocBoxes),
         *(WriteCvat, WriteLabelStudio),
         *(WriteClassFolders, WriteClassList, WriteTagList),
+        *(WriteWebDataset, WriteWebDatasetClasses),
     )
 }
 """The formats that `limner convert` writes; `FORMATS` has a reader of the same name for each."""

@@ -34,6 +34,9 @@ PAIRS: dict[str, Code] = {
     ),
     "image-not-segmented": Code(_N, "Images of a VOC folder have no mask and are in no list."),
     "mask-without-image": Code(_W, "Masks belong to no image; they are not used."),
+    "archive-damaged": Code(
+        _E, "A tar archive is damaged or cut off; members after the damage are not read."
+    ),
     "channel-missing": Code(_E, "Cases of volumes lack the file of a channel that others have."),
     "several-images": Code(_W, "A folder that should hold one image holds several; they are left out."),
     "class-mask-missing": Code(_W, "One mask a class: some images lack the masks of some classes."),

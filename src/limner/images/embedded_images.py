@@ -3,6 +3,7 @@
 import base64
 from pathlib import Path
 
+from limner.storage.file_contents import file_content
 from limner.storage.json_files import JsonObject, parse_json
 
 SUFFIX_OF = {
@@ -26,7 +27,7 @@ def embedded(data: bytes) -> bytes:
 
 def image_file(path: Path) -> tuple[str, bytes]:
     """Return the suffix and the bytes of an image file, or of the image inside a JSON file."""
-    data = path.read_bytes()
+    data = file_content(path)
     if path.suffix.lower() != ".json":
         return path.suffix, data
     data = embedded(data)

@@ -30,6 +30,7 @@ from limner.images.netpbm import netpbm_header
 from limner.images.npy import decode_npy, npy_header
 from limner.images.tiff import decode_tiff, tiff_header
 from limner.images.volumes import KINDS, VolumeKind
+from limner.storage.file_contents import content_elsewhere
 
 Pixels = npt.NDArray[Any]
 """(*spatial, C) in the file's own type; RGB or RGBA order."""
@@ -138,8 +139,10 @@ def read_pixels(
 
 
 def _read_bytes(path: Path) -> bytes:
-    with _readable(path):
-        data = path.read_bytes()
+    data = content_elsewhere(path)
+    if data is None:
+        with _readable(path):
+            data = path.read_bytes()
     if not data:
         raise _unreadable(path, "an empty file (0 bytes)")
     return embedded(data) if path.suffix.lower() == ".json" else data

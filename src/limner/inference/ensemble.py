@@ -94,10 +94,10 @@ class Ensemble:
         parts = [f"{m.weights_hash} {m.precision} {m.settings.model_dump_json()}" for m in self.members]
         return sha256("\n".join(parts).encode()).hexdigest()
 
-    def share_cores(self) -> None:
+    def share_cores(self, processes: int = 1) -> None:
         """Compute with as many threads as other programs leave cores free, see `Predictor`."""
         for member in self.members:
-            member.share_cores()
+            member.share_cores(processes)
 
     def predict(
         self,

@@ -90,7 +90,7 @@ class ExportedPredictor:
         """A hash of the file."""
         return self.card.sha256[self.card.file]
 
-    def share_cores(self) -> None:
+    def share_cores(self, processes: int = 1) -> None:
         """Do nothing: runtimes do not change their number of threads while they run."""
 
     def predict(

@@ -98,13 +98,16 @@ class Predictor:
                 self._faster = state, for_prediction(self.model)
         return self._faster[1]
 
-    def share_cores(self) -> None:
+    def share_cores(self, processes: int = 1) -> None:
         """From now on compute with as many threads as other programs leave cores free; only on a CPU.
 
         For commands that predict many images: the number of threads is that of the whole process.
+
+        Args:
+            processes: Number of processes that predict at the same time, among which the cores are divided.
         """
         if self.device.type == "cpu" and self._threads is None:
-            self._threads = ThreadCount()
+            self._threads = ThreadCount(processes=processes)
 
     @cached_property
     def weights_hash(self) -> str:

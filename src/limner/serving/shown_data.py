@@ -18,6 +18,7 @@ from limner.datasets.gallery import Gallery, gallery_of
 from limner.drawing.png import encode_png
 from limner.evaluation.write_scores import PER_IMAGE
 from limner.preparation.run_splits import read_splits
+from limner.storage.file_contents import file_content
 from limner.storage.table_cells import text_of
 from limner.storage.user_paths import user_path
 
@@ -94,7 +95,7 @@ class ShownData:
         """
         path = self.images[number].record.image
         try:
-            return path.read_bytes()
+            return file_content(path)
         except OSError as error:
             raise DataError(
                 describe("The image cannot be read", where=path, found=error.strerror or str(error))

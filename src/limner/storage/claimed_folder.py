@@ -35,7 +35,7 @@ def claimed_folder(
     with locked_folder(root, what=f"the {what}"):
         file = root / setup
         if file.is_file():
-            _refuse_another(root, _read(file), asked, what)
+            refuse_another(root, _read(file), asked, what)
         elif any(path.name not in besides and not is_of_a_kill(path) for path in root.iterdir()):
             raise ConfigError(
                 describe(f"The folder for the {what} is not empty", where=root, fix="Choose another --out.")
@@ -44,7 +44,18 @@ def claimed_folder(
         yield
 
 
-def _refuse_another(root: Path, begun: Mapping[str, Any], asked: Mapping[str, Any], what: str) -> None:
+def refuse_another(root: Path, begun: Mapping[str, Any], asked: Mapping[str, Any], what: str) -> None:
+    """Refuse to continue a job in a folder whose arguments differ.
+
+    Args:
+        root: The folder.
+        begun: The arguments of the job in the folder.
+        asked: The current arguments.
+        what: Kind of job, for messages.
+
+    Raises:
+        ConfigError: They differ.
+    """
     if begun != asked:
         raise ConfigError(
             describe(

@@ -4,19 +4,21 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
 
+from limner.storage.containers import file_on_disk
+
 State = tuple[int, int]
 """Size in bytes, and time of the last change in nanoseconds."""
 
 
 def file_state(path: Path, *, follow_links: bool = True) -> State | None:
-    """Return the state of a file, or None if it cannot be looked at.
+    """Return the state of a file, or of the archive that holds an image; None if it cannot be looked at.
 
     Args:
         path: The file.
         follow_links: Whether the file at the end of a link is meant, instead of the link.
     """
     try:
-        stat = path.stat(follow_symlinks=follow_links)
+        stat = file_on_disk(path).stat(follow_symlinks=follow_links)
     except OSError:
         return None
     return stat.st_size, stat.st_mtime_ns

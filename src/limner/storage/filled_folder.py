@@ -260,7 +260,7 @@ def _refuse_unless_resumed(folder: Path, begun: Unfinished, by: str, request: Re
     is_resumed = request is not None and request.resume and begun.command == by
     if not begun.asked or (is_resumed and asked == begun.asked):
         return
-    found, expected = f"{begun.num_items} images done", "a folder that is finished, or a new one"
+    found, expected = begun.progress, "a folder that is finished, or a new one"
     fix = f"Continue with the same `limner {begun.command}` and --resume, or delete the folder."
     if is_resumed:
         keys = sorted(asked.keys() | begun.asked.keys())

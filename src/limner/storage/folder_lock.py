@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from io import FileIO
@@ -25,6 +25,9 @@ LOCK = ".limner-lock"
 
 FAR = 2**30
 """Position of the byte that Windows locks, beyond the content."""
+
+_ENDED = ("Z", "X")
+"""States of processes in Linux that have ended, and whose parent has not noticed yet."""
 
 _held: set[Path] = set()  # the system's locks do not tell apart two holders in one process
 
@@ -43,7 +46,7 @@ def locked_folder(folder: Path, *, what: str) -> Iterator[None]:
     """
     path = folder.resolve() / LOCK
     if path in _held:
-        raise _refusal(path, _this_process(what))
+        raise _refusal(path, this_process(what))
     with write_errors_for(path):
         file = _lock(path, what)
     _held.add(path)
@@ -68,7 +71,7 @@ def _lock(path: Path, what: str) -> FileIO:
             if _is_at(path, file):
                 file.truncate(0)
                 file.seek(0)
-                file.write(json.dumps(_this_process(what)).encode())
+                file.write(json.dumps(this_process(what)).encode())
                 return file
         except BaseException:
             file.close()
@@ -97,7 +100,7 @@ def _try_system_lock(file: FileIO) -> bool | None:
 
 def _may_be_running(holder: dict[str, Any], *, is_lock_ours: bool) -> bool:
     """Tell whether the process that a lock file names may still run."""
-    here = _this_process("")
+    here = this_process("")
     is_same_boot = holder.get("boot") == here["boot"]
     if not is_same_boot and holder.get("host") != here["host"]:
         return True  # another machine, whose processes and locks may be invisible from here
@@ -107,15 +110,30 @@ def _may_be_running(holder: dict[str, Any], *, is_lock_ours: bool) -> bool:
     return isinstance(pid, int) and started is not None and process_start(pid) == started
 
 
-def _this_process(what: str) -> dict[str, Any]:
+def this_process(what: str) -> dict[str, Any]:
+    """Return what tells this process from all others, of this host and of others."""
     return {
         "process": os.getpid(),
         "host": platform.node(),
         "boot": _boot(),
+        "space": process_space(),
         "started": process_start(os.getpid()),
         "what": what,
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
+
+
+def has_ended(holder: Mapping[str, Any]) -> bool:
+    """Tell whether a process that `this_process` described has surely ended.
+
+    False if that cannot be seen from here, such as on another host or in another container.
+    """
+    if holder.get("boot") != _boot():
+        return bool(holder.get("host") == platform.node())  # this host was started anew since
+    pid, started = holder.get("process"), holder.get("started")
+    if holder.get("space") != process_space() or not isinstance(pid, int) or started is None:
+        return False
+    return bool(process_start(pid) != started)
 
 
 def _boot() -> str:
@@ -141,7 +159,8 @@ def process_start(pid: int) -> str | None:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:
         return _runs(pid)
-    return fields.rpartition(")")[2].split()[19]
+    state, *others = fields.rpartition(")")[2].split()
+    return None if state in _ENDED else others[18]
 
 
 def _runs(pid: int) -> str | None:

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -19,8 +19,17 @@ def text_of(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
-def csv_text(rows: Iterable[Sequence[object]]) -> str:
-    """Return rows as CSV, with line ends of one character; the first is usually the heading."""
+def csv_lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """Yield rows as lines of CSV, which end with one character; the first is usually the heading."""
     text = StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    writer = csv.writer(text, lineterminator="\n")
+    for row in rows:
+        writer.writerow(row)
+        yield text.getvalue()
+        text.seek(0)
+        text.truncate()
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as CSV, see `csv_lines`."""
+    return "".join(csv_lines(rows))

@@ -23,6 +23,10 @@ WRITTEN_WHOLE = ("convert", "predict")
 """Commands whose folders are read as a whole, so that a part of one would be misleading."""
 
 
+SHARED = {"work": "shared by processes"}
+"""Part of the request of work that processes share; their ledger knows what is done."""
+
+
 @dataclass(frozen=True)
 class Unfinished:
     """Content of the file.
@@ -39,6 +43,12 @@ class Unfinished:
     asked: Mapping[str, str]
     lines: Mapping[int, Mapping[str, Any]]
     end: int
+
+    @property
+    def progress(self) -> str:
+        """What is done, in words."""
+        is_shared = SHARED.items() <= self.asked.items()
+        return "work that processes share" if is_shared else f"{self.num_items} images done"
 
     @property
     def num_items(self) -> int:
@@ -130,7 +140,7 @@ def refuse_unfinished(folder: Path) -> None:
             describe(
                 f"The folder is not finished: `limner {found.command}` was interrupted or still runs",
                 where=folder,
-                found=f"{UNFINISHED}, with {found.num_items} images done",
+                found=f"{UNFINISHED}, with {found.progress}",
                 expected="a folder that is complete",
                 fix=f"Run the same `limner {found.command}` again with --resume, or delete the folder.",
             )

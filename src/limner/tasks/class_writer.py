@@ -1,6 +1,5 @@
 """Written predictions of classes of whole images: a CSV, overlays, and copies sorted into folders."""
 
-import shutil
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -14,8 +13,9 @@ from limner.core.picture import Picture
 from limner.core.prediction import ClassPrediction, TagPrediction
 from limner.core.printable import printable
 from limner.drawing.class_bars import class_bars
-from limner.storage.table_cells import cell, csv_text
-from limner.storage.whole_files import remove_file, write_whole, written_aside
+from limner.storage.file_contents import file_content
+from limner.storage.table_cells import cell, csv_lines
+from limner.storage.whole_files import GrowingFile, remove_file, write_whole
 from limner.tasks.prediction_folder import OVERLAYS, PredictionFolder
 
 TABLE, SORTED = "predictions.csv", "sorted"
@@ -45,7 +45,9 @@ class ClassTableWriter:
         every = [f"probability of {name}" for name in self._names] if self._folder.probabilities else []
         rows = ([_text(value) for value in (*entry["row"], *entry["all"])] for entry in entries)
         path = self._folder.root / TABLE
-        write_whole(path, csv_text(chain([[*self.heading, *map(_text, every)]], rows)))
+        with GrowingFile(path) as file:
+            for line in csv_lines(chain([[*self.heading, *map(_text, every)]], rows)):
+                file.write(line)
         return path
 
     def _write(
@@ -72,8 +74,7 @@ class ClassTableWriter:
             if other not in names and copy.is_file():
                 remove_file(copy)
         for name in sorted(names):
-            with written_aside(self._folder.place(SORTED, f"{_folder_name(name)}/{file}")) as aside:
-                shutil.copyfile(image, aside)
+            write_whole(self._folder.place(SORTED, f"{_folder_name(name)}/{file}"), file_content(image))
 
 
 class ClassWriter(ClassTableWriter):

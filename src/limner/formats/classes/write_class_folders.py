@@ -8,6 +8,7 @@ from limner.core.labels import LabelTable
 from limner.formats.classes.class_folders import ClassFolders
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.writers import Entry, Outgoing, Writer, class_settings, member, one_class
+from limner.storage.file_contents import file_content
 from limner.storage.whole_files import write_whole
 
 
@@ -22,7 +23,7 @@ class WriteClassFolders(Writer):
         """Write the image into the folder of its class."""
         folder = labels.names[one_class(image)].replace("/", "_").replace("\\", "_")
         place = root / (image.split or "") / folder
-        write_whole(place / f"{image.stem}{image.image.suffix}", image.image.read_bytes())
+        write_whole(place / f"{image.stem}{image.image.suffix}", file_content(image.image))
         return member(image)
 
     def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:

@@ -9,6 +9,7 @@ from limner.core.labels import LabelTable
 from limner.formats.classes.class_lists import ClassLists
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.writers import Entry, Outgoing, Writer, class_settings, one_class
+from limner.storage.file_contents import file_content
 from limner.storage.whole_files import write_whole
 
 
@@ -22,7 +23,7 @@ class WriteClassList(Writer):
     def write_image(self, root: Path, image: Outgoing, labels: LabelTable) -> Entry:
         """Write the image; its class is in a list."""
         file = f"images/{image.stem}{image.image.suffix}"
-        write_whole(root / file, image.image.read_bytes())
+        write_whole(root / file, file_content(image.image))
         return {"list": image.split or "all", "row": f"{file} {one_class(image)}\n"}
 
     def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:

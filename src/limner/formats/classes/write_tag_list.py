@@ -9,6 +9,7 @@ from limner.core.labels import LabelTable
 from limner.formats.classes.tag_lists import TagLists
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.writers import Entry, Outgoing, Writer, class_settings
+from limner.storage.file_contents import file_content
 from limner.storage.table_cells import csv_text
 from limner.storage.whole_files import write_whole
 
@@ -23,7 +24,7 @@ class WriteTagList(Writer):
     def write_image(self, root: Path, image: Outgoing, labels: LabelTable) -> Entry:
         """Write the image; its classes are in a table."""
         file = f"images/{image.stem}{image.image.suffix}"
-        write_whole(root / file, image.image.read_bytes())
+        write_whole(root / file, file_content(image.image))
         has = [int(index in (image.tags or ())) for index in range(labels.num_classes)]
         return {"list": image.split or "all", "row": [file, *has]}
 

@@ -16,6 +16,7 @@ from limner.core.segments import Mask
 from limner.formats.coco.coco_panoptic import write_panoptic_png
 from limner.formats.drawn import box_of_mask
 from limner.formats.writers import Entry
+from limner.storage.spooled_rows import SpooledRows
 from limner.storage.whole_files import GrowingFile
 
 
@@ -41,8 +42,7 @@ def write_coco(
         labels: The classes; their first mask values are the category ids.
         without: Values of classes without a category, such as the background.
     """
-    images: list[dict[str, Any]] = []
-    num_rows = 0
+    images, num_rows = SpooledRows(), 0
     with GrowingFile(path) as file:
         file.write('{"annotations": [')
         for number, entry in enumerate(entries, start=1):
@@ -58,7 +58,10 @@ def write_coco(
             for c, thing in zip(labels.classes, labels.is_thing, strict=True)
             if c.values[0] not in without
         ]
-        file.write(f'], "images": {json.dumps(images)}, "categories": {json.dumps(categories)}}}\n')
+        file.write('], "images": [')
+        for number, line in enumerate(images.lines()):
+            file.write(f", {line}" if number else line)
+        file.write(f'], "categories": {json.dumps(categories)}}}\n')
 
 
 def annotation_stem(kind: str, split: str | None) -> str:

@@ -10,6 +10,7 @@ from math import prod
 from typing import Any
 
 from limner.core.errors import ModelError, describe
+from limner.core.plan import ResizePlan
 from limner.networks.backbones.hrnet import HRNETS
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import (
@@ -30,11 +31,23 @@ from limner.weights.sources.facts.backbone_shapes import (
 )
 from limner.weights.sources.facts.dense_facts import RECIPE, conclude
 from limner.weights.sources.facts.openmmlab_backbones import BACKBONES, FIRSTS, convert_backbone
-from limner.weights.sources.facts.openmmlab_facts import ASSUMED, CONFIGURATION, infer_preprocessing, section
+from limner.weights.sources.facts.openmmlab_facts import (
+    ASSUMED,
+    CONFIGURATION,
+    infer_preprocessing,
+    infer_test_size,
+    section,
+)
 from limner.weights.sources.pixels.mmseg_names import HEADS, TITLE, mmseg_naming
 
 DILATED = ("PSPHead", "ASPPHead", "DepthwiseSeparableASPPHead", "FCNHead", "CCHead", "DAHead", "ANNHead")
 """Heads whose published configurations dilate the backbone to stride 8."""
+
+_UNKNOWN_SIZE = Inferred(
+    ResizePlan(),
+    "no configuration is in the file or beside it; published ones resize images of ADE20K: "
+    "--set inference.resize.shortest=512 --set inference.resize.longest=2048",
+)
 
 
 def _recognises(checkpoint: Checkpoint) -> bool:
@@ -85,7 +98,15 @@ def read_mmseg(
     normalization, facts = infer_preprocessing(checkpoint, renamed, firsts=firsts)
     facts["align corners"] = f"False ({CONFIGURATION if checkpoint.training else ASSUMED})"
     window = _prediction_window(section(checkpoint.training, "model")) or window
-    conclusions = conclude(checkpoint, shape, asked, normalization=normalization, facts=facts, window=window)
+    conclusions = conclude(
+        checkpoint,
+        shape,
+        asked,
+        normalization=normalization,
+        resize=infer_test_size(checkpoint, ResizePlan()) if checkpoint.training else _UNKNOWN_SIZE,
+        facts=facts,
+        window=window,
+    )
     return ReadNetwork(shape, renamed, conclusions)
 
 

@@ -1,0 +1,1 @@
+"""Images and labels in tar archives, as WebDataset names them."""

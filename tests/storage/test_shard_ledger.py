@@ -1,0 +1,150 @@
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from limner.core.errors import ConfigError, DataError
+from limner.storage import shard_ledger
+from limner.storage.shard_ledger import LEDGER, SUMMARY, open_ledger, read_summary
+from limner.storage.unfinished import SHARED, UNFINISHED
+from limner.storage.whole_files import write_whole
+
+ASKED = {"what": "numbers"}
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def begin(root, number=10, asked=ASKED):
+    return open_ledger(root, asked, lambda: ([f"image {n}", f"{n:04d}"] for n in range(number)), by="predict")
+
+
+def work(ledger, *, most=10**9):
+    """Write a file for each item of the shards that are free, and sum up when all are done."""
+    while most and not ledger.is_finished:
+        try:
+            number = ledger.take()
+            if number is None:
+                if ledger.is_done and ledger.take_finish():
+                    ledger.finish({"outputs": [line["item"] for line in ledger.lines()]})
+                continue
+            lines = []
+            for path, output in ledger.rows(number):
+                write_whole(ledger.root / "out" / output, path)
+                lines.append({"item": output, "files": [[f"out/{output}", len(path)]]})
+                ledger.beat()
+            ledger.commit(number, lines)
+        except FileNotFoundError:
+            if not ledger.is_finished:
+                raise
+        most -= 1
+
+
+def test_all_items_are_done_in_the_order_of_the_index(tmp_path, monkeypatch):
+    monkeypatch.setattr(shard_ledger, "MIN_SHARDS", 4)
+    one, two = begin(tmp_path), begin(tmp_path)
+    assert [one.head.items_of(n) for n in range(one.head.num_shards)] == [3, 3, 3, 1]
+    first = one.take()
+    work(two, most=3)  # shards 1 to 3 are finished before shard 0
+    assert (first, two.take(), two.num_done) == (0, None, 7)
+    one.release(first)
+    work(two)
+    assert read_summary(tmp_path, ASKED, by="predict") == {"outputs": [f"{n:04d}" for n in range(10)]}
+    assert names(tmp_path) == [SUMMARY, "out"]
+    assert begin(tmp_path) is None  # a process that starts late
+    assert read_summary(tmp_path / "none", ASKED, by="predict") is None
+
+
+def test_shards_are_small_for_few_items_and_limited_for_many():
+    heads = {n: shard_ledger.LedgerHead({}, n, 1, ()) for n in (1, 3)}
+    assert [heads[3].items_of(n) for n in range(3)] == [1, 1, 1]
+    assert shard_ledger.shard_size(1) == shard_ledger.shard_size(256) == 1
+    assert shard_ledger.shard_size(20_000) == 79
+    assert shard_ledger.shard_size(1_000_000) == 256
+
+
+def test_only_the_same_request_joins(tmp_path):
+    begin(tmp_path)
+    with pytest.raises(ConfigError, match="what numbers(.|\n)*what letters"):
+        begin(tmp_path, asked={"what": "letters"})
+    work(begin(tmp_path))
+    with pytest.raises(ConfigError, match="what letters"):
+        read_summary(tmp_path, {"what": "letters"}, by="predict")
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path):
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(ConfigError, match=r"mine\.txt in it"):
+        begin(tmp_path)
+    assert names(tmp_path) == ["mine.txt"]
+
+
+def test_a_list_that_fails_leaves_nothing(tmp_path):
+    def fail():
+        yield "image", "output"
+        raise DataError("no images")
+
+    with pytest.raises(DataError, match="no images"):
+        open_ledger(tmp_path, ASKED, fail, by="predict")
+    assert not names(tmp_path)
+
+
+def test_the_folder_is_marked_until_all_is_there(tmp_path):
+    ledger = begin(tmp_path)
+    assert json.loads((tmp_path / UNFINISHED).read_text("utf-8"))["asked"] == ASKED | SHARED
+    work(ledger)
+    assert not (tmp_path / UNFINISHED).exists()
+
+
+@pytest.mark.parametrize("damage", ["empty file", "missing file", "empty record"])
+def test_what_a_power_cut_spoilt_is_done_again(tmp_path, damage):
+    ledger = begin(tmp_path)
+    work(ledger, most=10)
+    assert ledger.take() is None and ledger.is_done
+    {
+        "empty file": lambda: (tmp_path / "out" / "0003").write_bytes(b""),
+        "missing file": lambda: (tmp_path / "out" / "0003").unlink(),
+        "empty record": lambda: (tmp_path / LEDGER / "done" / "000003.jsonl").write_bytes(b""),
+    }[damage]()
+    work(begin(tmp_path))
+    assert len(read_summary(tmp_path, ASKED, by="predict")["outputs"]) == 10
+    assert (tmp_path / "out" / "0003").read_text() == "image 3"
+
+
+def test_a_damaged_ledger_is_named(tmp_path):
+    begin(tmp_path)
+    (tmp_path / LEDGER / "ledger.json").write_text("{", "utf-8")
+    with pytest.raises(DataError, match=r"ledger\.json"):
+        begin(tmp_path)
+
+
+def _work_until_killed(root):
+    work(begin(root, 1500))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_twenty_kills_and_each_item_is_there_once(tmp_path):
+    context, draw, kills = multiprocessing.get_context("fork"), random.Random(0), 0
+    workers = []
+    while not (tmp_path / SUMMARY).exists():
+        workers = [one for one in workers if one.is_alive()]
+        while len(workers) < 2:
+            workers.append(context.Process(target=_work_until_killed, args=(tmp_path,)))
+            workers[-1].start()
+        time.sleep(draw.uniform(0.002, 0.012))
+        if kills < 20:
+            os.kill(draw.choice(workers).pid, signal.SIGKILL)
+            kills += 1
+    for one in workers:
+        one.join()
+    assert kills == 20
+    summary = read_summary(tmp_path, ASKED, by="predict")
+    assert summary["outputs"] == [f"{n:04d}" for n in range(1500)]
+    assert names(tmp_path / "out") == summary["outputs"]
+    assert names(tmp_path) == [SUMMARY, "out"]
