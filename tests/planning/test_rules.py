@@ -192,6 +192,16 @@ def test_the_precision_is_one_the_device_is_fast_in(make_case, bfloat16, float16
     assert settle(make_case(machine=machine))[0]["train.precision"] == precision
 
 
+def test_only_runs_on_accelerators_try_compiling(make_case):
+    card = Machine("cuda", "card", Memory(8 * GIB, 8 * GIB), 8, fast_bfloat16=True)
+    settled, reasons = settle(make_case(machine=card))
+    assert settled["train.compile"] is None
+    assert "whether compiling pays" in reasons["train.compile"]
+    assert settle(make_case(machine=card), train__compile=True)[0]["train.compile"] is True
+    processor = Machine("cpu", "small", Memory(GIB, GIB), 2, fast_bfloat16=False)
+    assert "train.compile" not in settle(make_case(machine=processor))[1]
+
+
 def test_pretrained_encoders_get_imagenets_statistics_and_others_the_datas(make_case):
     from_scratch, _ = settle(make_case(minutes=3))
     assert from_scratch["input.mean"] == (100.0, 100.0, 100.0)

@@ -1,7 +1,7 @@
 """Capabilities of the machine: memory, cores, the accelerator, and the number formats it is fast in.
 
-Only the operating system and PyTorch's device-independent `torch.accelerator` are queried, so that any
-accelerator (XPU, NPU, MLU, ...) is supported.
+Only the operating system, PyTorch's device-independent `torch.accelerator` and the device's own module are
+queried, so that any accelerator is supported; what depends on its type is in `backends`.
 """
 
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from limner.devices.backends import memory_limit, module_of, native_formats
 from limner.devices.device import choose_device
 from limner.devices.host import available_bytes, num_cores
 from limner.devices.processes import num_local_processes
@@ -32,7 +33,7 @@ class Machine:
     """Capabilities of one device.
 
     Attributes:
-        device: Type as for `torch.device`: ``cpu``, ``cuda``, ``mps``, ``xpu``, ...
+        device: Type as for `torch.device`, such as ``cpu`` or ``cuda``.
         name: Product name.
         memory: Memory of the accelerator, or of the host if the device is the CPU: its part for each of the
             processes that train together here.
@@ -67,7 +68,7 @@ def examine(device: str = "auto") -> Machine:
     cores = max(num_cores() // num_local_processes(), 1)
     if chosen.type == "cpu":
         return Machine("cpu", cpu_name(), host_memory(), cores, cpu_has_bfloat16())
-    bfloat16, float16 = _accelerator_formats(chosen)
+    bfloat16, float16 = native_formats(chosen)
     return Machine(
         chosen.type, accelerator_name(chosen), accelerator_memory(chosen), cores, bfloat16, float16
     )
@@ -101,50 +102,17 @@ def cpu_has_bfloat16() -> bool:
 
 def accelerator_name(device: torch.device) -> str:
     """Return the product name of an accelerator, or its type in capitals if unknown."""
-    module = getattr(torch, device.type, None)
-    ask = getattr(module, "get_device_name", None)
+    ask = getattr(module_of(device), "get_device_name", None)
     return str(ask(device)) if ask else device.type.upper()
 
 
 def accelerator_memory(device: torch.device) -> Memory:
-    """Return an accelerator's memory; for MPS, which shares the host's, the driver's limit."""
-    if device.type == "mps":
-        allowed = int(torch.mps.recommended_max_memory())
+    """Return an accelerator's memory; of one that shares the host's, the driver's limit."""
+    allowed = memory_limit(device)
+    if allowed is not None:
         return Memory(allowed, allowed)
-    ask = getattr(getattr(torch, device.type, None), "mem_get_info", None)
+    ask = getattr(module_of(device), "mem_get_info", None)
     if ask is None:
         return Memory(UNKNOWN_MEMORY, UNKNOWN_MEMORY)
     free, total = ask(device)
     return Memory(int(total), int(free))
-
-
-def runs_on(capability: tuple[int, int], archs: list[str]) -> bool:
-    """Return whether code built for `archs` runs on a GPU.
-
-    Compiled code (``sm_86``) runs on the same major capability with an equal or higher minor one;
-    intermediate code (``compute_90``) is compiled for any equal or higher capability.
-
-    Args:
-        capability: (major, minor) of the GPU.
-        archs: As returned by `torch.cuda.get_arch_list`.
-    """
-    for arch in archs:
-        kind, _, digits = arch.rstrip("af").partition("_")
-        if not digits.isdigit():
-            continue
-        major, minor = divmod(int(digits), 10)
-        if kind == "sm" and major == capability[0] and minor <= capability[1]:
-            return True
-        if kind == "compute" and (major, minor) <= capability:
-            return True
-    return False
-
-
-def _accelerator_formats(device: torch.device) -> tuple[bool, bool]:
-    """Return whether an accelerator supports (bfloat16, float16) natively."""
-    if device.type == "cuda":
-        if torch.version.hip:
-            return True, True
-        major, _ = torch.cuda.get_device_capability(device)
-        return major >= 8, major >= 7  # tensor cores: float16 since Volta (7.0), bfloat16 since Ampere (8.0)
-    return device.type in ("xpu", "npu", "hpu", "mlu"), False

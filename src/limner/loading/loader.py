@@ -7,6 +7,7 @@ run out, and exceptions keep their traceback.
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from time import perf_counter
 from weakref import finalize
 
@@ -121,7 +122,8 @@ def training_batches(
         replica: Rank of this process among those that train together; each gets its part of every batch,
             whose sizes differ by one at most.
         num_replicas: Number of processes that train together.
-        pin_memory: Whether to put batches in page-locked memory, for CUDA.
+        pin_memory: Whether to put images in page-locked memory, from which accelerators copy while they
+            compute.
         balanced: Whether each class of whole images is used equally often, instead of each image.
         mix: Mixes the images of a batch.
 
@@ -139,7 +141,8 @@ def training_batches(
         samples = [_augmented(dataset, order.index_of(slot), pipeline, seed, slot) for slot in slots]
         if mix is None:
             return collate(samples, pin_memory=pin_memory)
-        return mix(collate(samples), generator(seed, "mix", step, replica))
+        mixed = mix(collate(samples), generator(seed, "mix", step, replica))
+        return replace(mixed, images=mixed.images.pin_memory()) if pin_memory else mixed
 
     if workers:
         # Otherwise each thread would start OpenCV's own pool: more threads than cores, and slower.

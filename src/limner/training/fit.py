@@ -18,7 +18,9 @@ from limner.core.plan_text import plan_to_yaml
 from limner.core.randomness import torch_seed
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Watcher, Watchers
+from limner.devices.host_copies import pins_memory
 from limner.devices.memory import peak_bytes
+from limner.devices.precision import fast_float32
 from limner.devices.retained_memory import retain_freed_memory
 from limner.inference.component_choice import choose_components, chooses_components
 from limner.inference.predictor import Predictor
@@ -201,11 +203,11 @@ def _closed(watcher: Watcher) -> Iterator[None]:
 
 @contextmanager
 def _unnoticed_by_caller(accelerator: Accelerator) -> Iterator[None]:
-    """Train with memory that is kept for reuse; restore the caller's random state and threads afterwards."""
+    """Train with memory kept for reuse and fast matrix products; restore the caller's settings afterwards."""
     memory = retain_freed_memory() if accelerator.device.type == "cpu" else nullcontext()
     threads = torch.get_num_threads()
     try:
-        with memory, torch.random.fork_rng(devices=[]):
+        with memory, fast_float32(accelerator.device), torch.random.fork_rng(devices=[]):
             yield
     finally:
         torch.set_num_threads(threads)
@@ -323,7 +325,7 @@ def build_batches(
         workers=plan.train.workers,
         replica=accelerator.process_index,
         num_replicas=accelerator.num_processes,
-        pin_memory=accelerator.device.type == "cuda",
+        pin_memory=pins_memory(accelerator.device),
         balanced=plan.train.balanced,
         mix=build_mixing(plan.augment, plan.data.label_table),
     )

@@ -1,6 +1,7 @@
 """A model with its optimizer and weight average, trained one step at a time."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from math import ceil
 
@@ -13,6 +14,7 @@ from limner.core.errors import ConfigError, TrainingError, describe
 from limner.core.plan import Plan
 from limner.core.randomness import torch_seed
 from limner.devices.convolution_layout import choose_memory_format, prefers_winograd
+from limner.devices.host_copies import HostCopies
 from limner.devices.memory import is_out_of_memory, more_parts, release_memory
 from limner.layers.onednn_convolution import use_onednn
 from limner.layers.single_pixels import pad_single_pixels
@@ -75,6 +77,7 @@ class Learner:
         self._layout = choose_memory_format(
             accelerator.device, spatial_dims=plan.input.spatial_dims, training=True
         )
+        self._copies = HostCopies(accelerator.device)
         self.model = _on_device(model, accelerator, self._layout, samples=self._samples_at_once()).train()
         self.model.freeze()
         if prefers_winograd(accelerator.device) and not plan.train.compile:
@@ -95,7 +98,7 @@ class Learner:
         self._infinite_by_design = frozenset(self._infinite())
         self._stepper = accelerator.prepare_optimizer(self._optimizer, device_placement=False)
         if plan.train.compile:
-            self.model.network.compile()
+            self.compile(True)
         is_alone = accelerator.num_processes == 1
         self._prepared: nn.Module = self.model if is_alone else accelerator.prepare_model(self.model)
 
@@ -112,6 +115,24 @@ class Learner:
         averaged = self._average.module
         assert isinstance(averaged, Model)
         return averaged
+
+    def compile(self, wanted: bool) -> None:
+        """Compile the network from the next step on, or stop; what cannot be compiled runs as it is."""
+        network = self.model.network
+        if wanted:
+            import torch._dynamo  # seconds, only for runs that compile
+
+            torch._dynamo.config.suppress_errors = True
+            network.compile()
+        else:
+            network._compiled_call_impl = None
+
+    def eager(self) -> AbstractContextManager[object]:
+        """Return a context without compiling, for validation, which would compile for each size of image."""
+        if self.model.network._compiled_call_impl is None:
+            return nullcontext()
+        stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
+        return stance
 
     def set_average_decay(self, decay: float | None) -> None:
         """Set the final decay of the weight average, if there is one."""
@@ -160,6 +181,7 @@ class Learner:
                     parts=self._parts(len(batch.names)),
                     share=self._share(len(batch.names)),
                     clip=self._plan.train.gradient_clip,
+                    copy=self._copies,
                     before_exchange=before_exchange,
                 )
             except Exception as error:

@@ -15,6 +15,7 @@ from limner.core.errors import StoppedBySignal
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Moment, Watcher
+from limner.devices.device import synchronize
 from limner.devices.memory import peak_bytes
 from limner.devices.threads import ThreadCount
 from limner.loading.loader import BatchStream
@@ -25,6 +26,7 @@ from limner.storage.disk_problems import disk_problem
 from limner.tasks import find_task
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoints, RunCheckpoint, refuse_another_plan
+from limner.training.compile_trial import CompileTrial
 from limner.training.finite import bad_batch_path, broken_weights_error, non_finite_error, save_batch
 from limner.training.interruption import Interruption
 from limner.training.learner import Learner
@@ -122,6 +124,7 @@ class Loop:
         self._rate_factor = 1.0
         is_alone_on_cpu = accelerator.device.type == "cpu" and accelerator.num_processes == 1
         self._threads = ThreadCount() if is_alone_on_cpu else None
+        self._trial = self._compile_trial()
         self._progress = 0.0
         self._mark = 0.0
 
@@ -185,9 +188,40 @@ class Loop:
             self._flush_step_log()  # no need to wait, so catch a bad step before the weights change
         self._learner.apply(step=number)
         self.state.step = number
+        if self._trial is not None:
+            synchronize(self._learner.device)
         now = time.perf_counter()
-        self._log.add_times(data_seconds=waited, step_seconds=now - self._mark)
-        self._mark = now
+        seconds, self._mark = now - self._mark, now
+        self._log.add_times(data_seconds=waited, step_seconds=seconds)
+        if self._trial is not None:
+            self._follow_trial(self._trial, seconds)
+
+    def _compile_trial(self) -> CompileTrial | None:
+        """Return the trial that `train.compile` asks for, unless it has ended before a resume."""
+        if self._plan.train.compile is not None or self._learner.device.type == "cpu":
+            return None
+        if self.state.compiled is not None:
+            self._learner.compile(self.state.compiled)
+            return None
+        return CompileTrial(
+            switch=self._learner.compile, seconds_left=self._seconds_left, agree=self._value_of_main
+        )
+
+    def _follow_trial(self, trial: CompileTrial, seconds: float) -> None:
+        """Go on with the trial, given the time of the last step."""
+        said = trial.add(seconds)
+        if trial.decision is not None:
+            self.state.compiled, self._trial = trial.decision, None
+        if said is not None:
+            self._watcher.say(said)
+        self._mark = time.perf_counter()
+
+    def _seconds_left(self, step_seconds: float) -> float:
+        """Return the seconds that the run still takes, given those of a step."""
+        train = self._plan.train
+        if train.minutes is not None:
+            return train.minutes * 60 - self._budget.seconds
+        return (train.steps - self.state.step) * step_seconds
 
     def _advance(self) -> None:
         """Update the progress and notify layers that depend on it."""
@@ -228,6 +262,7 @@ class Loop:
             self._save(is_best=self._validate())
         else:
             self._save(is_best=False)
+        self._learner.compile(False)  # what follows predicts images of any size
         stale = self.state.is_stale(self._plan.train.early_stopping)
         return Outcome(self.state, self._scores, stopped_early=stale and self._progress < 1)
 
@@ -236,7 +271,8 @@ class Loop:
         if self._validator is None:
             return False
         started = self._budget.seconds
-        self._scores = self._validator.scores(self._learner.eval_model)
+        with self._learner.eager():
+            self._scores = self._validator.scores(self._learner.eval_model)
         score = self._scores[find_task(self._plan.task).main_score(self._learner.model.labels)]
         self._budget.validated(self._budget.seconds - started)
         shown = {f"val/{name}": value for name, value in self._scores.items()}
@@ -339,7 +375,11 @@ class Loop:
 
     def _sync_from_main(self, value: Value) -> Value:
         """Return the main process's value: values that depend on the clock differ between processes."""
-        if self._accelerator.num_processes == 1 or not self._budget.is_timed:
+        return self._value_of_main(value) if self._budget.is_timed else value
+
+    def _value_of_main(self, value: Value) -> Value:
+        """Return the main process's value."""
+        if self._accelerator.num_processes == 1:
             return value
         values = [value]
         broadcast_object_list(values)

@@ -43,6 +43,7 @@ def compute_gradients(
     parts: int = 1,
     share: float = 1.0,
     clip: float | None = None,
+    copy: Callable[[Batch], Batch] | None = None,
     before_exchange: Callable[[], None] = lambda: None,
 ) -> StepResult:
     """Compute the gradient of a batch's loss, and clip it if requested.
@@ -58,12 +59,13 @@ def compute_gradients(
             mean over pixels this is exact if all parts have the same number of counted pixels.
         share: Number of samples of this process, divided by the mean over the processes.
         clip: Maximum norm of the whole gradient.
+        copy: Copies a batch to the device, such as `HostCopies`; None uses `Batch.to`.
         before_exchange: Called before this process first waits for others.
     """
     losses: dict[str, torch.Tensor] = {}
     pieces = split_batch(batch, parts)
     for position, piece in enumerate(pieces):
-        piece = piece.to(accelerator.device)
+        piece = piece.to(accelerator.device) if copy is None else copy(piece)
         weight = share * len(piece.names) / len(batch.names)
         # Processes exchange gradients once, with the last part.
         exchange = nullcontext() if position == len(pieces) - 1 else accelerator.no_sync(model)
