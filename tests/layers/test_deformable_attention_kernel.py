@@ -31,7 +31,7 @@ def kernel():
 
 def arguments_of(kernel, **shape):
     """Values, locations and weights; a third of the points lies outside of its level, or at its border."""
-    return kernel.random_arguments(SIZES, **{"queries": 5, "heads": 2, "points": 3, "depth": 4, **shape})
+    return kernel.random_arguments(SIZES, **{"queries": 4, "heads": 2, "points": 2, "depth": 3, **shape})
 
 
 @pytest.mark.parametrize(
