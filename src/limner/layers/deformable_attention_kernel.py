@@ -276,7 +276,7 @@ def random_arguments(
     """Return values, locations and weights on the CPU; some points lie outside of their level.
 
     Locations are multiples of 1 / 4096, so that their pixels are exact in float32 however they are computed:
-    beside the centre of a pixel, a rounding error would change the gradient by the difference of its neighbours.
+    beside the centre of a pixel, rounding would change the gradient by the difference of its neighbours.
     """
     generator = torch.Generator().manual_seed(0)
     per_head = (batch, queries, heads, len(sizes), points)
