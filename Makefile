@@ -8,7 +8,7 @@ PEERS_EXTRAS := dev,tuning,peers
 DOCS_READY := .venv-docs/.ready
 MINUTES ?= 10
 
-.PHONY: install demo test test-peers test-long test-matrix soak check generate wheel docs clean
+.PHONY: install demo test test-peers test-long test-matrix soak gpu-check check generate wheel docs clean
 
 install: $(READY)
 
@@ -71,6 +71,11 @@ generate: install
 		Path("docs/scores.schema.json").write_text(json.dumps(scores_schema(), indent=2) + "\n")'
 	$(BIN)/limner networks --markdown > docs/networks.md
 	$(BIN)/python docs/draw_architecture.py
+
+# On a machine with an accelerator: every check and figure of benchmarks/gpu_check.py, within ten minutes and without
+# internet. Without .venv, the libraries are those of PYTHON.
+gpu-check:
+	$(if $(wildcard $(READY)),$(BIN)/python,$(PYTHON)) benchmarks/gpu_check.py --out gpu_check.md
 
 # A wheel and its source archive in dist/.
 wheel: install

@@ -27,6 +27,9 @@ import numpy as np
 
 ANNOTATIONS_PER_IMAGE = 7.3
 NUM_CATEGORIES = 80
+SECONDS_TO_SETTLE = 3
+"""No index is kept of files that changed within two seconds before it was made."""
+
 MOST_LINKS = 30_000
 """Of one file: ext4 ends at 65 000."""
 
@@ -160,6 +163,7 @@ def measured(root: Path, cache: Path) -> dict[str, float]:
 
 def report(name: str, root: Path, runs: int, scratch: Path) -> None:
     """Print a row for the first time and one for the next."""
+    time.sleep(SECONDS_TO_SETTLE)
     first, again = [], []
     for run in range(runs):
         cache = scratch / f"cache-{name}-{run}"

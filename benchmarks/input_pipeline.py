@@ -25,6 +25,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before numpy and torch start their thread
 
 import cv2
 import numpy as np
+from openmmlab import stand_in_for_compiled_operators
 
 HEIGHT, WIDTH, NUM_CLASSES = 1024, 2048, 19
 CROP = (512, 1024)
@@ -160,22 +161,7 @@ class Peer:
 
 def import_mmsegmentation():
     """Import mmsegmentation without compiled operators, which its input pipeline does not use."""
-    import importlib.machinery
-    import types
-
-    class StandIn(types.ModuleType):
-        def __getattr__(self, name):
-            if name.startswith("__"):
-                raise AttributeError(name)
-            return lambda *args, **kwargs: None
-
-    extension = StandIn("mmcv._ext")
-    extension.__spec__ = importlib.machinery.ModuleSpec("mmcv._ext", None)
-    sys.modules["mmcv._ext"] = extension
-    import mmcv
-
-    # mmsegmentation 1.2.2 refuses mmcv 2.2 by number; the transforms are the same.
-    version, mmcv.__version__ = mmcv.__version__, "2.1.0"
+    version = stand_in_for_compiled_operators()
     import mmseg
     import mmseg.datasets.transforms
 

@@ -13,19 +13,22 @@ import argparse
 import statistics
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 import torch
-from training_step import stand_in_for_compiled_operators
+from openmmlab import stand_in_for_compiled_operators
 from turns import Turn, serve, take_turns
 
 from limner.core.segments import SegmentTargets
 from limner.decoding.query_masks import find_objects
 from limner.devices.convolution_layout import choose_memory_format, prefers_winograd
+from limner.devices.machine import cpu_has_bfloat16
 from limner.devices.retained_memory import retain_freed_memory
 from limner.layers.winograd import use_winograd
 from limner.losses.segment_set import SegmentSetLoss
 from limner.networks import build_network
+from limner.training.step import in_float32
 
 CLASSES, OBJECTS, ORIGINAL = 80, 30, (720, 960)
 
@@ -48,7 +51,7 @@ def objects(batch: int, size: int) -> list[SegmentTargets]:
     return images
 
 
-def train_limner(images: torch.Tensor, targets: Sequence[SegmentTargets]) -> Step:
+def train_limner(images: torch.Tensor, targets: Sequence[SegmentTargets], *, is_half: bool = False) -> Step:
     layout = choose_memory_format(torch.device("cpu"), spatial_dims=2, training=True)
     network, images = _ours().train().to(memory_format=layout), images.contiguous(memory_format=layout)
     if prefers_winograd(torch.device("cpu")):
@@ -57,7 +60,9 @@ def train_limner(images: torch.Tensor, targets: Sequence[SegmentTargets]) -> Ste
 
     def step() -> None:
         network.zero_grad()
-        sum(loss_of(network(images), targets).values()).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_half):
+            outputs = network(images)
+        sum(loss_of(in_float32(outputs), targets).values()).backward()
 
     return step
 
@@ -166,12 +171,13 @@ def work(job: str, contestant: str, arguments: argparse.Namespace) -> None:
         images = torch.randn(arguments.batch, 3, size, size)
         makers = {
             "limner": train_limner,
+            "limner, bfloat16": partial(train_limner, is_half=True),
             "transformers": train_transformers,
             "mmdetection": train_mmdetection,
         }
         step = makers[contestant](images, objects(arguments.batch, size))
     # As `limner train` and `limner predict` do.
-    with retain_freed_memory() if contestant == "limner" else nullcontext():
+    with retain_freed_memory() if contestant.startswith("limner") else nullcontext():
         serve(step)
 
 
@@ -211,6 +217,9 @@ def main() -> None:
     print("| job | limner |" + "".join(f" {peer} | time | memory |" for peer in peers))
     print("| --- | --- |" + " --- | --- | --- |" * len(peers))
     print(row("training step", ["limner", *peers], arguments), flush=True)
+    if cpu_has_bfloat16():
+        print("in bfloat16, the peers in float32:")
+        print(row("training step", ["limner, bfloat16", *peers], arguments), flush=True)
     print(row("inference", ["limner", "transformers"], arguments), flush=True)
 
 

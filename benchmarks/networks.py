@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from openmmlab import stand_in_for_compiled_operators
 from torch import nn
-from training_step import stand_in_for_compiled_operators
 
 from limner.devices.convolution_layout import choose_memory_format, prefers_winograd
 from limner.layers.winograd import use_winograd

@@ -37,7 +37,7 @@ def median_ms(work: Callable[[], object], repeats: int = 9) -> float:
 
 def mmseg_count(truth: torch.Tensor, predicted: torch.Tensor, classes: int) -> Callable[[], object] | None:
     """Return what scores one image as mmsegmentation does, or None where it is not installed."""
-    from training_step import stand_in_for_compiled_operators
+    from openmmlab import stand_in_for_compiled_operators
 
     try:
         stand_in_for_compiled_operators()

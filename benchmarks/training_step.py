@@ -9,14 +9,13 @@ so that a machine that drifts slows both; the ratio is the median over rounds of
 
 import argparse
 import statistics
-import sys
-import types
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from openmmlab import stand_in_for_compiled_operators
 from turns import serve, take_turns
 
 from limner.core.batch import Batch
@@ -180,22 +179,6 @@ def mmseg_step(images: torch.Tensor, labels: torch.Tensor) -> Callable[[], None]
         log["loss"].item()
 
     return step
-
-
-def stand_in_for_compiled_operators() -> None:
-    """Let mmsegmentation import without mmcv's compiled operators, none of which these networks use."""
-
-    class Anything(types.ModuleType):
-        def __getattr__(self, name: str) -> object:
-            if name.startswith("__"):
-                raise AttributeError(name)
-            return lambda *_, **__: None
-
-    sys.modules.setdefault("mmcv._ext", Anything("mmcv._ext"))
-    import mmcv
-
-    # mmsegmentation 1.2.2 refuses mmcv 2.2; nothing it uses here changed.
-    mmcv.__version__ = "2.1.0"
 
 
 DEEPLAB_AS_SMP: dict = {

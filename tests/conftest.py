@@ -5,31 +5,20 @@ import importlib.util
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import cv2
 import hypothesis
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from limner.cli import console
-from limner.cli.app import main
-from limner.core.labels import LabelClass, LabelTable
-from limner.core.plan import (
-    DataPlan,
-    InferencePlan,
-    InputPlan,
-    NetworkPlan,
-    OptimizerPlan,
-    Plan,
-    TrainPlan,
-)
+# What takes seconds to import, PyTorch and limner, is imported by the fixtures: with pytest-xdist this file
+# is read by another process too, which starts the workers and needs neither.
 
 # A time limit of 0.2 s for each example would make tests fail on a busy machine.
 hypothesis.settings.register_profile("without deadline", deadline=None)
@@ -42,6 +31,15 @@ def pytest_addoption(parser):
         action="store_true",
         help="a skipped peer test fails, unless for want of mmsegmentation, whose releases ended",
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session):
+    gc.disable()  # almost all that importing makes stays
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish(session):
@@ -59,6 +57,17 @@ def pytest_runtest_makereport(item, call):
     if is_required and report.skipped and "mmsegmentation" not in str(report.longrepr):
         report.outcome, report.longrepr = "failed", f"is required here, and was skipped: {report.longrepr}"
     return report
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _brief():
+    """Nothing waits for the disk, as no test cuts the power; how long a network takes is measured briefly."""
+    from limner.planning import cost
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        patch.setattr(cost, "_needs_another", lambda times: len(times) < cost.FEWEST_PASSES)
+        yield
 
 
 @pytest.fixture
@@ -88,6 +97,8 @@ def write_tree(root, files):
 @pytest.fixture
 def two_labels():
     """Background is 0 and a cell is 255 in the mask files."""
+    from limner.core.labels import LabelClass, LabelTable
+
     return LabelTable((LabelClass("background", (0,), (0, 0, 0)), LabelClass("cell", (255,), (255, 0, 0))))
 
 
@@ -105,6 +116,8 @@ def module_cells(tmp_path_factory):
 
 def draw_cells(folder):
     """Six images with 0/255 masks, named by their classes in dataset.yaml; cell_5 has no mask."""
+    import cv2
+
     draw = np.random.default_rng(0)
     (folder / "data" / "images").mkdir(parents=True)
     (folder / "data" / "masks").mkdir()
@@ -123,6 +136,15 @@ def draw_cells(folder):
 @pytest.fixture
 def tiny_plan(two_labels):
     """Makes the plan of a U-Net of some hundred weights, in 2D or 3D."""
+    from limner.core.plan import (
+        DataPlan,
+        InferencePlan,
+        InputPlan,
+        NetworkPlan,
+        OptimizerPlan,
+        Plan,
+        TrainPlan,
+    )
 
     def make(*, labels=two_labels, channels=3, spatial_dims=2, data="data", **inference):
         return Plan(
@@ -146,6 +168,8 @@ def tiny_plan(two_labels):
 @pytest.fixture
 def tiny_model(tiny_plan):
     """Makes a model with random weights, the same ones each time, in evaluation mode."""
+    import torch
+
     from limner.weights.model import Model
 
     def make(**plan):
@@ -168,6 +192,9 @@ class Ended:
 @pytest.fixture
 def command_line(monkeypatch, capsys):
     """Run `limner WORDS` in this process; one of its own would take seconds to load PyTorch."""
+    from limner.cli import console
+    from limner.cli.app import main
+
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # as the command sets it, and takes back here
 
     def run(*words):
@@ -206,9 +233,11 @@ def authors_names():
 @pytest.fixture(scope="session")
 def authors_state(authors_names):
     """Makes the tensors of a very small Mask2Former by the authors' names; the network is there too."""
+    import torch
+
     from limner.networks import build_network
     from limner.weights.renaming import our_name
-    from limner.weights.sources.mask2former_names import DETECTRON2
+    from limner.weights.sources.queries.mask2former_names import DETECTRON2
 
     @cache
     def make(num_classes=3):
@@ -269,17 +298,22 @@ def kill_at(number, after):
             os.kill(os.getpid(), signal.SIGKILL)
     whole_files.move_file = moved
 
-commands = json.load(sys.stdin)
-for verb in {verb for _, _, verb, *_ in commands}:
-    importlib.import_module(f"limner.api.{verb}")
-if verb == "predict":
-    limner.load(commands[0][3][0], device="cpu")  # imports what the children need
-for number, after, verb, arguments, options in commands:
-    if os.fork() == 0:
-        kill_at(number, after)
-        getattr(limner, verb)(*arguments, **options)
-        os._exit(0)
-    assert os.wait()[1] == signal.SIGKILL, (number, after, verb)
+for line in sys.stdin:
+    asked, ends = json.loads(line), []
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    os.chdir(asked["folder"])
+    for number, after, verb, arguments, options in asked["commands"]:
+        importlib.import_module(f"limner.api.{verb}")
+        if verb == "predict":
+            limner.load(arguments[0], device="cpu")  # imports what the children need
+        if os.fork() == 0:
+            os.dup2(2, 1)
+            kill_at(number, after)
+            getattr(limner, verb)(*arguments, **options)
+            os._exit(0)
+        ends.append(os.wait()[1])
+    print(json.dumps(ends), flush=True)
 """
 """Runs commands, each in its own process, which is killed before or after its n-th file gets its name."""
 
@@ -287,8 +321,12 @@ for number, after, verb, arguments, options in commands:
 @pytest.fixture(scope="session")
 def kill():
     """Run (n-th file, whether after its renaming, verb, arguments, options), each until it is killed."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", KILLED], **pipes) as process:
 
-    def run(*commands):
-        subprocess.run([sys.executable, "-c", KILLED], input=json.dumps(commands), text=True, check=True)
+        def run(*commands):
+            asked = {"commands": commands, "environment": dict(os.environ), "folder": str(Path.cwd())}
+            print(json.dumps(asked), file=process.stdin, flush=True)
+            assert json.loads(process.stdout.readline()) == [signal.SIGKILL] * len(commands), commands
 
-    return run
+        yield run

@@ -70,7 +70,7 @@ def test_layers_are_listed_with_their_maps_and_the_deepest_is_taken(tiny_model):
 
 @pytest.mark.parametrize("name", ["pspnet", "deeplabv3"])
 def test_neither_pooled_maps_nor_scores_are_taken_by_default(name):
-    network = build_network(name, num_classes=2, backbone="resnet18c", channels=8).eval()
+    network = build_network(name, num_classes=2, backbone="resnet18_width16", channels=8).eval()
     layers = explainable_layers(network, torch.zeros(1, 3, 64, 64))
     assert default_layer(layers) == "context" and layers["context"] == (8, 8, 8)
 

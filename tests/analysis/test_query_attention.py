@@ -83,7 +83,7 @@ def test_the_weights_are_pytorchs(masked):
 def test_mask2former_has_attention_and_activation():
     torch.manual_seed(0)
     options = {
-        "backbone": "resnet18",
+        "backbone": "resnet18_width16",
         "channels": 32,
         "num_queries": 5,
         "pixel_layers": 1,

@@ -26,6 +26,19 @@ def test_something_broken_makes_the_diagnosis_unhealthy(monkeypatch):
     assert diagnosis.verdict.startswith("Broken: torch.")
 
 
+def test_the_verdict_names_what_to_fix_first(monkeypatch):
+    exams = [
+        Exam("accelerator", "accelerator", "none", "note", "Buy one."),
+        Exam("accelerator", "copies", "1 GB/s", "warning", "Use another slot."),
+        Exam("accelerator", "trial", "fails", "warning", "Update the driver."),
+    ]
+    monkeypatch.setattr("limner.devices.accelerator_exams.accelerator_exams", lambda: iter(exams))
+    monkeypatch.setattr("limner.devices.host_exams.host_exams", lambda: iter([]))
+    verdict = doctor().verdict
+    assert verdict.startswith("Ready")
+    assert verdict.endswith("2 warnings above. First: copies: Use another slot.")
+
+
 def test_the_command_prints_json_and_exits_with_one_only_when_broken(command_line):
     done = command_line("doctor", "--json")
     assert done.returncode == 0, done.stderr

@@ -44,7 +44,8 @@ def wide_masks(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_300_classes_in_16_bits_from_check_to_predicted_masks(wide_masks, tmp_path):
+def test_300_classes_in_16_bits_from_check_to_predicted_masks(wide_masks, tmp_path, monkeypatch):
+    monkeypatch.setattr("limner.drawing.matrix.MOST", 20)  # tests/drawing/test_matrix.py draws all it may
     checked = limner.check(wide_masks)
     assert not checked.errors and checked.labels.num_classes == NUM_MASK_CLASSES
     rows = {row.name: row for row in checked.rows}

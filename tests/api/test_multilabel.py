@@ -13,7 +13,7 @@ from limner.formats import open_source
 QUICK = {
     "train": {"steps": 40, "batch_size": 8, "validate_every": 20, "save_every": 20, "workers": 0},
     "input": {"crop_size": 48},
-    "network": {"pretrained": "no"},
+    "network": {"pretrained": "no", "options": {"backbone": "resnet18_width16"}},
     "inference": {"resize": {"shortest": 48, "longest": 96}},
     "augment": {"hue": 0.0, "saturation": 0.1, "crop_area": [0.9, 1.0]},
 }

@@ -14,6 +14,7 @@ NUM_CLASSES = 1100
 
 def test_a_list_of_1100_classes(tmp_path, monkeypatch):
     monkeypatch.setenv("LIMNER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("limner.drawing.matrix.MOST", 20)  # tests/drawing/test_matrix.py draws all it may
     root = tmp_path / "many"
     (root / "images").mkdir(parents=True)
     names = [f"kind {number:04}" for number in range(NUM_CLASSES)]
@@ -32,7 +33,7 @@ def test_a_list_of_1100_classes(tmp_path, monkeypatch):
     assert not checked.errors and checked.labels.num_classes == NUM_CLASSES
     settings = {
         "train": {"steps": 2, "batch_size": 4, "validate_every": 2, "save_every": 2, "workers": 0},
-        "network": {"pretrained": "no"},
+        "network": {"pretrained": "no", "options": {"backbone": "resnet18_width16"}},
         "inference": {"resize": {"shortest": 48, "longest": 96}},
     }
     run = limner.train(root, run=tmp_path / "run", settings=settings, device="cpu")

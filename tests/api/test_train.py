@@ -58,6 +58,16 @@ def test_a_finished_run_can_be_resumed_and_stays_as_it_is(trained):
     assert (trained.model / "weights.safetensors").read_bytes() == before
 
 
+def test_a_command_that_is_started_again_goes_on(trained, cells, monkeypatch):
+    before = (trained.model / "weights.safetensors").read_bytes()
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert train(cells, run=trained.root, settings=QUICK, device="cpu") == trained
+    assert (trained.model / "weights.safetensors").read_bytes() == before
+    monkeypatch.setattr("sys.argv", ["limner", "train", "other data"])  # which no launcher has started before
+    with pytest.raises(ConfigError, match="already in use"):
+        train(cells, run=trained.root, settings=QUICK, device="cpu")
+
+
 def test_a_folder_that_is_taken_is_refused(cells, tmp_path):
     taken = tmp_path / "new" / "taken"
     taken.mkdir(parents=True)

@@ -28,7 +28,9 @@ QUICK = (
     "train.workers=0",
     "train.trackers=[]",
     "train.precision=float32",
+    "network.pretrained=no",
 )
+NARROW = "network.options.backbone=resnet18_width16"
 
 
 @pytest.fixture
@@ -94,8 +96,8 @@ def polyps(root):
 
 
 SMALL_QUERIES = (
-    "network.options={backbone: resnet18, channels: 32, pixel_layers: 1, decoder_layers: 1, num_queries: 5, "
-    "pixel_feedforward: 16, decoder_feedforward: 16}",
+    "network.options={backbone: resnet18_width16, channels: 32, pixel_layers: 1, decoder_layers: 1, "
+    "num_queries: 5, pixel_feedforward: 16, decoder_feedforward: 16}",
     "input.crop_size=[64,64]",
 )
 
@@ -169,7 +171,7 @@ def flowers(root):
 @pytest.mark.slow
 def test_flowers(follow):
     flowers(Path("flowers"))
-    settings = ("input.crop_size=[32,32]",)
+    settings = ("input.crop_size=[32,32]", NARROW)
     run, page, said = follow("tutorial-course", "flowers", section="Flowers", settings=settings)
     (checked,) = said["check"]
     assert "oxeye daisy" in checked and "train 12" in checked
@@ -200,7 +202,7 @@ def cells(root):
 @pytest.mark.slow
 def test_cells_of_labelme_with_deeplabv3plus(follow):
     cells(Path("cells"))
-    settings = ("input.crop_size=[64,64]",)
+    settings = ("input.crop_size=[64,64]", NARROW)
     run, page, said = follow("tutorial-course", "cells", section="Cells", settings=settings)
     assert "macrophage" in said["check"][0]
     assert sum(splits_of(run).values()) == 10
@@ -229,7 +231,7 @@ def boxes(root):
 @pytest.mark.slow
 def test_boxes_of_coco(follow):
     boxes(Path("boxes"))
-    settings = ("input.crop_size=[64,64]",)
+    settings = ("input.crop_size=[64,64]", NARROW)
     run, page, said = follow("tutorial-course", "boxes", section="Boxes", settings=settings)
     assert said["check"][0].splitlines()[-1] == "Next: limner train boxes --task detection"
     assert splits_of(run) == {"train": 6, "val": 2}

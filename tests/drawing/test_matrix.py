@@ -8,11 +8,21 @@ from limner.drawing.matrix import CELL, LARGE_CELL, RIGHT, draw_matrix
 from limner.drawing.pdf import encode_pdf
 
 
-@pytest.mark.parametrize("count", [1, 2, 7, 30])
+@pytest.mark.parametrize("count", [1, 2, 7, 30, 150])
 def test_a_matrix_of_any_size_is_drawn(count):
     draw = np.random.default_rng(0)
     picture = draw_matrix(draw.integers(0, 9000, (count, count)), [f"class {i}" for i in range(count)])
     assert picture.dtype == np.uint8 and picture.ndim == 3 and min(picture.shape[:2]) > 40 * count
+
+
+def test_of_too_many_classes_the_most_frequent_are_drawn(monkeypatch):
+    monkeypatch.setattr("limner.drawing.matrix.MOST", 5)
+    counts, names = np.random.default_rng(0).integers(1, 99, (8, 8)), [f"class {i}" for i in range(8)]
+    counts[[1, 4, 6]] = counts[:, [1, 4, 6]] = 0
+    most = [0, 2, 3, 5, 7]
+    title = "val (the 5 most frequent of 8 classes)"
+    expected = draw_matrix(counts[np.ix_(most, most)], [names[i] for i in most], title=title)
+    np.testing.assert_array_equal(draw_matrix(counts, names, title="val"), expected)
 
 
 def test_a_perfect_class_is_fully_blue_and_a_missing_one_is_not_painted():

@@ -3,11 +3,13 @@
 import errno
 import json
 from pathlib import Path
+from zipfile import ZipFile
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from torch.fx import config as tracing
 
 import limner
 from limner.core.errors import ConfigError, ModelError
@@ -49,6 +51,13 @@ def test_an_export_predicts_as_its_model_in_windows(run, exported, module_cells,
     assert len(list((tmp_path / "predicted" / "masks").iterdir())) == 6
     scored = limner.evaluate(exported, data=module_cells, out=tmp_path / "scores", device="cpu")
     assert scored.scores.num_images == 5
+
+
+@pytest.mark.skipif(not hasattr(tracing, "do_not_emit_stack_traces"), reason="needs a newer PyTorch")
+def test_a_file_names_no_place_on_this_machine(exported):
+    with ZipFile(exported / "model.pt2") as file:
+        content = b"".join(map(file.read, file.namelist()))
+    assert b"torch.ops.aten" in content and str(Path(limner.__file__).parent).encode() not in content
 
 
 def test_the_card_says_what_others_need(run, exported):

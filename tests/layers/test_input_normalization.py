@@ -28,6 +28,11 @@ def test_the_callers_float_image_is_not_changed():
     assert (images == 1).all()
 
 
+def test_another_number_of_channels_is_refused_and_not_broadcast():
+    with pytest.raises(ValueError, match=r"3 channels; found .*\(2, 1, 4, 4\)"):
+        InputNormalization([1, 2, 3], [4, 5, 6])(torch.zeros(2, 1, 4, 4))
+
+
 def test_a_mean_far_above_the_deviation_loses_no_digits():
     # 16-bit scans: at 30001 over a mean of 30000 and a deviation of 0.5 the result is exactly 2.
     images = torch.tensor([[[[30001]]]], dtype=torch.uint16)

@@ -81,11 +81,10 @@ def test_an_image_is_varied_afresh_in_each_epoch(make_source, labels, pipeline):
     assert len({image.numpy().tobytes() for image in batch.images}) == 5
 
 
-def test_replicas_share_one_order(dataset, pipeline):
-    # Two replicas of 5 read the slots of one loader of 10, turn and turn about.
-    with training_batches(dataset, pipeline, batch_size=10, seed=3) as stream:
-        whole = [next(stream) for _ in range(3)]
+def test_replicas_share_each_batch(dataset, pipeline):
+    whole = first_batches(dataset, pipeline, 3)
     parts = [first_batches(dataset, pipeline, 3, replica=r, num_replicas=2) for r in (0, 1)]
+    assert [len(batch.names) for part in parts for batch in part] == [2, 2, 2, 3, 3, 3]  # 5 = 2 + 3
     for batch, first, second in zip(whole, *parts, strict=True):
         assert batch.names == first.names + second.names
         assert torch.equal(batch.images, torch.cat([first.images, second.images]))

@@ -114,6 +114,29 @@ def test_cross_entropy_by_hand():
     assert both(LOGITS, TARGET).item() == pytest.approx((first + second) / 2)
 
 
+@pytest.mark.parametrize("threshold", [None, 0.3])
+@pytest.mark.parametrize("fraction", [0.03, 0.25, 0.9])
+def test_hard_examples_are_those_of_the_pixels_that_count(fraction, threshold):
+    torch.manual_seed(0)
+    logits, target = 3 * torch.randn(2, 3, 5, 7), torch.randint(0, 3, (2, 5, 7), dtype=torch.uint8)
+    target[0, :2] = IGNORE_INDEX
+    costs = F.cross_entropy(logits, target.long(), ignore_index=IGNORE_INDEX, reduction="none")
+    hardest = sorted(costs[target != IGNORE_INDEX].tolist(), reverse=True)
+    bound = hardest[max(1, int(fraction * len(hardest))) - 1]
+    if threshold is not None:
+        bound = min(bound, -math.log(threshold))
+    kept = [cost for cost in hardest if cost >= bound]
+    loss = loss_named("cross_entropy", hard_fraction=fraction, hard_threshold=threshold)
+    assert loss(logits, target).item() == pytest.approx(sum(kept) / len(kept), rel=1e-5)
+
+
+def test_without_a_pixel_that_counts_hard_examples_cost_nothing():
+    logits = torch.randn(1, 3, 4, 4, requires_grad=True)
+    loss = loss_named("cross_entropy", hard_fraction=0.5)(logits, torch.full((1, 4, 4), IGNORE_INDEX))
+    loss.backward()
+    assert loss.item() == 0 and not logits.grad.any()
+
+
 def test_dice_by_hand():
     # Class 0: 2 * 3/4 / (3/2 + 1), class 1: 2 * 1/4 / (1/2 + 1), each with 1 added above and below.
     dice = [(2 * 0.75 + 1) / (1.5 + 1 + 1), (2 * 0.25 + 1) / (0.5 + 1 + 1)]

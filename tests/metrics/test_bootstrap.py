@@ -1,6 +1,6 @@
 import numpy as np
 
-from limner.metrics.bootstrap import PoissonBootstrap
+from limner.metrics.bootstrap import PoissonBootstrap, weights_of
 
 
 def filled(names, counts, **options):
@@ -32,3 +32,16 @@ def test_workers_and_order_change_nothing_and_the_seed_does():
     np.testing.assert_array_equal(whole, backwards)
     np.testing.assert_array_equal(whole, one.sums)
     assert (filled(names, counts, seed=1).sums != whole).any()
+
+
+def test_few_and_many_counts_of_an_image_are_weighted():
+    counts = np.random.default_rng(0).integers(1, 9, (3, 4, 10))
+    counts[0, 1:] = counts[0, :, 2:] = 0  # two are left
+    made = PoissonBootstrap((4, 10), replicates=6)
+    for name, each in zip("abc", counts, strict=True):
+        made.update(name, each)
+    expected = sum(
+        weights_of(name, 6)[:, None, None] * each for name, each in zip("abc", counts, strict=True)
+    )
+    np.testing.assert_array_equal(made.sums, expected)
+    assert made.sums[:, 1:].any() and (made.sums[:, 0, :2].max(1) > 0).any()

@@ -1,4 +1,4 @@
-"""One of some processes that train bases together: ``python emanet_process.py RANK COUNT FOLDER``.
+"""Two processes that train bases together: ``python emanet_process.py FOLDER``.
 
 A convolution and the attention, a few optimizer steps, each in parts; the bases after every step are left in
 FOLDER. Without batch statistics, which each process has for itself, so that any division of the images gives
@@ -6,8 +6,10 @@ the same.
 """
 
 import gc
+import os
 import sys
 from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -18,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from limner.networks.emanet import EMAttention
 
 IMAGES, STEPS = 8, 3
+PATIENCE = timedelta(seconds=100)
 PARTS = {1: (8,), 2: (3, 1)}
 """Processes -> images of each part of a step, in each of them."""
 
@@ -47,13 +50,17 @@ def train(rank: int, count: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    rank, count, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    folder = Path(sys.argv[1])
+    other = os.fork()  # so that PyTorch is imported once
+    rank = int(other == 0)
     distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=count
+        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2, timeout=PATIENCE
     )
-    train(rank, count, folder)
+    train(rank, 2, folder)
     gc.collect()  # the wrapped network holds the group
     distributed.barrier()  # the other process is not left in the middle of an exchange
     distributed.destroy_process_group()
     # Threads of a group that survive would now and then abort the process while it ends.
     print(*(path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")))
+    if other:
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(other, 0)[1]))

@@ -9,7 +9,7 @@ from limner.networks import build_network
 from limner.networks.mask2former import attention_mask
 
 SMALL = {
-    "backbone": "resnet18",
+    "backbone": "resnet18_width16",
     "channels": 16,
     "heads": 4,
     "num_queries": 5,

@@ -6,7 +6,7 @@ from limner.losses.segment_set import SegmentSetLoss
 from limner.networks import NETWORKS, build_network
 
 SMALL = {
-    "backbone": "resnet18",
+    "backbone": "resnet18_width16",
     "channels": 32,
     "heads": 4,
     "feedforward": 16,

@@ -4,7 +4,7 @@ import torch
 from limner.networks import build_network
 from limner.networks.ocnet import ObjectAttention
 
-TINY = {"backbone": "resnet18c", "channels": 16}
+TINY = {"backbone": "resnet18_width16", "channels": 16}
 
 
 @pytest.mark.parametrize("arrangement", ["base", "atrous", "pyramid"])

@@ -48,7 +48,7 @@ def test_parameters_are_those_of_the_papers_layers(backbone, deep, skips):
 
 
 def test_everything_is_predicted_at_a_quarter_of_the_size():
-    network = build_network("panoptic-deeplab", num_classes=3, backbone="resnet18").eval()
+    network = build_network("panoptic-deeplab", num_classes=3, backbone="resnet18_width16").eval()
     with torch.inference_mode():
         outputs = network(torch.zeros(1, 3, 65, 96))
     assert outputs.class_logits.shape == (1, 4, 17, 24)

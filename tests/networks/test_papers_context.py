@@ -17,7 +17,7 @@ SIZES = [(64, 96), (65, 97)]
 
 
 def _scored(randomize, name, size, **options):
-    network = randomize(build_network(name, num_classes=5, backbone="resnet18", **options))
+    network = randomize(build_network(name, num_classes=5, backbone="resnet18_width16", **options))
     images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         return Weights.of(network), network.backbone(images), network(images).logits
@@ -108,7 +108,7 @@ def test_gff(randomize, size):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("classes", [1, 3])
 def test_infnet(randomize, size, classes):
-    network = randomize(build_network("infnet", num_classes=classes, backbone="resnet18", channels=8))
+    network = randomize(build_network("infnet", num_classes=classes, backbone="resnet18_width16", channels=8))
     images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         maps, found = network.backbone(images), network(images).logits

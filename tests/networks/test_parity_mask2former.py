@@ -7,7 +7,7 @@ from limner.core.segments import SegmentTargets
 from limner.losses.segment_set import SegmentSetLoss
 from limner.networks import build_network
 from limner.weights.renaming import rename
-from limner.weights.sources.mask2former_names import HUGGING_FACE
+from limner.weights.sources.queries.mask2former_names import HUGGING_FACE
 
 pytestmark = pytest.mark.peer
 

@@ -12,7 +12,7 @@ from limner.losses.box_set import BoxSetLoss
 from limner.networks import NETWORKS, build_network
 from limner.weights import import_checkpoint
 from limner.weights.renaming import rename
-from limner.weights.sources.rtdetr_checkpoints import NAMING
+from limner.weights.sources.queries.rtdetr_checkpoints import NAMING
 
 pytestmark = pytest.mark.peer
 

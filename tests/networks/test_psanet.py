@@ -26,7 +26,7 @@ def test_masks_are_moved_to_the_places_they_are_about(height, width, rows, colum
 
 
 def test_a_smaller_crop_uses_the_middle_of_the_masks():
-    network = build_network("psanet", num_classes=2, backbone="resnet18c", channels=8, mask_size=9)
+    network = build_network("psanet", num_classes=2, backbone="resnet18_width16", channels=8, mask_size=9)
     network.train()(torch.randn(2, 3, 33, 33)).logits.square().sum().backward()
     # A map of 5 x 5 is shrunk to 3 x 3, whose pixels see at most two further each way: 5 x 5 of 9 x 9.
     reached = network.context[0].collect.masks.weight.grad.abs().sum(dim=(1, 2, 3)).reshape(9, 9) > 0

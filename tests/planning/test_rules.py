@@ -14,7 +14,8 @@ from limner.planning.cost import Cost
 from limner.planning.decisions import YOU_SET_IT, Decision, decide
 from limner.planning.rules import RULES
 from limner.planning.rules.input import fit_crop
-from limner.planning.settings import settable_fields
+from limner.planning.rules.network import choose_pretraining
+from limner.planning.settings import default_values, settable_fields
 from limner.tasks.presets import PRESETS, find_preset
 
 GIB = 2**30
@@ -31,9 +32,10 @@ def test_every_key_without_default_is_decided_with_a_reason(make_case):
 
 
 def test_a_users_setting_is_never_overridden(make_case):
-    free, _ = settle(make_case())
+    case = make_case()
+    free, _ = settle(case)
     for key in free:
-        settled, reasons = decide(make_case(), RULES, {key: free[key]})
+        settled, reasons = decide(case, RULES, {key: free[key]})
         assert settled[key] == free[key]
         if not isinstance(free[key], dict):
             assert reasons[key] == YOU_SET_IT
@@ -190,6 +192,16 @@ def test_the_precision_is_one_the_device_is_fast_in(make_case, bfloat16, float16
     assert settle(make_case(machine=machine))[0]["train.precision"] == precision
 
 
+def test_only_runs_on_accelerators_try_compiling(make_case):
+    card = Machine("cuda", "card", Memory(8 * GIB, 8 * GIB), 8, fast_bfloat16=True)
+    settled, reasons = settle(make_case(machine=card))
+    assert settled["train.compile"] is None
+    assert "whether compiling pays" in reasons["train.compile"]
+    assert settle(make_case(machine=card), train__compile=True)[0]["train.compile"] is True
+    processor = Machine("cpu", "small", Memory(GIB, GIB), 2, fast_bfloat16=False)
+    assert "train.compile" not in settle(make_case(machine=processor))[1]
+
+
 def test_pretrained_encoders_get_imagenets_statistics_and_others_the_datas(make_case):
     from_scratch, _ = settle(make_case(minutes=3))
     assert from_scratch["input.mean"] == (100.0, 100.0, 100.0)
@@ -197,6 +209,14 @@ def test_pretrained_encoders_get_imagenets_statistics_and_others_the_datas(make_
     assert pretrained["input.mean"] == (123.675, 116.28, 103.53)
     measured, _ = settle(make_case(), network__name="pspnet", network__pretrained="no")
     assert measured["input.mean"] == (100.0, 100.0, 100.0)
+
+
+@pytest.mark.parametrize(("network", "pretrained"), [("classifier", "no"), ("linear-probe", "yes")])
+def test_a_narrow_encoder_has_no_weights_which_a_probe_needs(make_case, network, pretrained):
+    options = {"backbone": "resnet18_width16"}
+    settled = default_values() | {"network.name": network, "network.options": options}
+    (decision,) = choose_pretraining(make_case(), settled)
+    assert decision.value == pretrained  # `yes` is refused with the reason, as there are none
 
 
 def test_microscopy_is_turned_and_scenes_are_not(make_case, make_facts):

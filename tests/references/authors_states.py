@@ -5,6 +5,8 @@ Written from the codes' constructors, independent of limner's rules.
 
 import torch
 
+from limner.networks.weightless import uninitialized
+
 NORM = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -49,7 +51,9 @@ class Registry:
 def _res2net(registry, name):
     import timm
 
-    registry.add("resnet.", timm.create_model(name).state_dict())  # with fc, which the codes do not use
+    with uninitialized():  # for its shapes
+        network = timm.create_model(name)
+    registry.add("resnet.", network.state_dict())  # with fc, which the codes do not use
 
 
 def _partial_decoder(registry, name):

@@ -7,6 +7,8 @@ import types
 import pytest
 import torch
 
+from limner.networks.weightless import uninitialized
+
 
 def randomize(network):
     """Draw every parameter and statistic anew, so that no part of a network is neutral."""
@@ -22,6 +24,13 @@ def randomize(network):
         else:
             tensor.copy_(0.2 * values + (0.8 if name.endswith("weight") else 0))
     return network.eval()
+
+
+def drawn(build, *arguments, **options):
+    """Build a network that is randomized, without drawing its initial weights first."""
+    with uninitialized():
+        network = build(*arguments, **options)
+    return randomize(network)
 
 
 def settle(network, images):

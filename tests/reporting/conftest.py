@@ -1,8 +1,11 @@
 """Runs as training and evaluation leave them, made up but consistent: scores follow from the matrix."""
 
 import csv
+import io
 import json
 import math
+import shutil
+from functools import cache
 
 import numpy as np
 import pytest
@@ -148,15 +151,18 @@ def confusion_of(num_classes, seed=0):
     return matrix
 
 
-def draw_picture(path, seed=0, size=(256, 1024)):
-    """A strip with noise in it, as hard to compress as a photograph."""
+@cache
+def drawn_picture(seed, size):
+    """A strip with noise in it, as hard to compress as a photograph; a PNG."""
     random = np.random.default_rng(seed)
     coarse = random.integers(0, 255, (size[0] // 8, size[1] // 8, 3), np.uint8)
     smooth = np.asarray(
         Image.fromarray(coarse).resize((size[1], size[0]), Image.Resampling.BICUBIC), np.int16
     )
     noisy = np.clip(smooth + random.integers(-20, 20, smooth.shape), 0, 255).astype(np.uint8)
-    Image.fromarray(noisy).save(path, compress_level=0)
+    file = io.BytesIO()
+    Image.fromarray(noisy).save(file, "PNG", compress_level=0)
+    return file.getvalue()
 
 
 def write_evaluation(
@@ -175,7 +181,7 @@ def write_evaluation(
             writer.writerow([f"img_{i:04d}.png", f"{rank:.6f}", f"{rank * 0.95:.6f}", *([""] * len(names))])
     order = np.argsort(ranks)
     for i in {*order[: pictures // 2].tolist(), *order[len(order) - pictures + pictures // 2 :].tolist()}:
-        draw_picture(folder / "pictures" / f"img_{i:04d}.png", i, picture_size)
+        (folder / "pictures" / f"img_{i:04d}.png").write_bytes(drawn_picture(i % 4, picture_size))
     return scores
 
 
@@ -245,10 +251,19 @@ def matrix_of():
     return confusion_of
 
 
+@pytest.fixture(scope="session")
+def _written(tmp_path_factory):
+    """The runs below, of which each test has a copy."""
+    folder = tmp_path_factory.mktemp("runs")
+    write_run(folder / "nuclei-1")
+    write_run(folder / "street-1", STREET, confusion_of(len(STREET)), 500)
+    return folder
+
+
 @pytest.fixture
-def run(make_run):
+def run(_written, tmp_path):
     """A whole run with two classes."""
-    return make_run()
+    return RunFolder(shutil.copytree(_written / "nuclei-1", tmp_path / "nuclei-1"))
 
 
 @pytest.fixture
@@ -258,6 +273,6 @@ def street():
 
 
 @pytest.fixture
-def street_run(make_run):
+def street_run(_written, tmp_path):
     """A whole run with twenty classes and 500 images."""
-    return make_run("street-1", STREET, confusion_of(len(STREET)), 500)
+    return RunFolder(shutil.copytree(_written / "street-1", tmp_path / "street-1"))

@@ -104,7 +104,7 @@ TASK_DATA = {
         "text-detection",
         {
             "input": {"crop_size": [32, 32]},
-            "network": {"pretrained": "no", "options": {"channels": 16}},
+            "network": {"pretrained": "no", "options": {"backbone": "resnet18_width16", "channels": 16}},
         },
     ),
     "volumes": TaskData(

@@ -5,17 +5,23 @@ its turns, then fails with the first faults. A fault names the seed of its turn;
 The counts are printed at the end.
 """
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
+
+SOURCE = Path(__file__).parents[2] / "src"
+RANK_KILLER = Path(__file__).with_name("rank_kills.py")
 
 MINUTES = float(os.environ.get("LIMNER_SOAK_MINUTES", "0"))
 FIRST_SEED = int(os.environ.get("LIMNER_SOAK_SEED", "0"))
@@ -215,3 +221,24 @@ def test_damage_is_never_silent(worker, given, counts, tmp_path, kind):
         for seed, attempted, said in ended["value"]["faults"]:
             made.fault(f"seed {seed}: {attempted}\n{said}")
     made.end()
+
+
+RANK_KILLS = 50
+"""Number of kills of one of two processes that train together."""
+
+
+def test_kills_of_one_of_two_processes_lose_nothing(counts, tmp_path):
+    if not MINUTES:
+        pytest.skip("takes minutes; make soak")
+    kills = Faults(counts, "kills of one of two processes")
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, str(RANK_KILLER), str(tmp_path), str(RANK_KILLS), str(FIRST_SEED)],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    kills.add(found["kills"])
+    for fault in found["faults"]:
+        kills.fault(fault)
+    kills.end()

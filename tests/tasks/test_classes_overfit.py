@@ -29,7 +29,7 @@ def four_images():
 )
 def test_overfits_four_images(task, loss):
     torch.manual_seed(0)
-    network = build_network("classifier", num_classes=2).train()
+    network = build_network("classifier", num_classes=2, backbone="resnet18_width16").train()
     plan = LossPlan(terms=(LossTerm(name=loss),))
     criterion = find_task(task).build_criterion(plan, labels=LABELS)
     is_exclusive = task == "classification"
@@ -52,6 +52,8 @@ def test_a_network_of_other_outputs_or_classes_is_refused():
     criterion = find_task("classification").build_criterion(LossPlan(), labels=LABELS)
     batch = Batch(four_images(), tuple("abcd"), {ImageClass: CLASSES})
     with pytest.raises(ConfigError, match="num_classes=2"):
-        criterion.loss(build_network("classifier", num_classes=3)(batch.images), batch)
+        criterion.loss(
+            build_network("classifier", num_classes=3, backbone="resnet18_width16")(batch.images), batch
+        )
     with pytest.raises(ConfigError, match="returns ClassLogits; found DenseLogits"):
         criterion.loss(build_network("unet", num_classes=2, widths=(4, 8))(batch.images), batch)

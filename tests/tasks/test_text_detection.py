@@ -31,7 +31,7 @@ TEXTS = ("EXIT", "Cafe", "24h", "stop", "Bus", "open")
 VALIDATION = (1, 3, 5)
 SETTINGS = {
     "train": {"steps": 4, "batch_size": 2, "validate_every": 2, "save_every": 2, "workers": 0},
-    "network": {"options": {"channels": 16}, "pretrained": "no"},
+    "network": {"options": {"backbone": "resnet18_width16", "channels": 16}, "pretrained": "no"},
     "input": {"crop_size": [64, 64]},
 }
 

@@ -196,6 +196,7 @@ def test_the_first_line_says_what_is_trained():
     )
     assert describe_run(settings) == expected + "500 steps"
     assert describe_run(settings | {"train.minutes": 3.0}) == expected + "3 min"
+    assert describe_run(settings, processes=2) == expected + "2 processes, 500 steps"
 
 
 @pytest.mark.parametrize(

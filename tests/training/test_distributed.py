@@ -1,59 +1,222 @@
-"""Two processes on the CPU, exchanging gradients through gloo."""
+"""Two processes on the CPU, exchanging gradients through gloo; `ranks.py` is what they do."""
 
 import csv
+import importlib.util
+import json
+import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from typer.main import get_command
 
-LAUNCHER = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone")
-SETTINGS = {"ema_decay": 0.9, "steps": 12, "gradient_clip": 1.0}
+from limner.cli.app import app
+from limner.core.run_folder import RunFolder
+from limner.core.watchers import Watcher
+from limner.storage.folder_lock import locked_folder
+from limner.training.checkpoints import Checkpoints
+
+if not torch.distributed.is_available():
+    pytest.skip("this PyTorch was built without it", allow_module_level=True)
+
+SCRIPT = Path(__file__).with_name("ranks.py")
+SOURCE = Path(__file__).parents[2] / "src"
+DOCS = Path(__file__).parents[2] / "docs"
+
+FAILURES = ("out_of_memory", "hang", "no_data", "killed", "first_killed", "full_disk")
+HARMLESS = ("full_disk_elsewhere", "slow_data")
+SCENARIOS = ("exact", "resumed", "again", "command", "second", *HARMLESS, *FAILURES)
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch was built without it")
-def test_two_processes_with_half_a_batch_each_are_one_with_the_whole(tmp_path, tiny, run_script):
-    # Without batch norm and dropout, whose draws and statistics each process has for itself.
-    alone, together = tmp_path / "alone", tmp_path / "together"
-    # SGD, since Adam would make a whole step of a rounding error where the gradient is near zero.
-    # Without zoom, which leaves ignored borders: a mean of means is the mean only over equally many pixels.
-    augment, optimizer = {"scale": (1.0, 1.0)}, {"name": "sgd"}
-    plan = tiny.tiny_plan(train={**SETTINGS, "batch_size": 4}, optimizer=optimizer, augment=augment)
-    tiny.run_tiny(alone, plan, plain=True)
-    arguments = [
-        "optimizer.name=sgd",
-        "augment.scale=[1.0, 1.0]",
-        *(f"train.{key}={value}" for key, value in SETTINGS.items()),
-    ]
-    done = run_script(together, "train.batch_size=2", "plain=true", *arguments, launcher=LAUNCHER)
+class StopAt(Watcher):
+    def __init__(self, step):
+        self._step = step
+
+    def step(self, moment):
+        if moment.step == self._step:
+            raise InterruptedError
+
+
+@pytest.fixture(scope="module")
+def ranks(tiny):
+    """The module of the script; `tiny` is what it imports."""
+    spec = importlib.util.spec_from_file_location("ranks", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory, tiny, ranks, module_cells):
+    """The folder of all scenarios, and how they ended: name -> exit codes of both, seconds."""
+    folder = tmp_path_factory.mktemp("ranks")
+    (folder / "data").symlink_to(module_cells, target_is_directory=True)
+    (folder / "held" / "checkpoints").mkdir(parents=True)
+    (folder / "held" / "checkpoints" / "last.safetensors").write_text("of the first training")
+    with pytest.raises(InterruptedError):
+        tiny.run_tiny(folder / "begun", ranks.plan_of("uneven"), plain=True, watchers=[StopAt(5)])
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
+    with locked_folder(folder / "held", what="the first training"):
+        done = subprocess.run(
+            [sys.executable, str(SCRIPT), str(folder), *SCENARIOS],
+            env=environment, capture_output=True, text=True, timeout=600, check=False,
+        )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "gloo" not in done.stdout  # threads of the group now and then abort a process that ends
-
-    first, second = (load_file(folder / "model" / "weights.safetensors") for folder in (alone, together))
-    for name, value in first.items():
-        assert torch.allclose(value, second[name], rtol=1e-3, atol=1e-5), name
-    assert scores(together) == pytest.approx(scores(alone), abs=1e-2)
+    return folder, json.loads(done.stdout.splitlines()[-1])
 
 
-def scores(folder):
-    """The scores of every validation; each stands in the file once, so one process alone has written."""
+@pytest.fixture
+def said(ended):
+    """What a process of a scenario printed."""
+    return lambda name, rank: (ended[0] / f"{name}-{rank}.txt").read_text("utf-8", "replace")
+
+
+@pytest.fixture
+def succeeded(ended, said):
+    """The folder, after a check that both processes of a scenario ended well."""
+
+    def check(name):
+        assert ended[1][name][:2] == [0, 0], said(name, 0)[-3000:] + said(name, 1)[-3000:]
+        # Threads of a group that is not left now and then abort a process that ends.
+        assert "gloo" not in said(name, 0) + said(name, 1)
+        return ended[0]
+
+    return check
+
+
+def values(folder, start):
+    """The values in metrics.csv whose names begin so; each is there once, as one process alone writes."""
     with (folder / "metrics.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["name"].startswith("val/")]
+        rows = [row for row in csv.DictReader(file) if row["name"].startswith(start)]
     found = {f"{row['step']} {row['name']}": float(row["value"]) for row in rows}
-    assert len(found) == len(rows)
-    assert "12 val/mean_iou" in found
+    assert len(found) == len(rows) > 0
     return found
 
 
-@pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch was built without it")
-def test_the_command_in_the_docs_reaches_limner_as_a_whole():
+def weights(folder):
+    return folder / "model" / "weights.safetensors"
+
+
+def assert_same_training(alone, together):
+    """Losses of the same batches are alike to 1e-5, and so are the weights that follow from them."""
+    assert values(together, "train/loss") == pytest.approx(values(alone, "train/loss"), abs=1e-5)
+    assert values(together, "val/") == pytest.approx(values(alone, "val/"), abs=1e-2)
+    first, second = (load_file(weights(folder)) for folder in (alone, together))
+    for name, value in first.items():
+        assert torch.allclose(value, second[name], rtol=1e-3, atol=1e-5), name
+
+
+@needs_fork
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", ["even", "uneven", "parts"])
+def test_two_processes_are_one_with_the_same_batch(tmp_path, tiny, ranks, succeeded, batch):
+    tiny.run_tiny(tmp_path, ranks.plan_of(batch), plain=True)
+    together = succeeded("exact") / batch
+    assert_same_training(tmp_path, together)
+    assert "8 val/mean_iou" in values(together, "val/")
+    state = Checkpoints(RunFolder(together)).latest().checkpoint.state
+    assert state.samples_per_step == ranks.plan_of(batch).train.batch_size
+
+
+@needs_fork
+@pytest.mark.slow
+def test_a_run_of_one_process_goes_on_in_two(tmp_path, tiny, ranks, succeeded):
+    tiny.run_tiny(tmp_path, ranks.plan_of("uneven"), plain=True)
+    assert_same_training(tmp_path, succeeded("resumed") / "begun")
+
+
+@needs_fork
+@pytest.mark.slow
+def test_stopped_and_resumed_in_two_is_bit_for_bit_the_same(succeeded, said):
+    folder = succeeded("again")
+    assert weights(folder / "stopped").read_bytes() == weights(folder / "whole").read_bytes()
+    assert values(folder / "stopped", "train/loss") == values(folder / "whole", "train/loss")
+    assert values(folder / "stopped", "val/") == values(folder / "whole", "val/")
+
+
+@needs_fork
+@pytest.mark.slow
+def test_the_command_line_makes_one_whole_run(succeeded):
+    run = RunFolder(succeeded("command") / "runs" / "run")
+    assert run.report.is_file() and weights(run.root).is_file()
+    assert json.loads(run.environment.read_text("utf-8"))["processes"] == 2
+    assert json.loads((run.evaluation("val") / "scores.json").read_text("utf-8"))["num_images"] >= 1
+
+
+@needs_fork
+@pytest.mark.slow
+def test_a_second_training_in_one_folder_is_refused(ended, said):
+    folder, codes = ended
+    assert codes["second"][0] == 2 and codes["second"][1]
+    assert "Another process writes to this folder" in said("second", 0)
+    assert re.search(r"process 0 of 2(.|\n)*Another process writes to this folder", said("second", 1))
+    kept = folder / "held" / "checkpoints" / "last.safetensors"
+    assert kept.read_text() == "of the first training"
+
+
+REASONS = {
+    "out_of_memory": (0, 1, "memory ran out: CUDA out of memory. Tried to allocate 2.00 GiB"),
+    "hang": (0, 1, "it hangs: at step 5 for "),
+    "no_data": (0, 1, "it hangs: at step 5, waiting for its batch for "),
+    "killed": (0, 1, "it has not answered for "),
+    "first_killed": (1, 0, "the first process, through which the others talk, does not answer"),
+    "full_disk": (1, 0, "a file could not be written: no space left on the disk"),
+}
+"""Scenario -> a process that goes on, the one that fails, and what the first then says of it."""
+
+
+@needs_fork
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAILURES)
+def test_the_others_name_a_process_that_fails_and_the_run_goes_on(tiny, ranks, ended, said, name):
+    folder, codes = ended
+    witness, failing, reason = REASONS[name]
+    assert all(codes[name][:2]) and codes[name][2] < 60, codes[name]
+    if "killed" in name:
+        assert codes[name][failing] == -signal.SIGKILL
+    message = said(name, witness)
+    assert f"process {failing} of 2" in message and reason in message, message
+    saved = Checkpoints(RunFolder(folder / name)).latest()
+    assert saved.checkpoint.state.step == (2 if name == "full_disk" else 4) and not saved.problem
+    assert not weights(folder / name).exists()
+    assert tiny.run_tiny(folder / name, ranks.failing_plan(), resume=True).steps == 8
+
+
+@needs_fork
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HARMLESS)
+def test_the_training_goes_on_where_nothing_is_lost(succeeded, name):
+    assert weights(succeeded(name) / name).is_file()
+
+
+def test_no_option_of_training_is_one_of_a_launcher():
+    from accelerate.commands.launch import launch_command_parser
     from torch.distributed.run import parse_args
 
-    page = Path(__file__).parents[2] / "docs" / "train.md"
-    command = re.search(r"`torchrun (.*?)`", page.read_text(encoding="utf-8"))[1]
-    parsed = parse_args(shlex.split(command))
-    assert parsed.module and parsed.training_script == "limner"
-    assert parsed.training_script_args == ["train", "DATA", "--run", "NAME"]
+    options = [name for option in get_command(app).commands["train"].params for name in option.opts]
+    options = [name for name in options if name.startswith("--")]
+    assert {"--run", "--devices", "--restarts", "--set"} <= set(options)
+    for option in options:
+        words = ["train", "DATA", option, "1"]
+        assert parse_args(["-m", "--", "limner", *words]).training_script_args == words
+        assert launch_command_parser().parse_args(["-m", "limner", *words]).training_script_args == words
+
+
+def test_commands_of_launchers_reach_limner_as_a_whole():
+    from torch.distributed.run import parse_args
+
+    pages = "\n".join(path.read_text("utf-8") for path in (DOCS / "train.md", DOCS / "scale.md"))
+    commands = re.findall(r"^    torchrun (.*)$", pages, re.MULTILINE)
+    assert len(commands) >= 3
+    for command in commands:
+        parsed = parse_args(shlex.split(command))
+        assert parsed.module and parsed.training_script == "limner", command
+        assert parsed.training_script_args == ["train", "DATA", "--run", "NAME"], command

@@ -93,7 +93,7 @@ def test_a_plan_replaces_the_norms_and_the_saved_model_has_them(tiny_plan, choic
     plan = plan.model_copy(
         update={
             "network": plan.network.model_copy(
-                update={"name": "pspnet", "options": {"backbone": "resnet18"}, "norm": choice}
+                update={"name": "pspnet", "options": {"backbone": "resnet18_width16"}, "norm": choice}
             )
         }
     )

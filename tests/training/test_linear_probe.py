@@ -53,8 +53,8 @@ def test_features_of_the_same_images_are_computed_once(tmp_path, monkeypatch):
             path = tmp_path / "data" / kind / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(path), rng.integers(color - 40, color + 40, (40, 40, 3), dtype=np.uint8))
-    weights = tmp_path / "resnet18.safetensors"
-    save_file(build_encoder("resnet18").state_dict(), weights)
+    weights = tmp_path / "resnet18_width16.safetensors"
+    save_file(build_encoder("resnet18_width16").state_dict(), weights)
     settings = {
         "network": {"name": "linear-probe", "pretrained": str(weights)},
         "inference": {"resize": {"shortest": 40, "longest": 80}},

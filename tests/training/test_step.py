@@ -114,6 +114,18 @@ def test_losses_are_computed_in_float32_under_bfloat16():
     assert model.conv.weight.grad.dtype == torch.float32
 
 
+def test_parts_are_copied_to_the_device_one_by_one(accelerator):
+    copied = []
+
+    def copy(batch):
+        copied.append(batch.names)
+        return batch
+
+    task = DenseCriterion(LossPlan(), num_classes=2)
+    compute_gradients(Linear(), a_batch(), criterion=task, accelerator=accelerator, parts=3, copy=copy)
+    assert copied == [("image 0", "image 1"), ("image 2", "image 3"), ("image 4", "image 5")]
+
+
 @pytest.mark.parametrize("parts", range(1, 8))
 def test_split_keeps_every_sample_with_its_mask_and_name(parts):
     whole = a_batch()

@@ -1,10 +1,11 @@
 """A run of seconds on drawn images: a network with batch norm and dropout, discs on a grey ground.
 
 Imported by the tests' fixture, and run as a script where a test needs a process of its own:
-``python tiny_run.py FOLDER [--resume] [KEY=VALUE ...]``.
+``python tiny_run.py FOLDER [KEY=VALUE ...]``; without arguments, it reads them line by line, as JSON.
 """
 
 import atexit
+import json
 import os
 import signal
 import sys
@@ -146,19 +147,32 @@ def print_threads() -> None:
     print(*(path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")))
 
 
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    atexit.register(print_threads)  # after everything that is registered later
-    folder, *arguments = sys.argv[1:]
-    given = [argument for argument in arguments if "=" in argument]
+def main(arguments: list[str]) -> None:
+    """Train as the arguments say."""
+    folder, *others = arguments
     settings: dict[str, Any] = {}
-    for assignment in given:
+    for assignment in others:
         settings = merge(settings, parse_assignment(assignment))
     kill, plain = settings.pop("kill", None), settings.pop("plain", False)
-    run_tiny(
-        Path(folder),
-        tiny_plan(**settings),
-        resume="--resume" in arguments,
-        plain=plain,
-        watchers=[KillAt(kill)] if kill else [],
-    )
+    watchers = [KillAt(kill)] if kill else []
+    run_tiny(Path(folder), tiny_plan(**settings), plain=plain, watchers=watchers)
+
+
+def serve() -> None:
+    """Train as each line of standard input says, in a process of its own, and print how it ended."""
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            os.dup2(2, 1)
+            main(json.loads(line))
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    if sys.argv[1:]:
+        atexit.register(print_threads)  # after everything that is registered later
+        main(sys.argv[1:])
+    else:
+        serve()

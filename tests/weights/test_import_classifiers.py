@@ -54,7 +54,7 @@ TORCHVISION = {
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_torchvision(tmp_path, name):
     models = pytest.importorskip("torchvision.models", reason="torchvision is not installed")
-    theirs = peers.randomize(models.get_model(name, weights=None, num_classes=CLASSES))
+    theirs = peers.drawn(models.get_model, name, weights=None, num_classes=CLASSES)
     if "net" in name:
         peers.settle(theirs, torch.randn(2, 3, 96, 128, generator=torch.Generator().manual_seed(0)))
     torch.save(theirs.state_dict(), tmp_path / "model.pth")
@@ -97,7 +97,7 @@ def test_transformers(tmp_path, name):
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "convnext_tiny"])
 def test_timm(tmp_path, name):
     timm = pytest.importorskip("timm")
-    theirs = peers.randomize(timm.create_model(name, num_classes=CLASSES))
+    theirs = peers.drawn(timm.create_model, name, num_classes=CLASSES)
     torch.save(theirs.state_dict(), tmp_path / "model.pth")
     imported = import_checkpoint(tmp_path / "model.pth")
     known = timm.get_pretrained_cfg(name)
@@ -106,7 +106,7 @@ def test_timm(tmp_path, name):
 
 def test_the_encoder_of_a_swin_starts_another_network(tmp_path):
     models = pytest.importorskip("torchvision.models", reason="torchvision is not installed")
-    theirs = peers.randomize(models.swin_t(weights=None, num_classes=CLASSES))
+    theirs = peers.drawn(models.swin_t, weights=None, num_classes=CLASSES)
     path = tmp_path / "swin.pth"
     torch.save(theirs.state_dict(), path)
     plan = read_starting_plan(path, task="semantic", network={"name": "upernet"})

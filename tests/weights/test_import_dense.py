@@ -295,3 +295,50 @@ def test_the_account_is_in_the_card(importing, state, tmp_path):
     save_model(tmp_path / "model", imported.model, origin=imported.origin)
     card = json.loads((tmp_path / "model" / "model.json").read_text("utf-8"))
     assert card["origin"]["tensors"]["used"] == sorted(state)
+
+
+def _mmseg_block(name, narrow, wide, size=3):
+    norm = {key: torch.ones(wide) for key in ("weight", "bias", "running_mean", "running_var")}
+    norm["num_batches_tracked"] = torch.tensor(1)
+    blocks = {f"{name}.bn.{key}": tensor for key, tensor in norm.items()}
+    return {f"{name}.conv.weight": torch.ones(wide, narrow, size, size), **blocks}
+
+
+@pytest.fixture
+def mmseg_unet(tmp_path):
+    """A U-Net of two levels under mmsegmentation's names, from its public code."""
+    state = {
+        **_mmseg_block("backbone.encoder.0.0.convs.0", 3, 4),
+        **_mmseg_block("backbone.encoder.0.0.convs.1", 4, 4),
+        **_mmseg_block("backbone.encoder.1.1.convs.0", 4, 8),
+        **_mmseg_block("backbone.encoder.1.1.convs.1", 8, 8),
+        **_mmseg_block("backbone.decoder.0.upsample.interp_upsample.1", 8, 4, 1),
+        **_mmseg_block("backbone.decoder.0.conv_block.convs.0", 8, 4),
+        **_mmseg_block("backbone.decoder.0.conv_block.convs.1", 4, 4),
+        **_mmseg_block("decode_head.convs.0", 4, 4),
+        "decode_head.conv_seg.weight": torch.ones(2, 4, 1, 1),
+        "decode_head.conv_seg.bias": torch.ones(2),
+    }
+    torch.save({"state_dict": state, "meta": {}}, tmp_path / "iter_1.pth")
+    return tmp_path / "iter_1.pth"
+
+
+def test_images_are_resized_as_the_configuration_beside_the_file_says(mmseg_unet):
+    pipeline = "[dict(type='LoadImageFromFile'), dict(type='Resize', scale=(2048, 512), keep_ratio=True)]"
+    slide = "model = dict(type='EncoderDecoder', test_cfg=dict(mode='slide', crop_size=64, stride=32))"
+    (mmseg_unet.parent / "unet.py").write_text(f"{slide}\ntest_pipeline = {pipeline}\n", "utf-8")
+    imported = import_checkpoint(mmseg_unet)
+    inference = imported.model.plan.inference
+    assert (inference.resize.shortest, inference.resize.longest, inference.window) == (512, 2048, (64, 64))
+    own = {"inference": {"resize": {"shortest": 100, "longest": None}, "window": None}}
+    imported = import_checkpoint(mmseg_unet, settings=own)
+    assert imported.facts["resize"] == "shorter side 100 (you set it)"
+    assert "sliding window" not in imported.facts
+
+
+def test_another_script_beside_the_file_is_no_configuration(mmseg_unet):
+    (mmseg_unet.parent / "plot.py").write_text("title = 'a plot'\n", "utf-8")
+    imported = import_checkpoint(mmseg_unet)
+    assert imported.model.plan.network.options["widths"] == (4, 8)
+    assert imported.facts["resize"].startswith("images as they are (no configuration is in the file")
+    assert "no configuration" in imported.facts["channel order"]

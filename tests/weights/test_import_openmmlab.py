@@ -269,6 +269,29 @@ def test_segments(tmp_path, name):
     assert [one.is_thing for one in labels.classes] == [True] * 5 + [False] * 2
 
 
+@pytest.mark.parametrize("name", ["mask2former-resnet", "maskformer-encoder"])
+def test_segments_of_mmsegmentation(tmp_path, name):
+    backbone, head = SEGMENTS[name]
+    peers.mmseg_models()
+    build = peers.openmmlab("mmdet")
+    parts = {
+        "backbone": build(backbone),
+        "decode_head": build({**head, "type": f"mmseg.{head['type']}", "num_classes": CLASSES}),
+    }
+    theirs = _shake(torch.nn.ModuleDict(parts))
+    config = "model = dict(decode_head=dict(num_classes=7), test_cfg=dict(mode='whole'))"
+    imported = import_checkpoint(_save(tmp_path / "a.pth", theirs.state_dict(), config))
+    images = _images((96, 128))
+    with torch.no_grad():
+        scores, masks = theirs["decode_head"](theirs["backbone"](images), _samples(images))
+        found = imported.model.network(images)
+    torch.testing.assert_close(found.class_logits, scores[-1], **CLOSE)
+    torch.testing.assert_close(found.mask_logits, masks[-1], **CLOSE)
+    plan = imported.model.plan
+    assert plan.task == "semantic" and imported.model.labels.names == NAMES
+    assert plan.inference.resize.multiple == 32 and plan.inference.resize.shortest is None
+
+
 POOL = "GlobalAveragePooling"
 
 

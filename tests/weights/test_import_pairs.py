@@ -10,6 +10,7 @@ import peers
 import pytest
 import torch
 
+from limner.core.errors import ModelError
 from limner.core.outputs import resize_logits
 from limner.weights import import_checkpoint
 
@@ -99,7 +100,7 @@ def test_torchvision_on_mobilenet(tmp_path, name):
     segmentation = pytest.importorskip("torchvision.models.segmentation")
     side = {} if name == "lraspp" else {"aux_loss": True}
     build = getattr(segmentation, f"{name}_mobilenet_v3_large")
-    theirs = peers.randomize(build(weights=None, weights_backbone=None, num_classes=CLASSES, **side))
+    theirs = peers.drawn(build, weights=None, weights_backbone=None, num_classes=CLASSES, **side)
     torch.save(theirs.state_dict(), tmp_path / "model.pth")
     _assert_same(import_checkpoint(tmp_path / "model.pth"), lambda x: theirs(x)["out"], (EVEN, ODD))
 
@@ -109,8 +110,9 @@ def test_torchvision_on_mobilenet(tmp_path, name):
 def test_torchvision(tmp_path, name, depth):
     segmentation = pytest.importorskip("torchvision.models.segmentation")
     build = getattr(segmentation, f"{name}_resnet{depth}")
-    theirs = build(weights=None, weights_backbone=None, num_classes=CLASSES, aux_loss=depth == 101)
-    torch.save(peers.randomize(theirs).state_dict(), tmp_path / "model.pth")
+    sides = {"aux_loss": depth == 101}
+    theirs = peers.drawn(build, weights=None, weights_backbone=None, num_classes=CLASSES, **sides)
+    torch.save(theirs.state_dict(), tmp_path / "model.pth")
     _assert_same(import_checkpoint(tmp_path / "model.pth"), lambda x: theirs(x)["out"], (EVEN, ODD))
 
 
@@ -119,6 +121,13 @@ DILATED = {"dilations": (1, 1, 2, 4), "strides": (1, 2, 1, 1)}
 PLAIN = {"dilations": (1, 1, 1, 1), "strides": (1, 2, 2, 2)}
 NARROW, WIDE = (64, 128, 256, 512), (96, 192, 384, 768)
 LEVELS = {"in_channels": NARROW, "in_index": (0, 1, 2, 3)}
+
+
+def _fcn(in_channels, channels, index, num_convs=1):
+    head = {"type": "FCNHead", "in_channels": in_channels, "channels": channels, "in_index": index}
+    return head | {"num_convs": num_convs, "concat_input": False, "num_classes": CLASSES, "norm_cfg": NORM}
+
+
 MMSEG = {
     "psp": ({"type": "PSPHead"}, DILATED),
     "deeplabv3": ({"type": "ASPPHead", "dilations": (1, 12, 24, 36)}, DILATED),
@@ -165,7 +174,8 @@ def test_mmsegmentation_on_a_resnet(tmp_path, name):
     theirs = _mmseg(backbone, head, has_side=has_side, has_neck=name == "semantic-fpn")
     said = f"backbone=dict(strides={strides['strides']}), decode_head=dict(dilations=(1, 12, 24, 36))"
     slide = "test_cfg=dict(mode='slide', crop_size=(64, 96), stride=(48, 48))"
-    config = f"model = dict({said}, {slide})"
+    pipeline = "[dict(type='LoadImageFromFile'), dict(type='Resize', scale=(2048, 512), keep_ratio=True)]"
+    config = f"model = dict({said}, {slide})\ntest_pipeline = {pipeline}"
     data = {"classes": tuple("abcde"), "palette": [[i] * 3 for i in range(5)]}
     meta = {"cfg": config, "dataset_meta": data}
     torch.save({"state_dict": theirs.state_dict(), "meta": meta}, tmp_path / "iter_1.pth")
@@ -175,6 +185,7 @@ def test_mmsegmentation_on_a_resnet(tmp_path, name):
     assert imported.model.labels.classes[3].color == (3, 3, 3)
     inference = imported.model.plan.inference
     assert (inference.window, inference.overlap) == ((64, 96), 0.5)
+    assert (inference.resize.shortest, inference.resize.longest) == (512, 2048)
     assert imported.facts["sliding window"].startswith("64 x 96, overlap 0.50")
 
 
@@ -209,6 +220,35 @@ def test_mmsegmentation_swin(tmp_path):
     assert any("merged patches" in how for how in imported.tensors.reshaped.values())
 
 
+def test_mmsegmentation_convnext(tmp_path):
+    head = {"type": "UPerHead", "in_channels": WIDE, "in_index": (0, 1, 2, 3), "channels": 32}
+    theirs = _mmseg({"type": "SwinTransformer", "embed_dims": 96, "depths": (1, 1, 1, 1)}, head)
+    backbone = {"type": "ConvNeXt", "arch": "tiny", "out_indices": [0, 1, 2, 3]}
+    theirs["backbone"] = peers.openmmlab("mmpretrain")(backbone | {"gap_before_final_norm": False})
+    peers.randomize(theirs)
+    torch.save({"state_dict": theirs.state_dict(), "meta": {}}, tmp_path / "a.pth")
+    imported = import_checkpoint(tmp_path / "a.pth")
+    assert imported.model.plan.network.options["backbone"] == "convnext_tiny"
+    _assert_same(imported, lambda x: _mmseg_scores(theirs, x), (EVEN, ODD))
+
+
+def test_transformers_upernet_on_convnext(tmp_path):
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    stages = ["stage1", "stage2", "stage3", "stage4"]
+    config = transformers.UperNetConfig(
+        backbone_config=transformers.ConvNextConfig(hidden_sizes=list(WIDE), out_features=stages),
+        num_labels=CLASSES,
+        hidden_size=32,
+        auxiliary_in_channels=384,
+        auxiliary_channels=16,
+    )
+    theirs = peers.randomize(transformers.UperNetForSemanticSegmentation(config))
+    theirs.save_pretrained(tmp_path)
+    imported = import_checkpoint(tmp_path)
+    assert imported.model.plan.network.options["backbone"] == "convnext_tiny"
+    _assert_same(imported, lambda x: resize_logits(theirs(x).logits, x.shape[2:]), (EVEN, ODD))
+
+
 def test_mmsegmentation_beit(tmp_path):
     backbone = {"type": "BEiT", "img_size": (64, 64), "embed_dims": 192, "num_heads": 3, "num_layers": 5}
     backbone |= {"out_indices": (0, 1, 2, 3), "norm_cfg": {"type": "LN", "eps": 1e-6}}
@@ -224,6 +264,66 @@ def test_mmsegmentation_beit(tmp_path):
     named = {*table.used, *table.renamed, *table.reshaped, *table.left_out}
     assert theirs.state_dict().keys() <= named | {n for n in theirs.state_dict() if n.endswith("index")}
     assert imported.model.plan.inference.window == (64, 64)
+
+
+VIT = {"type": "VisionTransformer", "img_size": (64, 64), "embed_dims": 192, "num_layers": 4, "num_heads": 3}
+VIT |= {"out_indices": (0, 1, 2, 3), "norm_cfg": {"type": "LN", "eps": 1e-6}, "interpolate_mode": "bilinear"}
+UP = {"type": "SETRUPHead", "in_channels": 192, "channels": 16, "dropout_ratio": 0}
+VIT_WIDTHS = {"in_channels": (192,) * 4, "in_index": (0, 1, 2, 3)}
+VIT_HEADS = {
+    "setr-naive": (
+        {},
+        None,
+        UP | {"num_convs": 1, "up_scale": 4, "kernel_size": 1, "in_index": 3},
+        [UP | {"num_convs": 1, "up_scale": 4, "kernel_size": 1, "in_index": level} for level in range(3)],
+    ),
+    "setr-pup": (
+        {},
+        None,
+        UP | {"num_convs": 4, "up_scale": 2, "in_index": 3},
+        [UP | {"num_convs": 1, "up_scale": 4, "in_index": level} for level in range(3)],
+    ),
+    "setr-mla": (
+        {"with_cls_token": False},
+        {"type": "MLANeck", "in_channels": [192] * 4, "out_channels": 16, "norm_cfg": NORM}
+        | {"act_cfg": {"type": "ReLU"}},
+        {"type": "SETRMLAHead", "in_channels": (16,) * 4, "in_index": (0, 1, 2, 3), "channels": 32}
+        | {"mla_channels": 8},
+        [_fcn(16, 16, level, 0) | {"kernel_size": 1} for level in range(4)],
+    ),
+    "vit-upernet": (
+        {"final_norm": True, "interpolate_mode": "bicubic"},
+        {"type": "MultiLevelNeck", "in_channels": [192] * 4, "out_channels": 192, "scales": [4, 2, 1, 0.5]},
+        {"type": "UPerHead", "channels": 32, **VIT_WIDTHS},
+        _fcn(192, 16, 3),
+    ),
+    "vit-upernet-no-neck": ({}, None, {"type": "UPerHead", "channels": 32, **VIT_WIDTHS}, _fcn(192, 16, 3)),
+    "vit-linear": ({"final_norm": True, "out_indices": -1}, None, _fcn(192, 192, 0, 0), None),
+}
+
+
+@pytest.mark.parametrize("name", VIT_HEADS)
+def test_mmsegmentation_vit(tmp_path, name):
+    more, neck, head, side = VIT_HEADS[name]
+    models = peers.mmseg_models()
+    build = models.HEADS.build
+    common = {"num_classes": CLASSES, "norm_cfg": NORM, "align_corners": False}
+    parts = {"backbone": models.BACKBONES.build(VIT | more), "decode_head": build({**common, **head})}
+    if neck:
+        parts["neck"] = models.BACKBONES.build(neck)
+    if side:
+        is_list = isinstance(side, list)
+        sides = [build({**common, **one}) for one in (side if is_list else [side])]
+        parts["auxiliary_head"] = torch.nn.ModuleList(sides) if is_list else sides[0]
+    theirs = peers.randomize(torch.nn.ModuleDict(parts))
+    said = VIT | more
+    said = f"backbone=dict(out_indices={said['out_indices']}, interpolate_mode='{said['interpolate_mode']}')"
+    meta = {"cfg": f"model = dict({said})"}
+    torch.save({"state_dict": theirs.state_dict(), "meta": meta}, tmp_path / "a.pth")
+    imported = import_checkpoint(tmp_path / "a.pth")
+    table = imported.tensors
+    assert theirs.state_dict().keys() == {*table.used, *table.renamed, *table.reshaped, *table.left_out}
+    _assert_same(imported, lambda x: _mmseg_scores(theirs, x), ((64, 64), EVEN))
 
 
 @pytest.mark.parametrize("kind", ["beit", "upernet"])
@@ -272,6 +372,87 @@ def test_mmsegmentation_hrnet(tmp_path, name, small):
     imported = import_checkpoint(tmp_path / "a.pth")
     assert imported.model.plan.network.options["backbone"] == name
     _assert_same(imported, lambda x: _mmseg_scores(theirs, x), (EVEN, ODD))
+
+
+BOOSTERS = enumerate([(16, 16), (32, 64), (64, 256), (128, 1024)], 1)
+WHOLE = {
+    "unet": (
+        {"type": "UNet", "base_channels": 8, "norm_cfg": NORM},
+        _fcn(8, 8, 4),
+        _fcn(16, 8, 3),
+        ((64, 96), (80, 112)),  # it takes no others
+    ),
+    "bisenetv1": (
+        {
+            "type": "BiSeNetV1",
+            "backbone_cfg": {"type": "ResNet", "depth": 18, "norm_cfg": NORM},
+            "context_channels": (128, 256, 512),
+            "spatial_channels": (64, 64, 64, 128),
+            "out_channels": 256,
+            "norm_cfg": NORM,
+        },
+        _fcn(256, 256, 0),
+        [_fcn(128, 64, 1), _fcn(128, 64, 2)],
+        (EVEN, ODD),
+    ),
+    "bisenetv2": (
+        {"type": "BiSeNetV2", "norm_cfg": NORM},
+        _fcn(128, 1024, 0),
+        [_fcn(width, channels, index, 2) for index, (width, channels) in BOOSTERS],
+        (EVEN, ODD),
+    ),
+}
+
+
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+@pytest.mark.parametrize("name", WHOLE)
+def test_mmsegmentation_whole_networks(tmp_path, name, order):
+    backbone, head, side, sizes = WHOLE[name]
+    build = peers.openmmlab("mmseg")
+    sides = torch.nn.ModuleList(map(build, side)) if isinstance(side, list) else build(side)
+    parts = {"backbone": build(backbone), "decode_head": build(head), "auxiliary_head": sides}
+    theirs = peers.randomize(torch.nn.ModuleDict(parts))
+    mean, std = (255 * MEAN).flatten().tolist(), (255 * STD).flatten().tolist()
+    said = f"data_preprocessor=dict(mean={mean}, std={std}, bgr_to_rgb=True)"
+    if order == "bgr":
+        said = f"data_preprocessor=dict(mean={mean[::-1]}, std={std[::-1]}, bgr_to_rgb=False)"
+    slide = "test_cfg=dict(mode='slide', crop_size=64, stride=42)"
+    torch.save(
+        {"state_dict": theirs.state_dict(), "meta": {"cfg": f"model = dict({said}, {slide})"}},
+        tmp_path / "a.pth",
+    )
+    imported = import_checkpoint(tmp_path / "a.pth")
+    assert imported.model.plan.network.name == name
+    assert imported.model.plan.inference.window == (64, 64)
+    table = imported.tensors
+    assert theirs.state_dict().keys() == {*table.used, *table.renamed, *table.reshaped, *table.left_out}
+
+    def scores(images):
+        return _mmseg_scores(theirs, images if order == "rgb" else images.flip(1))
+
+    _assert_same(imported, scores, sizes)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "head", "words"),
+    [
+        ({"upsample_cfg": {"type": "DeconvModule"}}, {}, "variant of mmsegmentation's U-Net"),
+        ({"strides": (1, 2, 2, 2, 2)}, {}, "variant of mmsegmentation's U-Net"),
+        ({}, {"type": "PSPHead"}, "this decode head of mmsegmentation on a U-Net"),
+    ],
+)
+def test_other_unets_of_mmsegmentation_are_refused_by_name(tmp_path, backbone, head, words):
+    build = peers.openmmlab("mmseg")
+    unet = {"type": "UNet", "base_channels": 4, "norm_cfg": NORM, **backbone}
+    common = {"in_channels": 4, "in_index": 4, "channels": 4, "num_classes": 2, "norm_cfg": NORM}
+    head = {"type": "FCNHead", "concat_input": False} | head
+    if head["type"] == "PSPHead":
+        del head["concat_input"]
+    parts = {"backbone": build(unet), "decode_head": build({**common, **head})}
+    state = torch.nn.ModuleDict(parts).state_dict()
+    torch.save({"state_dict": state, "meta": {}}, tmp_path / "a.pth")
+    with pytest.raises(ModelError, match=words):
+        import_checkpoint(tmp_path / "a.pth")
 
 
 def _mmseg(backbone, head, *, has_side=False, has_neck=False):

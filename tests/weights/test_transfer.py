@@ -27,7 +27,7 @@ def make(tiny_plan):
 
 
 QUERIES = {
-    "backbone": "resnet18",
+    "backbone": "resnet18_width16",
     "channels": 32,
     "pixel_layers": 1,
     "decoder_layers": 1,

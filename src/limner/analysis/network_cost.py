@@ -11,6 +11,8 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from limner.devices.device import synchronize
+
 TIMED_PASSES = 3
 """Timed forward passes, whose median is reported, after one warm-up pass."""
 
@@ -84,9 +86,3 @@ def time_forward(network: nn.Module, image: torch.Tensor) -> float:
             seconds.append(time.perf_counter() - began)
     network.train(was_training)
     return median(seconds)
-
-
-def synchronize(device: torch.device) -> None:
-    """Wait until all work queued on a device is done; does nothing on a CPU."""
-    if device.type != "cpu":
-        torch.accelerator.synchronize()

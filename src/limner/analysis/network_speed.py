@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from limner.analysis.network_cost import synchronize
 from limner.core.outputs import DenseLogits
 from limner.core.plan import ResizePlan
 from limner.decoding.label_maps import semantic_labels
+from limner.devices.device import synchronize
 from limner.devices.memory import peak_bytes, reset_peak
 from limner.devices.precision import precision_context
 from limner.inference.fitted_images import fit_images

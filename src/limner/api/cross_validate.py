@@ -150,9 +150,7 @@ class _Work:
     def run(self, *, accept: bool, data_changed: bool) -> RunFolder:
         """Train the folds that are not trained yet, then score all images and write the report."""
         if num_processes() > 1:
-            raise ConfigError(
-                "--folds trains in one process: start it without torchrun or accelerate launch."
-            )
+            raise ConfigError("--folds trains in one process: start it without a launcher.")
         folder, place = self.folder, Path(self.request.data)
         refuse_inside(folder.root, place)
         checked = check_dataset(place, accept=accept, track=self.execution.track)

@@ -61,8 +61,9 @@ def _fonts() -> Exam:
 
 
 def _broken_verdict(exams: list[Exam]) -> str:
-    broken = [exam.name for exam in exams if exam.state == "broken"]
-    return f"Broken: {', '.join(broken)}. limner cannot run until this is fixed."
+    broken = [exam for exam in exams if exam.state == "broken"]
+    verdict = f"Broken: {', '.join(exam.name for exam in broken)}. limner cannot run until this is fixed."
+    return verdict + _first_fix(broken)
 
 
 def _verdict(exams: list[Exam]) -> str:
@@ -74,7 +75,13 @@ def _verdict(exams: list[Exam]) -> str:
     machine = examine("auto")
     place = f"the CPU ({machine.num_cores} cores)" if machine.is_cpu else machine.name
     verdict = f"Ready: limner trains on {place} in {number_format(machine)}."
-    num_warnings = sum(exam.state == "warning" for exam in exams)
-    if num_warnings:
-        verdict += f" {num_warnings} warning{'s' if num_warnings > 1 else ''} above."
-    return verdict
+    warnings = [exam for exam in exams if exam.state == "warning"]
+    if warnings:
+        verdict += f" {len(warnings)} warning{'s' if len(warnings) > 1 else ''} above."
+    return verdict + _first_fix(warnings)
+
+
+def _first_fix(exams: list[Exam]) -> str:
+    """Return what to fix first, as a sentence after others; empty if nothing is to be done."""
+    first = next((exam for exam in exams if exam.fix), None)
+    return "" if first is None else f" First: {first.name}: {first.fix}"

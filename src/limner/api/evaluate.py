@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from limner.core.run_folder import RunFolder
 from limner.core.sample import Record, Sample
 from limner.core.score_names import SCORES
 from limner.devices.memory import peak_bytes
+from limner.devices.processes import is_first_process, num_processes, process_rank
 from limner.evaluation.error_maps import earlier_maps
 from limner.evaluation.pictures import MATRIX, earlier_pictures
 from limner.evaluation.predicted_box_files import PredictedBoxes, box_files
@@ -42,6 +43,7 @@ from limner.inference.ensemble import Ensemble, joined_predictor, open_members
 from limner.inference.measurement import Measurement, Predict
 from limner.inference.open_predictor import Settings
 from limner.inference.predictor import Predictor
+from limner.inference.shared_prediction import SharedPredictions
 from limner.inference.truth import labels_for
 from limner.loading.splits import Splits, assign_splits
 from limner.planning.task_choice import check_labels
@@ -96,6 +98,32 @@ class EvaluateResult:
         title = f"{self.split}: {self.scores.num_images} images"
         skipped = f"{len(self.skipped)} images could not be scored. " if self.skipped else ""
         return notebook_table(title, ("score", "value"), rows, note=f"{skipped}Everything is in {self.out}")
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """Predicts samples, and records the times of the latest ones.
+
+    Attributes:
+        predictor: The model, or several whose predictions are averaged.
+        predictor_of: Instead, the model of each image by its name.
+        probabilities: Whether predictions have probabilities.
+        seconds: The times.
+    """
+
+    predictor: Predictor | Ensemble
+    predictor_of: Mapping[str, Predictor] | None = None
+    probabilities: bool = False
+    seconds: deque[float] = field(default_factory=lambda: deque(maxlen=TIMED_IMAGES))
+
+    def __call__(self, sample: Sample) -> Prediction:
+        chosen = self.predictor if self.predictor_of is None else self.predictor_of[sample.name]
+        started = time.perf_counter()
+        found: Prediction = chosen.predict(
+            sample.image, name=sample.name, probabilities=self.probabilities, geometry=sample.geometry
+        )
+        self.seconds.append(time.perf_counter() - started)
+        return found
 
 
 @dataclass(frozen=True)
@@ -188,10 +216,9 @@ def _evaluate_model(members: Sequence[Predictor], run: RunFolder | None, wanted:
     # The folds' own images are predicted by the one model that has not seen them, so nothing is averaged.
     predictor = joined_predictor(members) if folds is None else members[0]
     predictor_of = None if folds is None else {n: members[fold] for n, fold in folds.fold_of.items()}
+    timed = _Timed(predictor, predictor_of, probabilities=measurement.extent.thresholds)
     with _protected(out, run, measurement):
-        return _score_model(
-            predictor, measurement, split=name, out=out, track=wanted.track, predictor_of=predictor_of
-        )
+        return _score_model(timed, measurement, split=name, out=out, track=wanted.track)
 
 
 def _protected(out: Path, run: RunFolder | None, measurement: Measurement) -> AbstractContextManager[object]:
@@ -225,8 +252,10 @@ def _evaluation_folder(out: Path) -> Iterator[None]:
 
 def score_split(
     prepared: PreparedRun, split: str, predictor: Predictor, *, track: Track = silent
-) -> EvaluateResult:
+) -> EvaluateResult | None:
     """Score the model of a run on one of its splits, as `evaluate` does.
+
+    All processes of a training call this: each predicts a part of the images, and the first one scores all.
 
     Args:
         prepared: The run.
@@ -234,15 +263,24 @@ def score_split(
         predictor: Model of the run.
         track: Shows progress.
 
+    Returns:
+        The result in the first process, None in the others.
+
     Raises:
         DataError: No image could be scored.
     """
     extent = Extent(uncertainty=True)
     records = prepared.splits[split]
     measurement = Measurement(predictor.task, prepared.source, records, predictor.labels, extent)
+    timed = _Timed(predictor)
+    names = [record.name for record in records]
+    shared = SharedPredictions(names, timed, rank=process_rank(), num_processes=num_processes())
+    if not is_first_process():
+        shared.help_first(measurement.dataset().__getitem__)
+        return None
     out = prepared.folder.evaluation(split)
-    with _evaluation_folder(out):
-        return _score_model(predictor, measurement, split=split, out=out, track=track)
+    with shared, _evaluation_folder(out):
+        return _score_model(timed, measurement, split=split, out=out, track=track, predict=shared)
 
 
 def _images_to_score(predictor: Predictor, run: RunFolder | None, wanted: _Wanted) -> tuple[str, Measurement]:
@@ -265,24 +303,18 @@ def _images_to_score(predictor: Predictor, run: RunFolder | None, wanted: _Wante
 
 
 def _score_model(
-    predictor: Predictor | Ensemble,
+    timed: _Timed,
     measurement: Measurement,
     *,
     split: str,
     out: Path,
     track: Track,
-    predictor_of: Mapping[str, Predictor] | None = None,
+    predict: Predict | None = None,
 ) -> EvaluateResult:
-    """Score a model, or for each image the one in `predictor_of`."""
-    seconds: deque[float] = deque(maxlen=TIMED_IMAGES)
-    probabilities = measurement.extent.thresholds
-
-    def predict(sample: Sample) -> Prediction:
-        chosen = predictor if predictor_of is None else predictor_of[sample.name]
-        return _predict(chosen, sample, probabilities=probabilities, seconds=seconds)
-
-    found = measurement.run(predict, split=split, out=out, track=track)
-    write_speed(out, seconds, device=str(predictor.device), peak_bytes=peak_bytes(predictor.device))
+    """Score a model, by default with the predictions of this process alone."""
+    found = measurement.run(predict or timed, split=split, out=out, track=track)
+    device = timed.predictor.device
+    write_speed(out, timed.seconds, device=str(device), peak_bytes=peak_bytes(device))
     return EvaluateResult(out, split, found.scores, found.skipped, found.pictures)
 
 
@@ -348,18 +380,6 @@ def _settled_labels(data: str, track: Track) -> LabelTable:
     from limner.datasets.checked import check_dataset
 
     return check_dataset(Path(data), track=track).settled_labels("nothing can be scored by them")
-
-
-def _predict(
-    predictor: Predictor | Ensemble, sample: Sample, *, probabilities: bool, seconds: deque[float]
-) -> Prediction:
-    """Predict, and record the time."""
-    started = time.perf_counter()
-    found: Prediction = predictor.predict(
-        sample.image, name=sample.name, probabilities=probabilities, geometry=sample.geometry
-    )
-    seconds.append(time.perf_counter() - started)
-    return found
 
 
 def _run_of(path: Path) -> RunFolder | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,22 @@ from limner.core.execution import Execution
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Watcher
-from limner.devices.processes import is_first_process, num_processes, wait_for
+from limner.devices.processes import (
+    is_first_process,
+    is_restarted,
+    join_slurm_step,
+    num_processes,
+    wait_for,
+)
 from limner.preparation.cascade_runs import prepare_cascade
 from limner.preparation.planned import plan_data, with_shorthands
-from limner.preparation.prepared_run import PreparedRun, check_data_state, open_run, prepare_run
+from limner.preparation.prepared_run import (
+    PreparedRun,
+    check_data_state,
+    is_of_this_command,
+    open_run,
+    prepare_run,
+)
 from limner.preparation.run_names import named_run, refuse_among_images, refuse_taken
 from limner.preparation.run_splits import SCORED
 from limner.storage.unfinished import remove_record
@@ -75,6 +88,7 @@ def train(
         TrainingError: Training had to stop; `resume` continues it.
         MissingPartsOfRunError: The model is trained, but scores or the report could not be written.
     """
+    join_slurm_step()
     name, module = _name_and_module(network, weights)
     wanted = with_shorthands(
         settings,
@@ -87,6 +101,8 @@ def train(
         spatial=spatial,
     )
     execution = Execution(device, track, watchers)
+    if run is not None and is_restarted() and is_of_this_command(named_run(run)):
+        return resume_run(named_run(run), execution, network=module)
     prepared = _prepared(data, wanted, run, execution, accept=accept, network=module)
     fit_and_score(prepared, execution, resume=False)
     return prepared.folder
@@ -153,6 +169,7 @@ def resume(
         ConfigError: The folder is not a run folder.
         DataError: The data is missing, or has changed and `data_changed` is False.
     """
+    join_slurm_step()
     folder, execution = RunFolder(user_path(run)), Execution(device, track, watchers)
     if folder.folds.is_file():
         from limner.api.cross_validate import resume_folds
@@ -179,29 +196,40 @@ def resume_run(
 
 def fit_and_score(prepared: PreparedRun, execution: Execution, *, resume: bool) -> None:
     """Train, score the model on its validation and test images, and write the report."""
-    from limner.api.evaluate import score_split
-    from limner.inference.load_predictor import load_predictor
     from limner.reporting import write_report
     from limner.training.fit_run import fit_run
+    from limner.training.process_watch import watched_processes
 
     if prepared.plan.input.cascade_mm is not None:
         _fit_first_stage(prepared, execution, resume=resume)
     fit_run(prepared, execution, resume=resume)
+    with watched_processes(prepared.folder.root) as watch:
+        watch.at("scoring the model", allowed=inf)
+        missing = _score(prepared, execution)
     if not is_first_process():
         return
-    scored = [split for split in SCORED if split in prepared.splits]
-    missing: dict[str, WriteError] = {}
-    if scored:
-        model = prepared.folder.root
-        predictor = load_predictor(model, device=execution.device, network=prepared.network)
-        predictor.share_cores()
-        for split in scored:
-            with noted(missing, f"evaluation/{split}"):
-                score_split(prepared, split, predictor, track=execution.track)
     with noted(missing, "report.html"):
         write_report(prepared.folder)
     if missing:
         raise _missing_parts(prepared.folder.root, missing)
+
+
+def _score(prepared: PreparedRun, execution: Execution) -> dict[str, WriteError]:
+    """Score the model on its validation and test images; return the parts that could not be written."""
+    from limner.api.evaluate import score_split
+    from limner.inference.load_predictor import load_predictor
+
+    scored = [split for split in SCORED if split in prepared.splits]
+    missing: dict[str, WriteError] = {}
+    if scored:
+        if not is_first_process():
+            wait_for(prepared.folder.model)  # a disk of several machines may show it late
+        predictor = load_predictor(prepared.folder.root, device=execution.device, network=prepared.network)
+        predictor.share_cores()
+        for split in scored:
+            with noted(missing, f"evaluation/{split}"):
+                score_split(prepared, split, predictor, track=execution.track)
+    return missing
 
 
 def _fit_first_stage(prepared: PreparedRun, execution: Execution, *, resume: bool) -> None:

@@ -40,16 +40,7 @@ def plan(
     from limner.preparation.planned import plan_data, with_shorthands
     from limner.storage.own_outputs import refuse_taken_file, write_own_file
 
-    settings = with_shorthands(
-        wanted.nested_settings(),
-        task=wanted.task,
-        network=wanted.network,
-        weights=wanted.weights,
-        teacher=wanted.teacher,
-        unlabelled=wanted.unlabelled,
-        minutes=wanted.minutes,
-        spatial=wanted.spatial,
-    )
+    settings = with_shorthands(**wanted.arguments())
     if out is not None:
         refuse_taken_file(out, by="plan")
     planned = plan_data(data, settings, Execution(device, tracker()))

@@ -46,6 +46,14 @@ class PlanOptions:
 
         return merge_assignments(self.settings or ())
 
+    def arguments(self) -> dict[str, Any]:
+        """Return the options as arguments of the verbs.
+
+        Raises:
+            ConfigError: As in `nested_settings`.
+        """
+        return vars(self) | {"settings": self.nested_settings()}
+
     def words(self) -> list[str]:
         """Return the options as words of a command line; those that are not given are left out."""
         named = {

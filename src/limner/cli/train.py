@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from limner.cli.launching import Launch, train_in_processes
 from limner.cli.option_groups import with_option_groups
 from limner.cli.plan_options import PlanOptions
 from limner.cli.shared_options import Accept, Device
@@ -38,8 +39,13 @@ def train(
         bool, typer.Option("--data-changed", help="With --resume: go on with data that has changed.")
     ] = False,
     device: Device = "auto",
+    launch: Launch,
 ) -> None:
     """Check the data, plan, train, and score the model."""
+    if launch.needs_processes():
+        launch.refuse_what_needs_one_process(device, folds)
+        train_in_processes(launch, data=data, run=run, resume=resume)
+        return
     from limner.api.cross_validate import cross_validate
     from limner.api.train import resume as resume_run
     from limner.api.train import train as train_run
@@ -60,14 +66,7 @@ def train(
         folder = begin(
             place,
             run=run,
-            task=wanted.task,
-            network=wanted.network,
-            weights=wanted.weights,
-            teacher=wanted.teacher,
-            unlabelled=wanted.unlabelled,
-            minutes=wanted.minutes,
-            spatial=wanted.spatial,
-            settings=wanted.nested_settings(),
+            **wanted.arguments(),
             accept=accept,
             device=device,
             track=tracker(),

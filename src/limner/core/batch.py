@@ -3,7 +3,7 @@
 Shape legend: B batch, C channels, *S spatial axes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar, cast
 
@@ -47,6 +47,16 @@ class Batch:
             for kind, form in self.targets.items()
         }
         return Batch(self.images.to(device, non_blocking=non_blocking), self.names, targets)
+
+    def tensors(self) -> Iterator[torch.Tensor]:
+        """Yield images and targets."""
+        yield self.images
+        for form in self.targets.values():
+            if isinstance(form, torch.Tensor):
+                yield form
+                continue
+            values = (getattr(each, f.name) for each in form for f in fields(each))
+            yield from (value for value in values if isinstance(value, torch.Tensor))
 
     def part(self, first: int, last: int) -> "Batch":
         """Return samples `first` to `last` (exclusive), as views."""

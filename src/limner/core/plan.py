@@ -373,8 +373,8 @@ class TrainPlan(Config):
     confident."""
     workers: Annotated[int, Field(ge=0)] = 2
     """Number of threads that prepare samples; affects the speed, not the result."""
-    compile: bool = False
-    """Compile the network; worthwhile for long runs."""
+    compile: bool | None = False
+    """Compile the network; null tries it in the first minute of a run on an accelerator."""
     trackers: tuple[str, ...] = ("tensorboard",)
     """Trackers of losses and scores besides metrics.csv; W&B and MLflow need their libraries."""
 

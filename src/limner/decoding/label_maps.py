@@ -194,7 +194,7 @@ def _argmax(scores: torch.Tensor) -> torch.Tensor:
     Loops over the classes because torch.argmax over a strided axis is 2 to 4 times slower on a CPU.
     """
     dtype = _dtype(scores.shape[1])
-    if scores.is_cuda:
+    if scores.device.type != "cpu":
         return scores.argmax(1).to(dtype)
     best = scores[:, 0].clone()
     labels = torch.zeros(best.shape, dtype=dtype, device=scores.device)

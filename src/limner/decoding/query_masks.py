@@ -121,7 +121,7 @@ def _masks_in_chunks(
 ) -> Iterator[tuple[slice, torch.Tensor]]:
     """Yield slices of `queries`, and their mask logits (n, *S) float32."""
     features = outputs.features[image].float()
-    limit = _MASK_ELEMENTS_ACCELERATOR if features.is_cuda else MASK_ELEMENTS
+    limit = MASK_ELEMENTS if features.device.type == "cpu" else _MASK_ELEMENTS_ACCELERATOR
     step = max(1, limit // prod(size))
     for start in range(0, len(queries), step):
         rows = slice(start, min(start + step, len(queries)))

@@ -1,75 +1,108 @@
-"""Checks of `limner doctor`: whether there is an accelerator that this PyTorch can use."""
+"""Checks of `limner doctor`: whether there is an accelerator that this PyTorch can use, and how well."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 
+from limner.devices.backends import (
+    INSTALL,
+    copies_from_host,
+    driver,
+    missing_kernels,
+    toolkit,
+    unreachable_pairs,
+    unused_accelerator,
+)
 from limner.devices.exam import Exam
+from limner.devices.host_copies import bandwidth, pins_memory
 from limner.devices.host_exams import memory_words
-from limner.devices.machine import Machine, examine, runs_on
+from limner.devices.machine import Machine, examine
+
+SLOWEST_COPIES = 2e9
+"""Bytes per second below which copies from page-locked memory slow a run down: an eighth of PCIe 3.0 x16."""
 
 
 def accelerator_exams() -> Iterator[Exam]:
-    """Yield the accelerator, and whether driver, PyTorch build and device are compatible."""
+    """Yield the accelerator, driver, toolkit, a trial, copies from the host, and access between devices."""
     machine = examine("auto")
     if machine.is_cpu:
-        yield _no_accelerator()
+        none = "none; training and prediction use the CPU"
+        yield unused_accelerator() or Exam("accelerator", "accelerator", none, "note")
         return
-    kind = machine.device.upper()
+    device = torch.device(machine.device)
     yield Exam(
         "accelerator",
-        kind,
+        machine.device.upper(),
         f"{machine.name}, {memory_words(machine.memory)}, fast in {number_format(machine)}",
     )
-    if machine.device == "cuda":
-        yield _cuda_build()
-    yield _trial(machine)
+    found = driver(device)
+    yield Exam("accelerator", "driver", found or "unknown", "good" if found else "note")
+    yield _toolkit(device)
+    trial = _trial(device)
+    yield trial
+    if trial.state != "broken":
+        yield from _copies(device)
+        yield from _peers(device)
 
 
-def _no_accelerator() -> Exam:
-    """Distinguish a machine without an accelerator from one whose accelerator PyTorch cannot use."""
-    built_for = torch.version.cuda or torch.version.hip
-    if not (Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi")):
-        return Exam("accelerator", "accelerator", "none; training and prediction use the CPU", "note")
-    if built_for:
-        found = f"an NVIDIA GPU, which PyTorch {torch.__version__} (built for CUDA {built_for}) cannot use"
-        fix = "Update the NVIDIA driver, or install PyTorch for the CUDA version that nvidia-smi shows."
-    else:
-        found = f"an NVIDIA GPU, but this PyTorch ({torch.__version__}) is built for the CPU only"
-        fix = "Install a CUDA build of PyTorch: https://pytorch.org/get-started/locally"
-    return Exam("accelerator", "accelerator", found, "warning", fix)
+def _toolkit(device: torch.device) -> Exam:
+    """Check that PyTorch has compiled code for this device, which old builds lack for new GPUs."""
+    built = toolkit()
+    found = f"PyTorch {torch.__version__}" + ("" if built is None else f" for {' '.join(built)}")
+    missing = missing_kernels(device)
+    if missing is None:
+        return Exam("accelerator", "toolkit", found)
+    fix = f"Install a PyTorch built for this GPU: {INSTALL}"
+    return Exam("accelerator", "toolkit", f"{found}; {missing}", "broken", fix)
 
 
-def _cuda_build() -> Exam:
-    """Check that PyTorch has compiled code for this GPU, which old builds lack for new GPUs."""
-    if torch.version.hip:
-        return Exam("accelerator", "ROCm", str(torch.version.hip))
-    capability = torch.cuda.get_device_capability()
-    archs = torch.cuda.get_arch_list()
-    found = f"{torch.version.cuda}; this GPU has compute capability {capability[0]}.{capability[1]}"
-    if runs_on(capability, archs):
-        return Exam("accelerator", "CUDA", found)
-    fix = "Install a PyTorch built for this GPU: https://pytorch.org/get-started/locally"
-    return Exam("accelerator", "CUDA", f"{found}; PyTorch supports {' '.join(archs)}", "broken", fix)
-
-
-def _trial(machine: Machine) -> Exam:
+def _trial(device: torch.device) -> Exam:
     """Run a small convolution on the device, as a test of driver and build."""
     try:
-        images = torch.ones(1, 3, 8, 8, device=machine.device)
-        kernel = torch.ones(1, 3, 3, 3, device=machine.device)
+        images = torch.ones(1, 3, 8, 8, device=device)
+        kernel = torch.ones(1, 3, 3, 3, device=device)
         total = float(torch.nn.functional.conv2d(images, kernel).sum().cpu())
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        fix = "Update the driver, or install a PyTorch built for this device: https://pytorch.org"
+        fix = f"Update the driver, or install a PyTorch built for this device: {INSTALL}"
         return Exam("accelerator", "trial", f"a test convolution fails: {reason}", "broken", fix)
     if total != 3 * 3 * 3 * 6 * 6:
         return Exam(
             "accelerator", "trial", "a test convolution gives a wrong result", "broken", "Update the driver."
         )
     return Exam("accelerator", "trial", "a test convolution gives the right result")
+
+
+def _copies(device: torch.device) -> Iterator[Exam]:
+    """Yield the speed of copies from the host, if the device has memory of its own."""
+    if not copies_from_host(device):
+        return
+    plain = bandwidth(device, pinned=False)
+    if not pins_memory(device):
+        yield Exam("accelerator", "copies", f"{plain / 1e9:.1f} GB/s from the host")
+        return
+    pinned = bandwidth(device, pinned=True)
+    found = f"{pinned / 1e9:.1f} GB/s from page-locked memory of the host, {plain / 1e9:.1f} GB/s from other"
+    if pinned >= SLOWEST_COPIES:
+        yield Exam("accelerator", "copies", found)
+        return
+    fix = "See that no other program uses the bus, and that the card is in a slot with all its lanes."
+    yield Exam("accelerator", "copies", found, "warning", fix)
+
+
+def _peers(device: torch.device) -> Iterator[Exam]:
+    """Yield whether accelerators exchange data directly, if there are several."""
+    pairs = unreachable_pairs(device)
+    if pairs is None:
+        return
+    count = torch.accelerator.device_count()
+    if not pairs:
+        yield Exam("accelerator", "peer access", f"{count} accelerators exchange data directly")
+        return
+    listed = ", ".join(f"{a} and {b}" for a, b in pairs if a < b or (b, a) not in pairs)
+    found = f"{count} accelerators; these exchange data through the host's memory: {listed}"
+    fix = "Training on several of them is slower. Check their topology, and the IOMMU and ACS settings."
+    yield Exam("accelerator", "peer access", found, "note", fix)
 
 
 def number_format(machine: Machine) -> str:

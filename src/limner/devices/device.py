@@ -28,6 +28,12 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
+def synchronize(device: torch.device) -> None:
+    """Wait until all work queued on a device is done; does nothing on a CPU."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
 def pick_device(device: str = "auto") -> torch.device:
     """Return the named torch device; ``auto`` is the accelerator if available, else the CPU."""
     if device != "auto":

@@ -1,7 +1,7 @@
 """Capabilities of the machine: memory, cores, the accelerator, and the number formats it is fast in.
 
-Only the operating system and PyTorch's device-independent `torch.accelerator` are queried, so that any
-accelerator (XPU, NPU, MLU, ...) is supported.
+Only the operating system, PyTorch's device-independent `torch.accelerator` and the device's own module are
+queried, so that any accelerator is supported; what depends on its type is in `backends`.
 """
 
 import os
@@ -11,8 +11,10 @@ from pathlib import Path
 
 import torch
 
+from limner.devices.backends import memory_limit, module_of, native_formats
 from limner.devices.device import choose_device
 from limner.devices.host import available_bytes, num_cores
+from limner.devices.processes import num_local_processes
 
 UNKNOWN_MEMORY = 4 * 2**30
 """Assumed memory in bytes if the system does not report it; nearly every machine has it."""
@@ -31,10 +33,11 @@ class Machine:
     """Capabilities of one device.
 
     Attributes:
-        device: Type as for `torch.device`: ``cpu``, ``cuda``, ``mps``, ``xpu``, ...
+        device: Type as for `torch.device`, such as ``cpu`` or ``cuda``.
         name: Product name.
-        memory: Memory of the accelerator, or of the host if the device is the CPU.
-        num_cores: Number of CPU cores available to this process.
+        memory: Memory of the accelerator, or of the host if the device is the CPU: its part for each of the
+            processes that train together here.
+        num_cores: Number of CPU cores available to each of these processes.
         fast_bfloat16: Whether the device supports bfloat16 natively, so that it is faster than float32.
         fast_float16: The same for float16.
     """
@@ -62,17 +65,18 @@ def examine(device: str = "auto") -> Machine:
         ConfigError: This machine has no such device.
     """
     chosen = choose_device(device)
+    cores = max(num_cores() // num_local_processes(), 1)
     if chosen.type == "cpu":
-        return Machine("cpu", cpu_name(), host_memory(), num_cores(), cpu_has_bfloat16())
-    bfloat16, float16 = _accelerator_formats(chosen)
+        return Machine("cpu", cpu_name(), host_memory(), cores, cpu_has_bfloat16())
+    bfloat16, float16 = native_formats(chosen)
     return Machine(
-        chosen.type, accelerator_name(chosen), accelerator_memory(chosen), num_cores(), bfloat16, float16
+        chosen.type, accelerator_name(chosen), accelerator_memory(chosen), cores, bfloat16, float16
     )
 
 
 def host_memory() -> Memory:
-    """Return the host's memory; the available part is limited to that of the container."""
-    available = available_bytes()
+    """Return the host's memory; the available part is limited to that of the container and the process."""
+    available = available_bytes() // num_local_processes()
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # Windows
@@ -98,50 +102,17 @@ def cpu_has_bfloat16() -> bool:
 
 def accelerator_name(device: torch.device) -> str:
     """Return the product name of an accelerator, or its type in capitals if unknown."""
-    module = getattr(torch, device.type, None)
-    ask = getattr(module, "get_device_name", None)
+    ask = getattr(module_of(device), "get_device_name", None)
     return str(ask(device)) if ask else device.type.upper()
 
 
 def accelerator_memory(device: torch.device) -> Memory:
-    """Return an accelerator's memory; for MPS, which shares the host's, the driver's limit."""
-    if device.type == "mps":
-        allowed = int(torch.mps.recommended_max_memory())
+    """Return an accelerator's memory; of one that shares the host's, the driver's limit."""
+    allowed = memory_limit(device)
+    if allowed is not None:
         return Memory(allowed, allowed)
-    ask = getattr(getattr(torch, device.type, None), "mem_get_info", None)
+    ask = getattr(module_of(device), "mem_get_info", None)
     if ask is None:
         return Memory(UNKNOWN_MEMORY, UNKNOWN_MEMORY)
     free, total = ask(device)
     return Memory(int(total), int(free))
-
-
-def runs_on(capability: tuple[int, int], archs: list[str]) -> bool:
-    """Return whether code built for `archs` runs on a GPU.
-
-    Compiled code (``sm_86``) runs on the same major capability with an equal or higher minor one;
-    intermediate code (``compute_90``) is compiled for any equal or higher capability.
-
-    Args:
-        capability: (major, minor) of the GPU.
-        archs: As returned by `torch.cuda.get_arch_list`.
-    """
-    for arch in archs:
-        kind, _, digits = arch.rstrip("af").partition("_")
-        if not digits.isdigit():
-            continue
-        major, minor = divmod(int(digits), 10)
-        if kind == "sm" and major == capability[0] and minor <= capability[1]:
-            return True
-        if kind == "compute" and (major, minor) <= capability:
-            return True
-    return False
-
-
-def _accelerator_formats(device: torch.device) -> tuple[bool, bool]:
-    """Return whether an accelerator supports (bfloat16, float16) natively."""
-    if device.type == "cuda":
-        if torch.version.hip:
-            return True, True
-        major, _ = torch.cuda.get_device_capability(device)
-        return major >= 8, major >= 7  # tensor cores: float16 since Volta (7.0), bfloat16 since Ampere (8.0)
-    return device.type in ("xpu", "npu", "hpu", "mlu"), False

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from limner.devices.backends import module_of
+
 SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 """Out-of-memory messages of allocators: CUDA, XPU and MPS; the CPU's on Windows and Linux."""
 
@@ -16,9 +18,10 @@ def peak_bytes(device: torch.device) -> int | None:
 
     None if the system does not report it.
     """
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    if device.type != "cpu" or sys.platform == "win32":
+    if device.type != "cpu":
+        ask = getattr(module_of(device), "max_memory_allocated", None)
+        return None if ask is None else int(ask(device))
+    if sys.platform == "win32":
         return None
     import resource
 
@@ -28,11 +31,13 @@ def peak_bytes(device: torch.device) -> int | None:
 
 def reset_peak(device: torch.device) -> None:
     """Let `peak_bytes` begin anew with the memory that is in use; on a CPU, only Linux can."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    elif device.type == "cpu":
+    if device.type == "cpu":
         with suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        return
+    reset = getattr(module_of(device), "reset_peak_memory_stats", None)
+    if reset is not None:
+        reset(device)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -58,7 +63,6 @@ def release_memory(device: torch.device) -> None:
     """Release unused memory held by Python and the device's allocator."""
     gc.collect()
     if device.type != "cpu":
-        backend = getattr(torch, device.type, None)
-        empty_cache = getattr(backend, "empty_cache", None)
+        empty_cache = getattr(module_of(device), "empty_cache", None)
         if empty_cache is not None:
             empty_cache()

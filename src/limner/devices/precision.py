@@ -1,6 +1,7 @@
 """Precision of a network's arithmetic; its weights stay float32."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -22,6 +23,24 @@ def precision_context(device: torch.device, precision: str) -> AbstractContextMa
     if precision == "float32":
         return nullcontext()
     return torch.autocast(device.type, dtype=PRECISIONS[precision])
+
+
+@contextmanager
+def fast_float32(device: torch.device) -> Iterator[None]:
+    """Within the block, let an accelerator multiply float32 matrices in TensorFloat32 or the like.
+
+    It rounds the factors to the 10 bits of float16's mantissa, as PyTorch lets convolutions do anyway. A
+    precision that the caller chose stays.
+    """
+    before = torch.get_float32_matmul_precision()
+    if device.type == "cpu" or before != "highest":
+        yield
+        return
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def fast_precision(device: torch.device, trained: str) -> str:

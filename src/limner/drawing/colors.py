@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from limner.core.labels import RGB, LabelArray, LabelTable, distinct_color
 from limner.drawing.display import RGBImage
@@ -192,8 +193,8 @@ def outlines(labels: npt.NDArray[Any], width: int) -> npt.NDArray[np.bool_]:
 def hatch(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Return a mask of diagonal stripes for ignored pixels; their width depends on the size."""
     stripe = max(2, round(min(shape) / 120))
-    rows, columns = np.ogrid[: shape[0], : shape[1]]
-    return np.asarray((rows + columns) // stripe % 3 == 0)
+    line = np.arange(shape[0] + shape[1]) // stripe % 3 == 0  # by the sum of row and column
+    return sliding_window_view(line, shape[1])[: shape[0]]
 
 
 def darkened(image: RGBImage) -> RGBImage:

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.fx import config as tracing
 
 from limner.core.errors import ConfigError, MissingPartError, ModelError, describe
 from limner.exporting.lower_precision import DEFAULT_FORMAT, FileFormat, lower_precision
@@ -36,7 +37,7 @@ def trace(module: nn.Module, example: Tensor, *, is_free: bool) -> ExportedProgr
     """
     free = {axis: Dim.DYNAMIC for axis in range(example.ndim) if axis != 1} if is_free else {}
     try:
-        with _quiet():
+        with _quiet(), _without_stack_traces():
             return torch.export.export(module, (example,), dynamic_shapes=(free,) if free else None)
     except Exception as error:  # PyTorch raises many kinds
         size = " x ".join(map(str, example.shape[2:]))
@@ -241,6 +242,17 @@ WRITERS: dict[str, Callable[[ExportedProgram, Path, Sequence[str], FileFormat], 
     "executorch": write_executorch,
 }
 """How the file of each row of `RUNTIMES` is written."""
+
+
+@contextmanager
+def _without_stack_traces() -> Iterator[None]:
+    """Trace without the lines of code behind each operation, which would be in the file, with local paths."""
+    before = getattr(tracing, "do_not_emit_stack_traces", False)  # older versions of PyTorch ignore it
+    tracing.do_not_emit_stack_traces = True
+    try:
+        yield
+    finally:
+        tracing.do_not_emit_stack_traces = before
 
 
 @contextmanager

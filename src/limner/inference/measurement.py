@@ -67,6 +67,10 @@ class Measurement:
     value_range: ValueRange | None = None
     remarks: tuple[str, ...] = ()
 
+    def dataset(self) -> Dataset:
+        """Return the images to score, with their labels."""
+        return Dataset(self.source, self.records, self.labels, targets=self.task.targets, cache=None)
+
     def run(self, predict: Predict, *, split: str, out: Path, track: Track) -> ScoredSplit:
         """Score every image, and write scores.json, per_image.csv, per_case.csv, pictures/ and maps/.
 
@@ -80,7 +84,7 @@ class Measurement:
             ConfigError: The task does not support the requested scores.
             DataError: No image could be scored.
         """
-        dataset = Dataset(self.source, self.records, self.labels, targets=self.task.targets, cache=None)
+        dataset = self.dataset()
         example, samples = peek_readable(read_ahead(range(len(dataset)), dataset.__getitem__), DataError)
         extent = replace(self._full_extent(example), case_of=self.source.case_of)
         scorer = self.task.scorer(self.labels, extent)

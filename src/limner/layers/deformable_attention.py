@@ -2,7 +2,8 @@
 
 Paper: Deformable DETR (Zhu et al., ICLR 2021), https://arxiv.org/abs/2010.04159. Authors' code:
 https://github.com/fundamentalvision/Deformable-DETR (Apache-2.0 licence), a compiled CUDA operator; here it
-is `grid_sample`. Parameters have the same names, so their weights load.
+is `grid_sample`, or a Triton kernel where that is faster. Parameters have the same names, so their weights
+load.
 
 What differs, and why: the sampled values, (B, N, heads, levels, points, D), are never all kept in memory.
 They are summed point by point and sampled again in the backward pass: a tenth of the memory, and on a CPU
@@ -19,6 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
+
+from limner.devices.backends import compiles_triton
 
 Size = tuple[int, int]
 """Height and width of a level."""
@@ -84,8 +87,8 @@ def _locations(references: Tensor, offsets: Tensor, sizes: Sequence[Size]) -> Te
     if references.shape[-1] == 4:
         points = offsets.shape[-2]
         return references[..., :2] + offsets / points * references[..., 2:] / 2
-    scale = torch.tensor([(width, height) for height, width in sizes], device=offsets.device)
-    return references + offsets / scale.to(offsets.dtype).view(-1, 1, 2)
+    scale = torch.tensor([(width, height) for height, width in sizes], dtype=offsets.dtype)
+    return references + offsets / scale.to(offsets.device, non_blocking=True).view(-1, 1, 2)
 
 
 def pixel_centres(sizes: Sequence[Size], *, like: Tensor) -> Tensor:
@@ -112,6 +115,27 @@ def sum_of_samples(values: Tensor, locations: Tensor, weights: Tensor, sizes: Se
     Returns:
         (B, N, heads * D).
     """
+    if _prefers_kernel(values, locations):
+        from limner.layers.deformable_attention_kernel import sum_by_kernel
+
+        return sum_by_kernel(values, locations, weights, sizes)
+    return sum_by_operators(values, locations, weights, sizes)
+
+
+def _prefers_kernel(values: Tensor, locations: Tensor) -> bool:
+    """Return whether the Triton kernel can compute the sum, and is faster; not in compiled graphs."""
+    is_double = torch.float64 in (values.dtype, locations.dtype)
+    if torch.compiler.is_compiling() or is_double or not compiles_triton(values.device):
+        return False
+    from limner.layers.deformable_attention_kernel import try_kernel
+
+    _, _, heads, levels, points, _ = locations.shape
+    shape = {"heads": heads, "levels": levels, "points": points, "depth": values.shape[-1]}
+    return try_kernel(sum_by_operators, values.device, **shape).is_better
+
+
+def sum_by_operators(values: Tensor, locations: Tensor, weights: Tensor, sizes: Sequence[Size]) -> Tensor:
+    """Return the sum of `sum_of_samples` with PyTorch's operators, for any device and precision."""
     kind = torch.promote_types(locations.dtype, torch.float32)
     batch, num_queries, heads = locations.shape[:3]
     # Each point becomes a plane: (L, P, R, N, ...).

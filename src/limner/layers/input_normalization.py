@@ -49,7 +49,16 @@ class InputNormalization(nn.Module):
 
         Returns:
             (B, C, *S) float32 in the memory format of `images`.
+
+        Raises:
+            ValueError: `images` have another number of channels. (One channel would otherwise be
+                broadcast to all of them.)
         """
+        if images.shape[1] != len(self.mean):
+            raise ValueError(
+                f"This model takes images (B, {len(self.mean)}, *S), of {len(self.mean)} channels; "
+                f"found {tuple(images.shape)}."
+            )
         per_channel = (1, -1, *[1] * (images.ndim - 2))
         # Subtract first: a fused x * scale + shift would lose precision where mean >> std.
         values = images.to(torch.float32)

@@ -23,7 +23,7 @@ def collate(samples: Sequence[Sample], *, pin_memory: bool = False) -> Batch:
 
     Args:
         samples: B samples of the same size, dtype and kinds of targets.
-        pin_memory: Put the batch in page-locked memory, from which CUDA devices copy in the background.
+        pin_memory: Put the batch in page-locked memory, from which accelerators copy in the background.
 
     Raises:
         DataError: The samples differ in kind; names two of them.

@@ -8,9 +8,10 @@ import threading
 
 from limner.core.sample import Sample
 from limner.devices.host import available_bytes
+from limner.devices.processes import num_local_processes
 
 BUDGET_SHARE = 0.5
-"""Fraction of the initially available memory that a cache may use."""
+"""Fraction of the initially available memory that the caches of all processes of a training may use."""
 
 RESERVED_SHARE = 0.2
 """Fraction of that memory below which caching stops, whichever process uses the rest."""
@@ -23,13 +24,15 @@ class MemoryCache:
     """Cache of decoded images in memory, up to a budget; thread-safe.
 
     Args:
-        budget_bytes: Maximum size; defaults to half of the memory available now. In any case, caching stops
-            when less than a fifth of that memory is available.
+        budget_bytes: Maximum size; defaults to half of the memory available now, divided by the number of
+            processes that train together here. In any case, caching stops when less than a fifth of that
+            memory is available.
     """
 
     def __init__(self, budget_bytes: int | None = None) -> None:
         available = available_bytes()
-        self.budget_bytes = int(available * BUDGET_SHARE) if budget_bytes is None else budget_bytes
+        usual = int(available * BUDGET_SHARE / num_local_processes())
+        self.budget_bytes = usual if budget_bytes is None else budget_bytes
         self.used_bytes = 0
         self._reserved_bytes = int(available * RESERVED_SHARE)
         self._unasked_bytes = 0

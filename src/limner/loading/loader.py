@@ -7,6 +7,7 @@ run out, and exceptions keep their traceback.
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from time import perf_counter
 from weakref import finalize
 
@@ -113,14 +114,16 @@ def training_batches(
     Args:
         dataset: The training images.
         pipeline: Augments a sample, given its random generator.
-        batch_size: Number of samples per batch.
+        batch_size: Number of samples per batch, of all processes together.
         seed: The run's seed.
         first_step: First step, for resuming.
         workers: Number of threads that prepare batches; 0 prepares each on request. At most
             ``workers + 2`` batches exist at once.
-        replica: Rank of this process among those that train together; each gets different samples.
+        replica: Rank of this process among those that train together; each gets its part of every batch,
+            whose sizes differ by one at most.
         num_replicas: Number of processes that train together.
-        pin_memory: Whether to put batches in page-locked memory, for CUDA.
+        pin_memory: Whether to put images in page-locked memory, from which accelerators copy while they
+            compute.
         balanced: Whether each class of whole images is used equally often, instead of each image.
         mix: Mixes the images of a batch.
 
@@ -133,12 +136,13 @@ def training_batches(
     order = training_order([record.label for record in dataset.records], seed=seed, balanced=balanced)
 
     def make_batch(step: int) -> Batch:
-        first = (step * num_replicas + replica) * batch_size
-        slots = range(first, first + batch_size)
+        first, end = (batch_size * rank // num_replicas for rank in (replica, replica + 1))
+        slots = range(step * batch_size + first, step * batch_size + end)
         samples = [_augmented(dataset, order.index_of(slot), pipeline, seed, slot) for slot in slots]
         if mix is None:
             return collate(samples, pin_memory=pin_memory)
-        return mix(collate(samples), generator(seed, "mix", step, replica))
+        mixed = mix(collate(samples), generator(seed, "mix", step, replica))
+        return replace(mixed, images=mixed.images.pin_memory()) if pin_memory else mixed
 
     if workers:
         # Otherwise each thread would start OpenCV's own pool: more threads than cores, and slower.

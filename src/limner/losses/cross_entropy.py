@@ -3,6 +3,7 @@
 Shape legend: B batch, K classes, *S spatial axes.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -99,12 +100,12 @@ class CrossEntropyLoss(nn.Module):
             label_smoothing=self.smoothing,
         ).flatten()
         valid = (labels != ignored).flatten()
-        of_pixel = of_pixel[valid]
-        if not len(of_pixel):
-            return logits.sum() * 0.0
-        keep = max(1, int(self.hard_fraction * len(of_pixel)))
-        bound = of_pixel.detach().topk(keep).values[-1]
+        # Without asking how many pixels are valid, for which an accelerator would have to be waited for.
+        keep = (self.hard_fraction * valid.sum()).long().clamp(min=1)
+        most = max(1, int(self.hard_fraction * len(of_pixel)))
+        hardest = of_pixel.detach().where(valid, -1).topk(most).values
+        bound = hardest.gather(0, (keep - 1).clamp(max=most - 1).view(1))
         if self.hard_threshold is not None:
-            easy_loss = -torch.log(torch.tensor(self.hard_threshold, device=of_pixel.device))
-            bound = torch.minimum(bound, easy_loss)
-        return of_pixel[of_pixel >= bound].mean()
+            bound = bound.clamp(max=-math.log(self.hard_threshold))
+        is_kept = valid & (of_pixel.detach() >= bound)
+        return of_pixel.where(is_kept, 0).sum() / is_kept.sum().clamp(min=1)

@@ -81,7 +81,7 @@ def pairwise_costs(
     """
     of_class = -class_logits.float().softmax(-1)[..., labels]
     features, true_points = features.float(), truth.T.contiguous()
-    limit = _CHUNK_ELEMENTS_ACCELERATOR if features.is_cuda else _CHUNK_ELEMENTS
+    limit = _CHUNK_ELEMENTS if features.device.type == "cpu" else _CHUNK_ELEMENTS_ACCELERATOR
     rows = max(1, limit // features.shape[1])
     of_mask = [
         _mask_costs(some, features, true_points, weights)

@@ -46,7 +46,8 @@ def soft_overlap(logits: Tensor, target: Tensor, *, per_image: bool) -> Overlap:
     of_true_class = probabilities.gather(1, index.unsqueeze(1)).squeeze(1) * valid
     both = _sum_by_class(of_true_class, index, num_classes)
     true = _sum_by_class(valid.to(both.dtype), index, num_classes)
-    if bool(valid.all()):
+    # An accelerator would have to be waited for before this could be known.
+    if logits.device.type == "cpu" and bool(valid.all()):
         predicted = probabilities.sum(dim=2)
     else:
         predicted = torch.einsum("bkn,bn->bk", probabilities, valid.to(probabilities.dtype))

@@ -46,7 +46,7 @@ def sample_masks_at(masks: Tensor, points: Tensor) -> Tensor:
     """
     if not len(masks):
         return points.new_zeros(0, points.shape[-2])
-    limit = _CHUNK_PIXELS_ACCELERATOR if masks.is_cuda else _CHUNK_PIXELS
+    limit = _CHUNK_PIXELS if masks.device.type == "cpu" else _CHUNK_PIXELS_ACCELERATOR
     some = torch.split(masks, max(1, limit // masks[0].numel()))
     if points.ndim == 2:
         shared = points.unsqueeze(0)
@@ -78,7 +78,7 @@ def uncertain_points(
         (M, P, 2).
     """
     many, num_uncertain = int(num_points * oversample), int(num_points * importance)
-    limit = _CHUNK_POINTS_ACCELERATOR if maps.is_cuda else _CHUNK_POINTS
+    limit = _CHUNK_POINTS if maps.device.type == "cpu" else _CHUNK_POINTS_ACCELERATOR
 
     def draw(masks: int, count: int) -> Tensor:
         return torch.rand((masks, count, 2), device=maps.device, generator=generator)

@@ -227,7 +227,7 @@ class SegmentSetLoss(nn.Module):
 
 def _masks_per_worker(targets: Sequence[SegmentTargets], *, device: torch.device) -> Tensor:
     """Return the mean number of true segments per process, at least 1; a scalar."""
-    count = torch.tensor(float(sum(len(target.labels) for target in targets)), device=device)
+    count = torch.full((), float(sum(len(target.labels) for target in targets)), device=device)
     if distributed.is_available() and distributed.is_initialized():
         distributed.all_reduce(count)
         count = count / distributed.get_world_size()

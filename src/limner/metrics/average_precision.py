@@ -150,20 +150,10 @@ class AveragePrecision:
             names: Names of the images in the order they were added; all different.
             seed: Random seed.
         """
-        every = _Detections.of(self._parts)
-        objects = [every.of_class(k) for k in range(self.num_classes)]
-        found = weighted_precision(
-            [
-                WeightedObjects(
-                    one.is_right[0], one.is_excused[0], one.images, one.true_images[one.counts[0]]
-                )
-                for one in objects
-            ],
-            draw_weights(names, seed=seed),
-        )
+        found = weighted_precision(self.weighted_objects(), draw_weights(names, seed=seed))
         values = {"ap": found, "ap50": found[..., :1], "ap75": found[..., 5:6]}
         values |= {f"ap/{k}": found[:, k : k + 1] for k in range(self.num_classes)}
-        return {name: interval(np.array([_mean(one) for one in part])) for name, part in values.items()}
+        return {name: interval(_means(part)) for name, part in values.items()}
 
     def weighted_objects(self) -> list[WeightedObjects]:
         """Return the objects of each class, at least one image, to be weighted by image."""
@@ -332,3 +322,12 @@ def _precision(is_right: Bits, is_excused: Bits, num_true: int) -> npt.NDArray[n
 def _mean(values: npt.NDArray[np.float64]) -> float:
     there = values[~np.isnan(values)]
     return float(there.mean()) if there.size else float("nan")
+
+
+def _means(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return (G) the mean of each of (G, ...), without NaN; NaN where there is nothing else."""
+    each = values.reshape(len(values), -1)
+    is_there = ~np.isnan(each)
+    counts, means = is_there.sum(1), np.full(len(each), np.nan)
+    np.divide(np.where(is_there, each, 0).sum(1), counts, out=means, where=counts > 0)
+    return means

@@ -16,6 +16,9 @@ from limner.core.randomness import generator
 REPLICATES = 1000
 """Number of replicates: enough for two digits of an interval's bounds."""
 
+FEW = 0.25
+"""Part of the counts of an image below which only those that are not zero are added, which is faster then."""
+
 
 class PoissonBootstrap:
     """Running sums of counts, weighted by how often each replicate draws an image.
@@ -46,7 +49,10 @@ class PoissonBootstrap:
             counts: Its counts.
         """
         weights = weights_of(name, len(self.sums), seed=self._seed)
-        self.sums += weights.reshape(-1, *(1 for _ in counts.shape)) * counts
+        sums, counts = self.sums.reshape(len(self.sums), -1), counts.reshape(-1)
+        places = np.flatnonzero(counts)  # an image has few of many classes
+        where: npt.NDArray[np.intp] | slice = places if len(places) < FEW * len(counts) else slice(None)
+        sums[:, where] += weights[:, None] * counts[where]
 
     def merge(self, other: "PoissonBootstrap") -> None:
         """Add the sums of another instance with the same seed and other images."""

@@ -87,6 +87,8 @@ def _area(
         false_positives: (D) whether they are false positives.
         totals: (G) numbers of true objects.
     """
+    if not hits.any():
+        return np.where(totals > 0, 0.0, np.nan)
     right, wrong = np.cumsum(weights * hits, 1), np.cumsum(weights * false_positives, 1)
     precision = right / np.maximum(right + wrong, 1)
     falling = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]

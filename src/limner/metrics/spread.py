@@ -3,7 +3,9 @@
 Shape legend: S scores of each image, B bins.
 """
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,9 @@ BINS = 10_000
 """Number of histogram bins from 0 to 1: a resolution of 0.0001."""
 
 LOW_END = 0.05
+
+BLOCK = 2**20
+"""Number of tallies of replicates at once, which limits memory."""
 
 Interval = tuple[float, float]
 """Bounds of a 95 % bootstrap interval."""
@@ -77,15 +82,16 @@ class SpreadOfScores:
         if not total:
             return Spread(0, np.nan, np.nan, np.nan, {})
         draw = generator(seed, f"spread/{name}")
-        drawn = [draw.multinomial(total, tallies / total) for _ in range(replicates)]
-        values = np.array([_statistics(bins, again) for again in drawn])
-        _, median, low_end = _statistics(bins, tallies)
+        ends = [*range(0, replicates, max(1, BLOCK // len(bins))), replicates]
+        drawn = (draw.multinomial(total, tallies / total, after - before) for before, after in pairwise(ends))
+        values = np.concatenate([_statistics(bins, again) for again in (tallies[None], *drawn)])
+        _, median, low_end = values[0]
         return Spread(
             num_images=total,
             mean=float(self._sums[score] / total),
-            median=median,
-            percentile_5=low_end,
-            intervals={name: interval(values[:, i]) for i, name in enumerate(STATISTICS)} if drawn else {},
+            median=float(median),
+            percentile_5=float(low_end),
+            intervals={n: interval(values[1:, i]) for i, n in enumerate(STATISTICS)} if replicates else {},
         )
 
 
@@ -101,14 +107,17 @@ def interval(values: npt.NDArray[np.float64]) -> Interval:
     return float(low), float(high)
 
 
-def _statistics(bins: npt.NDArray[np.int64], tallies: npt.NDArray[np.int64]) -> tuple[float, float, float]:
-    mean = float(bins @ tallies / tallies.sum() / BINS)
-    return mean, _quantile(bins, tallies, 0.5), _quantile(bins, tallies, LOW_END)
+def _statistics(bins: npt.NDArray[np.int64], tallies: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return (R, 3): mean, median and 5th percentile of each of (R, B) tallies with the same sum."""
+    upto = np.cumsum(tallies, axis=1)
+    total = int(upto[0, -1])
+    mean = tallies @ bins / total / BINS
+    return np.stack([mean, *(_quantile(bins, upto, part * (total - 1)) for part in (0.5, LOW_END))], axis=1)
 
 
-def _quantile(bins: npt.NDArray[np.int64], tallies: npt.NDArray[np.int64], part: float) -> float:
-    """Return a quantile with linear interpolation, as in numpy."""
-    upto = np.cumsum(tallies)
-    rank = part * (upto[-1] - 1)
-    below, above = bins[np.searchsorted(upto, [int(rank), int(np.ceil(rank))], side="right")] / BINS
-    return float(below + (above - below) * (rank - int(rank)))
+def _quantile(
+    bins: npt.NDArray[np.int64], upto: npt.NDArray[np.int64], rank: float
+) -> npt.NDArray[np.float64]:
+    """Return (R,) the value at a rank from 0, with linear interpolation, as in numpy."""
+    below, above = (bins[(upto <= place).sum(1)] / BINS for place in (int(rank), math.ceil(rank)))
+    return np.asarray(below + (above - below) * (rank - int(rank)))

@@ -1,4 +1,4 @@
-"""Networks without weights, to check options and to read shapes and costs."""
+"""Networks without weights, to check options and to read shapes and costs, or to load all weights next."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,14 +16,26 @@ def weightless() -> Iterator[None]:
     Random numbers are not drawn. On the meta device they would have no values, but the first call to
     `Tensor.normal_` takes three seconds, in which PyTorch imports its decompositions.
     """
-    with torch.device("meta"), _WithoutRandomNumbers():
+    with torch.device("meta"), uninitialized():
+        yield
+
+
+@contextmanager
+def uninitialized() -> Iterator[None]:
+    """Build modules whose weights are all loaded next: initial weights would be drawn in vain.
+
+    Until then, parameters have the values that happen to be in memory. Everything else that a constructor
+    computes, such as indices, is as usual. The random numbers of PyTorch stay where they are.
+    """
+    with _WithoutRandomNumbers():
         yield
 
 
 class _WithoutRandomNumbers(TorchFunctionMode):
     """Replaces `torch.randn` by `torch.empty`, and leaves tensors to be initialised unchanged."""
 
-    _RANDOM = frozenset({Tensor.normal_, Tensor.uniform_})
+    _RANDOM = frozenset({Tensor.normal_, Tensor.uniform_, Tensor.erfinv_})
+    """With `Tensor.erfinv_`, which truncates normal numbers, and is the slowest of them."""
 
     def __torch_function__(
         self,

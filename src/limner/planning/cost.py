@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from limner.devices.device import synchronize
 from limner.devices.precision import precision_context
 from limner.devices.threads import CoreUse
 
@@ -182,12 +183,12 @@ def _fastest_pass(network: nn.Module, step: Step, images: torch.Tensor, precisio
     """
     times: list[float] = []
     while _needs_another(times):
-        _synchronize(images.device)
+        synchronize(images.device)
         began = time.perf_counter()
         with precision_context(images.device, precision):
             loss = step(network, images)
         torch.autograd.backward(loss)
-        _synchronize(images.device)
+        synchronize(images.device)
         times.append(time.perf_counter() - began)
     network.zero_grad(set_to_none=True)
     return min(times)
@@ -200,8 +201,3 @@ def _needs_another(times: Sequence[float]) -> bool:
     fastest, second, *_ = sorted(times)
     limit = CLOCK_SECONDS if second <= AGREEMENT * fastest else LONGEST_CLOCK
     return len(times) < MOST_PASSES and sum(times) < limit
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type != "cpu":
-        torch.accelerator.synchronize()

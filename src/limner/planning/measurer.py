@@ -62,7 +62,7 @@ class Measurer:
 
     def _measure(self, settled: Mapping[str, Any]) -> Cost:
         dims, channels = settled["input.spatial_dims"], settled["input.channels"]
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             network = build_network(
                 settled["network.name"],

@@ -138,11 +138,11 @@ def _asymmetry(grids: Grids, transforms: tuple[Transform, ...], purpose: str) ->
     by_chance = 1 / len(grids)
     shared = max((common / whole - by_chance) / (1 - by_chance), 0.0)
     rng = generator(0, f"orientation {purpose}")
-    image = np.arange(len(grids))
-    draws = [
-        _common(asymmetric[rng.integers(len(transforms), size=len(grids)), image]) for _ in range(NUM_DRAWS)
-    ]
-    exceeding = sum(draw >= common * (1 - 1e-12) for draw in draws)
+    drawn = rng.integers(len(transforms), size=(NUM_DRAWS, 1, len(grids)))
+    is_drawn = (drawn == np.arange(len(transforms))[:, None]).astype(np.float64)  # (draws, T, N)
+    # All means at once: a product of matrices takes a fraction of the time of as many sums.
+    means = is_drawn.reshape(NUM_DRAWS, -1) @ asymmetric.reshape(-1, asymmetric.shape[-1]) / len(grids)
+    exceeding = int(((means**2).sum(axis=1) >= common * (1 - 1e-12)).sum())
     return Asymmetry(round(shared, 4), (1 + exceeding) / (1 + NUM_DRAWS))
 
 

@@ -32,7 +32,7 @@ from limner.preparation.run_names import (
 )
 from limner.preparation.run_splits import read_splits, write_splits
 from limner.storage.folder_lock import locked_folder
-from limner.storage.json_files import write_json
+from limner.storage.json_files import read_json, write_json
 from limner.storage.output_folder import make_output_folder, refuse_inside
 from limner.storage.unfinished import marked_unfinished
 from limner.tasks import find_task
@@ -118,7 +118,7 @@ def prepare_run(
             write_splits(folder, checked.splits)
             pixel_hashes = {image.name: image.content_hash for image in checked.facts.images}
             write_data_state(folder, checked.source, checked.splits, pixel_hashes)
-            write_json(folder.environment, _environment(device))
+            write_json(folder.environment, _environment(plan, device))
     splits = {name: records for name, records in checked.splits.items() if records}
     return PreparedRun(folder, plan, checked.source, splits, network)
 
@@ -196,7 +196,19 @@ def _with_own_network(plan: Plan, network: "nn.Module") -> Plan:
     )
 
 
-def _environment(device: str) -> dict[str, Any]:
+def is_of_this_command(folder: RunFolder) -> bool:
+    """Return whether a run was prepared by the command that this process was started with.
+
+    Raises:
+        DataError: The run's environment.json is damaged.
+    """
+    if not folder.environment.is_file():
+        return False
+    noted = read_json(folder.environment, what="The run's environment", expected="what limner wrote there")
+    return isinstance(noted, dict) and noted.get("command") == _command()
+
+
+def _environment(plan: Plan, device: str) -> dict[str, Any]:
     """Return versions, machine and command, for reproducing the run."""
     import platform
     from importlib.metadata import version
@@ -220,5 +232,13 @@ def _environment(device: str) -> dict[str, Any]:
         "cores": machine.num_cores,
         "threads": torch.get_num_threads(),
         "processes": num_processes(),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "samples_per_step": plan.train.batch_size,
+        "command": _command(),
     }
+
+
+def _command() -> str:
+    """Return the command that this process was started with; ``python -m limner`` is ``limner``."""
+    program = Path(sys.argv[0])
+    name = program.parent.name if program.name == "__main__.py" else program.name
+    return shlex.join([name, *sys.argv[1:]])

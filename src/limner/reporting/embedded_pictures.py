@@ -16,6 +16,9 @@ BUDGET_BYTES = 3_400_000
 LADDER = ((1400, 84), (1200, 78), (960, 72), (720, 64), (480, 55), (320, 40), (160, 30))
 """Longest side in pixels and WebP quality, tried in order until the picture fits its share."""
 
+EFFORT = 2
+"""Of 0 to 6: half the time of 4, Pillow's default, for files that are 1 to 4 % larger."""
+
 
 @dataclass(frozen=True)
 class Embedded:
@@ -57,7 +60,7 @@ def _shrunk(picture: Image.Image, share: int) -> Embedded:
         small = picture.copy()
         small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
-        small.save(buffer, "WEBP", quality=quality, method=4)
+        small.save(buffer, "WEBP", quality=quality, method=EFFORT)
         if buffer.tell() <= share:
             break
     text = base64.b64encode(buffer.getvalue()).decode("ascii")

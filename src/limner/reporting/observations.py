@@ -111,9 +111,9 @@ def _score_notes(facts: RunFacts) -> Iterator[Observation]:
 
 def _short_training(facts: RunFacts) -> Iterator[Observation]:
     """Remark on too few steps to use every training image once."""
-    if facts.plan is None or not facts.steps:
+    if facts.plan is None or facts.samples_per_step is None or not facts.steps:
         return
-    crops = facts.steps * facts.plan.train.batch_size * facts.num_processes
+    crops = facts.steps * facts.samples_per_step
     images = facts.plan.data.num_images.get("train", 0)
     if crops < images:
         text = (

@@ -150,10 +150,13 @@ class RunFacts:
         return name
 
     @property
-    def num_processes(self) -> int:
-        """Number of training processes, each with its own batch."""
-        number = self.environment.get("processes")
-        return number if isinstance(number, int) else 1
+    def samples_per_step(self) -> int | None:
+        """Number of samples in a step, of all processes together; None if there is no plan."""
+        noted, processes = (self.environment.get(name) for name in ("samples_per_step", "processes"))
+        if self.plan is None or isinstance(noted, int):
+            return noted if isinstance(noted, int) else None
+        # In runs of earlier versions each process had a batch of its own.
+        return self.plan.train.batch_size * (processes if isinstance(processes, int) else 1)
 
     @property
     def validation(self) -> tuple[str, Series] | None:

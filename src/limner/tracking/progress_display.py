@@ -9,6 +9,7 @@ from limner.core.printable import printable
 from limner.core.score_names import SCORES, shown
 from limner.core.watchers import Moment, Watcher
 from limner.core.wording import memory
+from limner.devices.processes import num_processes
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -51,7 +52,7 @@ class ProgressDisplay(Watcher):
         dims, axis = settings.get("input.spatial_dims"), settings.get("input.slice_axis")
         self._of_volumes = dims == 3 or axis is not None
         if settings:
-            self.say(describe_run(settings))
+            self.say(describe_run(settings, processes=num_processes()))
         if self._live:
             self._open_bar()
         self._show(moment)
@@ -104,8 +105,8 @@ class ProgressDisplay(Watcher):
             self.say(line)
 
 
-def describe_run(settings: Mapping[str, object]) -> str:
-    """Return one line: network, images, crops, precision and duration, from a plan's flat settings."""
+def describe_run(settings: Mapping[str, object], *, processes: int = 1) -> str:
+    """Return one line: network, images, crops, precision, processes and duration, from flat settings."""
     images = " and ".join(
         f"{settings[f'data.num_images.{split}']} {words}"
         for split, words in (("train", "images"), ("val", "for validation"))
@@ -115,9 +116,10 @@ def describe_run(settings: Mapping[str, object]) -> str:
     size = " x ".join(map(str, crop)) if isinstance(crop, (list, tuple)) else str(crop)
     minutes = settings.get("train.minutes")
     length = f"{minutes:g} min" if isinstance(minutes, float) else f"{settings.get('train.steps')} steps"
+    together = "" if processes == 1 else f"{processes} processes, "
     return (
-        f"Training {settings.get('network.name')} on {images}: batches of "
-        f"{settings.get('train.batch_size')} crops of {size}, {settings.get('train.precision')}, {length}"
+        f"Training {settings.get('network.name')} on {images}: batches of {settings.get('train.batch_size')} "
+        f"crops of {size}, {settings.get('train.precision')}, {together}{length}"
     )
 
 

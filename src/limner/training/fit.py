@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 import torch
@@ -17,7 +18,9 @@ from limner.core.plan_text import plan_to_yaml
 from limner.core.randomness import torch_seed
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Watcher, Watchers
+from limner.devices.host_copies import pins_memory
 from limner.devices.memory import peak_bytes
+from limner.devices.precision import fast_float32
 from limner.devices.retained_memory import retain_freed_memory
 from limner.inference.component_choice import choose_components, chooses_components
 from limner.inference.predictor import Predictor
@@ -44,6 +47,7 @@ from limner.training.learner import Learner
 from limner.training.linear_probe import fit_probe
 from limner.training.loop import Batches, Loop, Outcome
 from limner.training.metrics_file import MetricsFile
+from limner.training.process_watch import watched_processes
 from limner.training.run_state import RunState
 from limner.training.teaching import build_criterion, read_teacher
 from limner.training.validation import Validation
@@ -96,20 +100,21 @@ def fit(
         execution: Device and observers of the run.
 
     Raises:
-        TrainingError: The loss is not finite, or memory or disk space ran out; the run can be resumed.
+        TrainingError: The loss is not finite, memory or disk space ran out, or another process failed.
         ConfigError: The device or the plan is unsuitable, or another process trains in the folder.
     """
     budget = Budget(plan.train)
     accelerator = build_accelerator(execution.device, precision=plan.train.precision)
     is_main = accelerator.is_main_process
-    with _held(run) if is_main else nullcontext(), stopping_training(run):
-        checkpoint, remark = _checkpoint(run, resume=resume)
-        state = RunState(tracker_id=uuid.uuid4().hex) if checkpoint is None else checkpoint.state
+    with watched_processes(run.root) as watch, _held(run, accelerator), stopping_training(run):
+        checkpoint, remark = _checkpoint(run, resume=resume, is_main=is_main)
+        state = _state(checkpoint, plan, accelerator)
         watcher = _watchers(plan, run, execution.watchers, run_id=state.tracker_id) if is_main else Watcher()
         with _closed(watcher), _unnoticed_by_caller(accelerator):
-            learner = _learner(plan, network, run, accelerator, is_fresh=checkpoint is None, say=watcher.say)
+            is_fresh = checkpoint is None
+            learner = _learner(plan, network, run, accelerator, state, is_fresh=is_fresh, say=watcher.say)
             plan = learner.model.plan
-            validator = None if val is None else Validation(val, accelerator=accelerator)
+            validator = None if val is None else Validation(val, accelerator=accelerator, watch=watch)
             if _is_probe(plan):
                 outcome = _fit_probe(learner, train, val, validator, watcher)
             else:
@@ -119,17 +124,30 @@ def fit(
                     plan=plan,
                     run=run,
                     accelerator=accelerator,
-                    batches=build_batches(plan, train, accelerator),
+                    batches=build_batches(plan, train, accelerator, samples_per_step=state.samples_per_step),
                     validator=validator,
                     watcher=watcher,
                     budget=budget,
+                    watch=watch,
                 )
                 loop.start(checkpoint, remark=remark)
                 outcome = loop.run()
+            watch.at("writing the model", allowed=inf)
             if is_main:
                 _deliver(learner, plan, run, outcome, val=val, say=watcher.say)
+            watch.at("the end", allowed=inf)
             accelerator.wait_for_everyone()
     return _result(run, outcome)
+
+
+def _state(checkpoint: RunCheckpoint | None, plan: Plan, accelerator: Accelerator) -> RunState:
+    """Return the state of a checkpoint, or a new one."""
+    if checkpoint is None:
+        return RunState(tracker_id=uuid.uuid4().hex, samples_per_step=plan.train.batch_size)
+    state = checkpoint.state
+    if not state.samples_per_step:  # of an earlier version, where each process had a batch of its own
+        state.samples_per_step = plan.train.batch_size * accelerator.num_processes
+    return state
 
 
 def _is_probe(plan: Plan) -> bool:
@@ -154,12 +172,20 @@ def _fit_probe(
 
 
 @contextmanager
-def _held(run: RunFolder) -> Iterator[None]:
-    """Hold the run's folder, so that no other process trains there, and tidy up after killed ones."""
+def _held(run: RunFolder, accelerator: Accelerator) -> Iterator[None]:
+    """Hold the run's folder, so that no other training writes there, and tidy up after killed ones.
+
+    The main process holds it for all; until it does, the others touch nothing.
+    """
+    if not accelerator.is_main_process:
+        accelerator.wait_for_everyone()
+        yield
+        return
     make_output_folder(run.root)
     with locked_folder(run.root, what="training"):
         remove_leftovers(run.root)
         tidy_after_kill(run.model)
+        accelerator.wait_for_everyone()
         yield
 
 
@@ -177,11 +203,11 @@ def _closed(watcher: Watcher) -> Iterator[None]:
 
 @contextmanager
 def _unnoticed_by_caller(accelerator: Accelerator) -> Iterator[None]:
-    """Train with memory that is kept for reuse; restore the caller's random state and threads afterwards."""
+    """Train with memory kept for reuse and fast matrix products; restore the caller's settings afterwards."""
     memory = retain_freed_memory() if accelerator.device.type == "cpu" else nullcontext()
     threads = torch.get_num_threads()
     try:
-        with memory, torch.random.fork_rng(devices=[]):
+        with memory, fast_float32(accelerator.device), torch.random.fork_rng(devices=[]):
             yield
     finally:
         torch.set_num_threads(threads)
@@ -192,6 +218,7 @@ def _learner(
     network: nn.Module | None,
     run: RunFolder,
     accelerator: Accelerator,
+    state: RunState,
     *,
     is_fresh: bool,
     say: Callable[[str], None],
@@ -210,7 +237,14 @@ def _learner(
     if criterion.distillation is not None and criterion.distillation.teacher is not None:
         criterion.distillation.attach(model, _example_images(plan))
     criterion = criterion.to(accelerator.device)
-    return Learner(model, plan=plan, criterion=criterion, accelerator=accelerator, say=say)
+    return Learner(
+        model,
+        plan=plan,
+        criterion=criterion,
+        accelerator=accelerator,
+        say=say,
+        samples_per_step=state.samples_per_step,
+    )
 
 
 def _example_images(plan: Plan) -> torch.Tensor:
@@ -249,11 +283,12 @@ def build_model(
     return Model.from_plan(plan, network)
 
 
-def _checkpoint(run: RunFolder, *, resume: bool) -> tuple[RunCheckpoint | None, str]:
+def _checkpoint(run: RunFolder, *, resume: bool, is_main: bool) -> tuple[RunCheckpoint | None, str]:
     """Return the checkpoint to resume from, and a remark about it; a new run removes existing ones."""
     checkpoints = Checkpoints(run)
     if not resume:
-        checkpoints.remove()
+        if is_main:
+            checkpoints.remove()
         return None, ""
     found = checkpoints.latest()
     if found is None:
@@ -268,20 +303,29 @@ def _watchers(plan: Plan, run: RunFolder, extra: Sequence[Watcher], *, run_id: s
     return Watchers([MetricsFile(run), *trackers, *extra])
 
 
-def build_batches(plan: Plan, dataset: Dataset, accelerator: Accelerator) -> Batches:
-    """Return a function of the first step that yields this process's endless training batches."""
+def build_batches(
+    plan: Plan, dataset: Dataset, accelerator: Accelerator, *, samples_per_step: int | None = None
+) -> Batches:
+    """Return a function of the first step that yields this process's endless training batches.
+
+    Args:
+        plan: Batch size, augmentation, seed and workers.
+        dataset: The training images.
+        accelerator: Rank and number of processes.
+        samples_per_step: Number of samples in a step, of all processes together; defaults to the plan's.
+    """
     build = build_views if isinstance(dataset, JoinedDataset) else build_pipeline
     pipeline = build(plan.augment, plan.input, plan.data.label_table)
     return lambda first_step: training_batches(
         dataset,
         pipeline,
-        batch_size=plan.train.batch_size,
+        batch_size=samples_per_step or plan.train.batch_size,
         seed=plan.train.seed,
         first_step=first_step,
         workers=plan.train.workers,
         replica=accelerator.process_index,
         num_replicas=accelerator.num_processes,
-        pin_memory=accelerator.device.type == "cuda",
+        pin_memory=pins_memory(accelerator.device),
         balanced=plan.train.balanced,
         mix=build_mixing(plan.augment, plan.data.label_table),
     )

@@ -1,7 +1,9 @@
 """A model with its optimizer and weight average, trained one step at a time."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from math import ceil
 
 import torch
 from accelerate import Accelerator
@@ -12,6 +14,7 @@ from limner.core.errors import ConfigError, TrainingError, describe
 from limner.core.plan import Plan
 from limner.core.randomness import torch_seed
 from limner.devices.convolution_layout import choose_memory_format, prefers_winograd
+from limner.devices.host_copies import HostCopies
 from limner.devices.memory import is_out_of_memory, more_parts, release_memory
 from limner.layers.onednn_convolution import use_onednn
 from limner.layers.single_pixels import pad_single_pixels
@@ -30,6 +33,9 @@ from limner.training.optimizers import (
 from limner.training.step import StepResult, compute_gradients
 from limner.weights.model import Model
 
+ENOUGH_FOR_STATISTICS = 8
+"""Number of samples from which the batch normalisation of a device needs none of the others'."""
+
 
 class Learner:
     """Trains the weights of a model.
@@ -40,9 +46,11 @@ class Learner:
         criterion: The losses.
         accelerator: Device, precision and communication between processes.
         say: Called with messages for the user.
+        samples_per_step: Number of samples in a step, of all processes together; defaults to the plan's.
 
     Raises:
-        ConfigError: The plan freezes a part that the network does not have, or all of it.
+        ConfigError: The plan freezes a part that the network does not have, or all of it; or there are more
+            processes than samples in a step.
 
     Attributes:
         model: The model in training, unwrapped.
@@ -57,7 +65,10 @@ class Learner:
         criterion: Criterion,
         accelerator: Accelerator,
         say: Callable[[str], None],
+        samples_per_step: int | None = None,
     ) -> None:
+        self._samples_per_step = samples_per_step or plan.train.batch_size
+        _refuse_idle(accelerator.num_processes, self._samples_per_step)
         self._plan = plan
         self._criterion = criterion
         self._accelerator = accelerator
@@ -66,7 +77,8 @@ class Learner:
         self._layout = choose_memory_format(
             accelerator.device, spatial_dims=plan.input.spatial_dims, training=True
         )
-        self.model = _on_device(model, accelerator, self._layout).train()
+        self._copies = HostCopies(accelerator.device)
+        self.model = _on_device(model, accelerator, self._layout, samples=self._samples_at_once()).train()
         self.model.freeze()
         if prefers_winograd(accelerator.device) and not plan.train.compile:
             use_winograd(self.model)
@@ -86,7 +98,7 @@ class Learner:
         self._infinite_by_design = frozenset(self._infinite())
         self._stepper = accelerator.prepare_optimizer(self._optimizer, device_placement=False)
         if plan.train.compile:
-            self.model.network.compile()
+            self.compile(True)
         is_alone = accelerator.num_processes == 1
         self._prepared: nn.Module = self.model if is_alone else accelerator.prepare_model(self.model)
 
@@ -104,6 +116,24 @@ class Learner:
         assert isinstance(averaged, Model)
         return averaged
 
+    def compile(self, wanted: bool) -> None:
+        """Compile the network from the next step on, or stop; what cannot be compiled runs as it is."""
+        network = self.model.network
+        if wanted:
+            import torch._dynamo  # seconds, only for runs that compile
+
+            torch._dynamo.config.suppress_errors = True
+            network.compile()
+        else:
+            network._compiled_call_impl = None
+
+    def eager(self) -> AbstractContextManager[object]:
+        """Return a context without compiling, for validation, which would compile for each size of image."""
+        if self.model.network._compiled_call_impl is None:
+            return nullcontext()
+        stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
+        return stance
+
     def set_average_decay(self, decay: float | None) -> None:
         """Set the final decay of the weight average, if there is one."""
         if self._average is not None and decay is not None:
@@ -115,13 +145,21 @@ class Learner:
         if self._average is not None:
             notify_progress(self._average.module, progress)
 
-    def gradients(self, batch: Batch, *, step: int, factor: float) -> StepResult:
+    def gradients(
+        self,
+        batch: Batch,
+        *,
+        step: int,
+        factor: float,
+        before_exchange: Callable[[], None] = lambda: None,
+    ) -> StepResult:
         """Compute the gradient of step number `step`, in more parts if memory runs out.
 
         Args:
             batch: Batch of this process.
             step: Seeds the network's randomness, such as dropout, so that a resumed run is identical.
             factor: Factor of the maximum learning rate.
+            before_exchange: Called before this process waits for others, to exchange gradients.
 
         Raises:
             TrainingError: Memory runs out even with single samples, or in one of several processes.
@@ -140,8 +178,11 @@ class Learner:
                     batch,
                     criterion=self._criterion,
                     accelerator=self._accelerator,
-                    parts=self.accumulate,
+                    parts=self._parts(len(batch.names)),
+                    share=self._share(len(batch.names)),
                     clip=self._plan.train.gradient_clip,
+                    copy=self._copies,
+                    before_exchange=before_exchange,
                 )
             except Exception as error:
                 if not is_out_of_memory(error):
@@ -149,6 +190,22 @@ class Learner:
                 problem = str(error).splitlines()[0] if str(error) else type(error).__name__
             # Outside of the handler: the exception's frames would keep the tensors of the failed pass alive.
             self._split_further(problem, step=step)
+
+    def _parts(self, samples: int) -> int:
+        """Return the number of parts of a process's batch that are as small as those of a process alone."""
+        is_alone = self._accelerator.num_processes == 1
+        return self.accumulate if is_alone else ceil(samples * self.accumulate / self._plan.train.batch_size)
+
+    def _share(self, samples: int) -> float:
+        """Return the number of samples of this process, divided by the mean over the processes."""
+        processes = self._accelerator.num_processes
+        return 1.0 if processes == 1 else samples * processes / self._samples_per_step
+
+    def _samples_at_once(self) -> int:
+        """Return the number of samples that go through the network of a process at once."""
+        processes = int(self._accelerator.num_processes)
+        samples = max(self._samples_per_step // processes, 1)
+        return samples // self._parts(samples)
 
     def apply(self, *, step: int) -> None:
         """Apply the optimizer step and update the average."""
@@ -218,19 +275,21 @@ class Learner:
         self.accumulate = parts
 
     def _out_of_memory(self, problem: str, *, step: int) -> TrainingError:
-        plan = self._plan
-        several = self._accelerator.num_processes > 1
+        plan, processes = self._plan, self._accelerator.num_processes
+        parts = processes * self._parts(max(self._samples_per_step // processes, 1))
+        finer = more_parts(parts, plan.train.batch_size) if processes > 1 else None
         size = " x ".join(str(side) for side in plan.input.crop_size)
         return TrainingError(
             describe(
                 f"Training stopped at step {step}, because memory ran out",
                 where=str(self._accelerator.device),
-                found=f"{problem}; crops of {size}, {plan.train.batch_size // self.accumulate} at a time",
+                found=f"{problem}; crops of {size}, {self._samples_at_once()} at a time",
                 expected="a training step that fits",
                 fix=(
-                    f"Start again with --set train.accumulate={2 * self.accumulate}, which only saves memory."
-                    if several
-                    else "Use smaller crops (--set input.crop_size=...) or a smaller network."
+                    "Use smaller crops (--set input.crop_size=...) or a smaller network."
+                    if finer is None
+                    else f"Set accumulate: {finer} under train: in plan.yaml of the run, which only saves "
+                    "memory, and resume."
                 ),
             )
         )
@@ -249,9 +308,24 @@ def _refuse_several(num_processes: int) -> None:
         )
 
 
-def _on_device(model: Model, accelerator: Accelerator, layout: torch.memory_format) -> Model:
+def _refuse_idle(num_processes: int, samples: int) -> None:
+    """Refuse a step in which a process would have no sample.
+
+    Raises:
+        ConfigError: There are more processes than samples.
+    """
+    if num_processes > samples:
+        raise ConfigError(
+            f"A batch of {samples} cannot be shared by {num_processes} processes: train.batch_size is that "
+            f"of all together. Use --set train.batch_size={num_processes} or more, or fewer processes."
+        )
+
+
+def _on_device(model: Model, accelerator: Accelerator, layout: torch.memory_format, *, samples: int) -> Model:
+    """Move a model to the device; where it has few samples, batch norm uses those of all accelerators."""
     is_shared = accelerator.num_processes > 1 and accelerator.device.type != "cpu"
-    if is_shared and model.plan.network.norm in (None, "sync"):
+    norm = model.plan.network.norm
+    if is_shared and (norm == "sync" or (norm is None and samples < ENOUGH_FOR_STATISTICS)):
         convert: Callable[[Model], Model] = nn.SyncBatchNorm.convert_sync_batchnorm
         model = convert(model)
     return model.to(accelerator.device).to(memory_format=layout)

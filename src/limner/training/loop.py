@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
@@ -14,6 +15,7 @@ from limner.core.errors import StoppedBySignal
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Moment, Watcher
+from limner.devices.device import synchronize
 from limner.devices.memory import peak_bytes
 from limner.devices.threads import ThreadCount
 from limner.loading.loader import BatchStream
@@ -24,9 +26,11 @@ from limner.storage.disk_problems import disk_problem
 from limner.tasks import find_task
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoints, RunCheckpoint, refuse_another_plan
+from limner.training.compile_trial import CompileTrial
 from limner.training.finite import bad_batch_path, broken_weights_error, non_finite_error, save_batch
 from limner.training.interruption import Interruption
 from limner.training.learner import Learner
+from limner.training.process_watch import ProcessWatch
 from limner.training.run_state import RunState
 from limner.training.schedules import learning_rate_factor
 from limner.training.step_log import BadStep, StepLog
@@ -37,6 +41,9 @@ LOG_EVERY = 10
 
 EARLY_LOGS = (1, 2, 5)
 """Additional logged steps, so that a slow run shows a loss early."""
+
+SAVE_SECONDS = 1800.0
+"""How long writing a checkpoint may take, on a slow disk, before its process counts as hanging."""
 
 Value = TypeVar("Value")
 
@@ -84,6 +91,7 @@ class Loop:
         validator: Scores a model; None without validation images.
         watcher: Observer; does nothing except in the main process.
         budget: Length of the run.
+        watch: Told where this process is; None for a process alone.
     """
 
     def __init__(
@@ -98,6 +106,7 @@ class Loop:
         validator: Validator | None,
         watcher: Watcher,
         budget: Budget,
+        watch: ProcessWatch | None = None,
     ) -> None:
         self._learner = learner
         self._plan = plan
@@ -107,6 +116,7 @@ class Loop:
         self._validator = validator
         self._watcher = watcher
         self._budget = budget
+        self._watch = watch or ProcessWatch(run.root)
         self._checkpoints = Checkpoints(run)
         self.state = state
         self._log = StepLog(state.window, check_gradient=plan.train.precision != "float16")
@@ -114,6 +124,7 @@ class Loop:
         self._rate_factor = 1.0
         is_alone_on_cpu = accelerator.device.type == "cpu" and accelerator.num_processes == 1
         self._threads = ThreadCount() if is_alone_on_cpu else None
+        self._trial = self._compile_trial()
         self._progress = 0.0
         self._mark = 0.0
 
@@ -148,29 +159,69 @@ class Loop:
         with Interruption() as interruption, self._batches(self.state.step) as batches:
             self._mark = time.perf_counter()
             while not self._is_over():
-                self._step(next(batches), waited=batches.wait_seconds)
+                self._watch.at_batch_of(self.state.step + 1)
+                batch = next(batches)
+                self._watch.at_step(self.state.step + 1)
+                self._step(batch, waited=batches.wait_seconds)
                 before = self._progress
                 self._advance()
                 self._watcher.step(self._moment())
                 self._run_periodic(before)
                 if self._threads is not None and self._threads.follow():
                     self._watcher.say(self._threads.said())
-                if interruption.requested is not None and self._accelerator.num_processes == 1:
-                    self._stop_gracefully(interruption.requested)
+                requested = self._in_any_process(interruption.requested or 0)
+                if requested:
+                    self._stop_gracefully(requested)
         return self._finish()
 
     def _step(self, batch: Batch, *, waited: float) -> None:
         """Train on one batch."""
         number, factor = self.state.step + 1, self._factor()
-        result = self._learner.gradients(batch, step=number, factor=factor)
+        result = self._learner.gradients(
+            batch,
+            step=number,
+            factor=factor,
+            before_exchange=lambda: self._watch.at_exchange_of(number),
+        )
         self._log.add(number, result, learning_rate=factor * self._plan.optimizer.learning_rate)
         if self._accelerator.device.type == "cpu":
             self._flush_step_log()  # no need to wait, so catch a bad step before the weights change
         self._learner.apply(step=number)
         self.state.step = number
+        if self._trial is not None:
+            synchronize(self._learner.device)
         now = time.perf_counter()
-        self._log.add_times(data_seconds=waited, step_seconds=now - self._mark)
-        self._mark = now
+        seconds, self._mark = now - self._mark, now
+        self._log.add_times(data_seconds=waited, step_seconds=seconds)
+        if self._trial is not None:
+            self._follow_trial(self._trial, seconds)
+
+    def _compile_trial(self) -> CompileTrial | None:
+        """Return the trial that `train.compile` asks for, unless it has ended before a resume."""
+        if self._plan.train.compile is not None or self._learner.device.type == "cpu":
+            return None
+        if self.state.compiled is not None:
+            self._learner.compile(self.state.compiled)
+            return None
+        return CompileTrial(
+            switch=self._learner.compile, seconds_left=self._seconds_left, agree=self._value_of_main
+        )
+
+    def _follow_trial(self, trial: CompileTrial, seconds: float) -> None:
+        """Go on with the trial, given the time of the last step."""
+        said = trial.add(seconds)
+        if trial.decision is not None:
+            self.state.compiled, self._trial = trial.decision, None
+        if said is not None:
+            self._watcher.say(said)
+        self._mark = time.perf_counter()
+
+    def _seconds_left(self, step_seconds: float) -> float:
+        """Return the seconds that the run still takes, given those of a step."""
+        train = self._plan.train
+        if train.minutes is not None:
+            return train.minutes * 60 - self._budget.seconds
+        return (train.steps - self.state.step) * step_seconds
 
     def _advance(self) -> None:
         """Update the progress and notify layers that depend on it."""
@@ -211,6 +262,7 @@ class Loop:
             self._save(is_best=self._validate())
         else:
             self._save(is_best=False)
+        self._learner.compile(False)  # what follows predicts images of any size
         stale = self.state.is_stale(self._plan.train.early_stopping)
         return Outcome(self.state, self._scores, stopped_early=stale and self._progress < 1)
 
@@ -219,7 +271,8 @@ class Loop:
         if self._validator is None:
             return False
         started = self._budget.seconds
-        self._scores = self._validator.scores(self._learner.eval_model)
+        with self._learner.eager():
+            self._scores = self._validator.scores(self._learner.eval_model)
         score = self._scores[find_task(self._plan.task).main_score(self._learner.model.labels)]
         self._budget.validated(self._budget.seconds - started)
         shown = {f"val/{name}": value for name, value in self._scores.items()}
@@ -246,11 +299,13 @@ class Loop:
         self.state.threads = 0 if self._threads is None else self._threads.count
         self.state.window = self._log.values
         self.state.scaler = self._learner.scaler_state()
+        self._watch.at("writing a checkpoint", allowed=SAVE_SECONDS)
         if self._accelerator.is_main_process:
             self._watcher.flush()
             self._checkpoints.save(self._learner.tensors(), self.state, self._plan)
             if is_best:
                 self._checkpoints.keep_as_best()
+        self._watch.at("the end of a checkpoint", allowed=SAVE_SECONDS)
         self._accelerator.wait_for_everyone()
 
     def _write_log(self) -> None:
@@ -286,6 +341,18 @@ class Loop:
         )
         raise StoppedBySignal(signal)
 
+    def _in_any_process(self, signal: int) -> int:
+        """Return the signal that any process received, in all of them; 0 for none.
+
+        On accelerators the processes ask each other only at steps at which they wait for the device anyway.
+        """
+        if self._accelerator.num_processes == 1:
+            return signal
+        device = self._accelerator.device
+        if device.type != "cpu" and self.state.step % LOG_EVERY:
+            return 0
+        return int(self._accelerator.gather(torch.tensor([signal], device=device)).max())
+
     def _is_over(self) -> bool:
         # Even if the time budget is already spent, do one step, so that there is a model.
         return (self._progress >= 1 and self.state.step > 0) or self.state.is_stale(
@@ -308,7 +375,11 @@ class Loop:
 
     def _sync_from_main(self, value: Value) -> Value:
         """Return the main process's value: values that depend on the clock differ between processes."""
-        if self._accelerator.num_processes == 1 or not self._budget.is_timed:
+        return self._value_of_main(value) if self._budget.is_timed else value
+
+    def _value_of_main(self, value: Value) -> Value:
+        """Return the main process's value."""
+        if self._accelerator.num_processes == 1:
             return value
         values = [value]
         broadcast_object_list(values)

@@ -9,6 +9,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from limner.core.errors import ConfigError, did_you_mean
 from limner.core.plan import OptimizerPlan
+from limner.devices.backends import has_fused_optimizers
 
 NORMS = (
     nn.modules.batchnorm._NormBase,
@@ -17,9 +18,6 @@ NORMS = (
     nn.LocalResponseNorm,
 )
 """Layers whose weight is a scale, which weight decay would push towards zero."""
-
-FUSED_DEVICES = ("cpu", "cuda")
-"""Device types with fused kernels in every PyTorch since 2.6."""
 
 
 def build_optimizer(module: nn.Module, plan: OptimizerPlan) -> Optimizer:
@@ -33,8 +31,8 @@ def build_optimizer(module: nn.Module, plan: OptimizerPlan) -> Optimizer:
         ConfigError: A multiplier's prefix matches no parameter, or there are no trainable parameters.
     """
     groups = parameter_groups(module, plan)
-    devices = {parameter.device.type for group in groups for parameter in group["params"]}
-    fused = True if devices and devices <= set(FUSED_DEVICES) else None
+    devices = {parameter.device for group in groups for parameter in group["params"]}
+    fused = True if all(map(has_fused_optimizers, devices)) else None
     if plan.name == "sgd":
         return SGD(groups, lr=plan.learning_rate, momentum=plan.momentum, fused=fused)
     if plan.name == "adam":

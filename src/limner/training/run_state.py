@@ -25,6 +25,9 @@ class RunState:
         expected_steps: With a time budget, the number of steps expected at the end of the warm-up, for which
             learning rate and weight average were decided again; 0 before.
         threads: Number of threads that computed the last step on a CPU; 0 elsewhere.
+        compiled: Whether the trial of `train.compile` found that compiling pays; None before its end.
+        samples_per_step: Number of samples in a step, of all processes together; 0 in checkpoints of earlier
+            versions, where each process had a batch of its own.
         tracker_id: Id of the run in external trackers, so that a resumed run continues there.
         window: Name -> values since the last logged step, so that the log of a resumed run is identical.
         scaler: State of the float16 gradient scaler.
@@ -44,6 +47,8 @@ class RunState:
     final_seconds: float = 0.0
     expected_steps: int = 0
     threads: int = 0
+    compiled: bool | None = None
+    samples_per_step: int = 0
     tracker_id: str = ""
     window: dict[str, list[float]] = field(default_factory=dict)
     scaler: dict[str, Any] = field(default_factory=dict)

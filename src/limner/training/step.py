@@ -1,5 +1,6 @@
 """One optimizer step: the parts of a batch, their gradients, clipping."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -40,9 +41,14 @@ def compute_gradients(
     criterion: Criterion,
     accelerator: Accelerator,
     parts: int = 1,
+    share: float = 1.0,
     clip: float | None = None,
+    copy: Callable[[Batch], Batch] | None = None,
+    before_exchange: Callable[[], None] = lambda: None,
 ) -> StepResult:
     """Compute the gradient of a batch's loss, and clip it if requested.
+
+    With several processes, gradient and losses are the means over all of them.
 
     Args:
         model: Prepared by `accelerator`; takes images in file values.
@@ -51,13 +57,16 @@ def compute_gradients(
         accelerator: Device, precision and communication between processes.
         parts: Number of parts to split the batch into. Their losses are averaged, weighted by size; for a
             mean over pixels this is exact if all parts have the same number of counted pixels.
+        share: Number of samples of this process, divided by the mean over the processes.
         clip: Maximum norm of the whole gradient.
+        copy: Copies a batch to the device, such as `HostCopies`; None uses `Batch.to`.
+        before_exchange: Called before this process first waits for others.
     """
     losses: dict[str, torch.Tensor] = {}
     pieces = split_batch(batch, parts)
     for position, piece in enumerate(pieces):
-        piece = piece.to(accelerator.device)
-        share = len(piece.names) / len(batch.names)
+        piece = piece.to(accelerator.device) if copy is None else copy(piece)
+        weight = share * len(piece.names) / len(batch.names)
         # Processes exchange gradients once, with the last part.
         exchange = nullcontext() if position == len(pieces) - 1 else accelerator.no_sync(model)
         with exchange:
@@ -65,11 +74,21 @@ def compute_gradients(
                 outputs = model(piece.images, *target_inputs(model, piece.targets))
             # Losses are computed in float32 for any precision of the network: sums over a million
             # pixels lose too much in 8 bits of mantissa.
-            value = criterion.loss(_in_float32(outputs), piece)
-            accelerator.backward(value.total * share)
+            value = criterion.loss(in_float32(outputs), piece)
+            if position == len(pieces) - 1:
+                before_exchange()
+            accelerator.backward(value.total * weight)
         for name, loss in {"total": value.total, **value.parts}.items():
-            losses[name] = losses.get(name, 0) + loss.detach() * share
-    return StepResult(losses, _clip(model, accelerator, clip))
+            losses[name] = losses.get(name, 0) + loss.detach() * weight
+    return StepResult(_mean_of_processes(losses, accelerator), _clip(model, accelerator, clip))
+
+
+def _mean_of_processes(losses: dict[str, torch.Tensor], accelerator: Accelerator) -> dict[str, torch.Tensor]:
+    """Return name -> mean over the processes, all of which have the same names."""
+    if accelerator.num_processes == 1:
+        return losses
+    mean = accelerator.reduce(torch.stack([loss.float() for loss in losses.values()]), "mean")
+    return dict(zip(losses, mean.unbind(), strict=True))
 
 
 def split_batch(batch: Batch, parts: int) -> list[Batch]:
@@ -89,7 +108,7 @@ def _clip(model: nn.Module, accelerator: Accelerator, clip: float | None) -> tor
     return get_total_norm([p.grad for p in model.parameters() if p.grad is not None]).detach()
 
 
-def _in_float32(outputs: Any) -> Any:  # noqa: ANN401 - a pytree
+def in_float32(outputs: Any) -> Any:  # noqa: ANN401 - a pytree
     """Convert 16-bit tensors to float32; shared tensors stay shared."""
     converted: dict[int, torch.Tensor] = {}
 

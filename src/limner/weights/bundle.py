@@ -25,6 +25,7 @@ from limner.core.errors import ModelError, UnknownNameError, describe
 from limner.core.plan import Plan
 from limner.core.plan_text import plan_to_yaml
 from limner.core.yaml_text import dump_yaml
+from limner.networks.weightless import uninitialized
 from limner.storage.output_folder import refuse_unwritable
 from limner.storage.whole_folders import folder_written_aside
 from limner.weights.card import (
@@ -92,7 +93,8 @@ def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
     verify(folder, card)
     plan, labels = read_model_settings(folder)
     try:
-        model = Model.from_plan(plan, network)
+        with uninitialized():
+            model = Model.from_plan(plan, network)
     except UnknownNameError as error:
         fix = "If the network is your own, pass it: load_model(folder, network=MyNetwork(...))."
         raise ModelError(

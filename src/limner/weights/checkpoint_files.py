@@ -121,7 +121,8 @@ def _training_config(meta: Mapping[str, Any], file: Path) -> dict[str, Any]:
     beside = sorted(file.parent.glob("*.py")) if file.suffix == ".pth" else []
     if len(beside) != 1:
         return {}
-    return read_python_config(beside[0].read_text("utf-8", errors="replace"))
+    config = read_python_config(beside[0].read_text("utf-8", errors="replace"))
+    return config if isinstance(config.get("model"), Mapping) else {}  # else it is some other script
 
 
 def _read_file(path: Path) -> tuple[Any, tuple[str, ...]]:

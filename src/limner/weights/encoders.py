@@ -26,9 +26,9 @@ from limner.weights.checkpoint_source import (
 from limner.weights.imported_plan import plan_of
 from limner.weights.model import Model
 from limner.weights.sources import SOURCES
-from limner.weights.sources.backbone_shapes import recognize_backbone
-from limner.weights.sources.classifiers import CLASSIFIERS
-from limner.weights.sources.dense_facts import RECIPE, TASK, imagenet
+from limner.weights.sources.classes.classifiers import CLASSIFIERS
+from limner.weights.sources.facts.backbone_shapes import recognize_backbone
+from limner.weights.sources.facts.dense_facts import RECIPE, TASK, imagenet
 from limner.weights.transfer import Transfer
 
 DEFAULT_NETWORK = "encoder-unet"

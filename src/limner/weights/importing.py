@@ -4,28 +4,38 @@ Weights are not converted; `tests/weights/` compares the outputs with the origin
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from limner.core.config import merge, parse_config
 from limner.core.errors import ModelError, describe
 from limner.core.labels import LabelTable
-from limner.core.plan import Plan
+from limner.core.plan import Plan, ResizePlan
+from limner.networks.weightless import uninitialized
 from limner.storage.user_paths import user_path
 from limner.weights.card import IMPORTED_FROM
 from limner.weights.checkpoint_files import CLASSIFIER_HEADS, Checkpoint, read_checkpoint
-from limner.weights.checkpoint_source import Asked, CheckpointSource, ReadNetwork
+from limner.weights.checkpoint_source import (
+    Asked,
+    CheckpointSource,
+    Conclusions,
+    Inferred,
+    PredictionWindow,
+    ReadNetwork,
+)
 from limner.weights.fitting import Fitted, fit_tensors
 from limner.weights.imported_plan import plan_of, summarize
 from limner.weights.model import Model
 from limner.weights.sources import SOURCES
-from limner.weights.sources.by_name import BY_NAME
-from limner.weights.sources.classifiers import CLASSIFIERS
+from limner.weights.sources.classes.classifiers import CLASSIFIERS
+from limner.weights.sources.pixels.by_name import BY_NAME
 from limner.weights.tensor_table import TensorTable
 
 SHOWN = 3
 """Number of example names in a message."""
+
+_SET = "you set it"
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,8 @@ def model_of_checkpoint(checkpoint: Checkpoint, asked: Asked) -> Imported:
         ConfigError: The task is unknown.
     """
     found = _interpret(checkpoint, asked)
-    model = Model.from_plan(found.plan)
+    with uninitialized():
+        model = Model.from_plan(found.plan)
     model.network.load_state_dict(found.fitted.state)
     model.eval()
     parameters = sum(p.numel() for p in model.network.parameters())
@@ -133,8 +144,28 @@ def _interpret(checkpoint: Checkpoint, asked: Asked) -> _Interpreted:
     source = BY_NAME if asked.network else _source_of(checkpoint)
     reading = source.read(checkpoint, asked)
     fitted = fit_tensors(reading, checkpoint)
-    plan = plan_of(checkpoint, source, fitted.network, reading.conclusions)
-    return _Interpreted(source, reading, fitted, _with_settings(plan, asked))
+    plan = _with_settings(plan_of(checkpoint, source, fitted.network, reading.conclusions), asked)
+    conclusions = _as_set(reading.conclusions, plan, asked)
+    return _Interpreted(source, replace(reading, conclusions=conclusions), fitted, plan)
+
+
+def _as_set(conclusions: Conclusions, plan: Plan, asked: Asked) -> Conclusions:
+    """Return the conclusions with the values that the caller has set, as they are shown."""
+    settings = dict(conclusions.settings)
+    for key in settings:
+        section, name = key.split(".")
+        if name in asked.settings.get(section, {}):
+            settings[key] = Inferred(getattr(getattr(plan, section), name), _SET)
+    resize, window = conclusions.resize, conclusions.window
+    given, inference = asked.settings.get("inference", {}), plan.inference
+    if "resize" in given:
+        resize = Inferred(inference.resize or ResizePlan(), _SET)
+    if given.keys() & {"window", "overlap"} and plan.input.spatial_dims == 2:
+        size = inference.window
+        window = None
+        if size is not None:
+            window = Inferred(PredictionWindow((size[0], size[1]), inference.overlap), _SET)
+    return replace(conclusions, settings=settings, resize=resize, window=window)
 
 
 def _with_settings(plan: Plan, asked: Asked) -> Plan:
@@ -144,7 +175,7 @@ def _with_settings(plan: Plan, asked: Asked) -> Plan:
         return plan
     values = merge(plan.model_dump(), given)
     reasons = {
-        f"{section}.{key}": "you set it"
+        f"{section}.{key}": _SET
         for section, inside in given.items()
         if isinstance(inside, Mapping)
         for key in inside

@@ -17,14 +17,14 @@ from limner.decoding.label_maps import as_pixel_outputs
 from limner.networks import NETWORKS
 from limner.weights.checkpoint_files import Checkpoint, read_checkpoint
 from limner.weights.importing import Imported
-from limner.weights.sources.monai_library import arguments_for_library
-from limner.weights.sources.monai_names import TITLE as MONAI
-from limner.weights.sources.nnunet_plans import read_configuration
-from limner.weights.sources.nnunet_results import TITLE as NNUNET
-from limner.weights.sources.smp import options_for_library
-from limner.weights.sources.smp_names import TITLE as SMP
-from limner.weights.sources.torchvision_models import TITLE as TORCHVISION
-from limner.weights.sources.transformers_names import TITLE as TRANSFORMERS
+from limner.weights.sources.facts.transformers_backbones import TITLE as TRANSFORMERS
+from limner.weights.sources.pixels.smp import options_for_library
+from limner.weights.sources.pixels.smp_names import TITLE as SMP
+from limner.weights.sources.pixels.torchvision_models import TITLE as TORCHVISION
+from limner.weights.sources.volumes.monai_library import arguments_for_library
+from limner.weights.sources.volumes.monai_names import TITLE as MONAI
+from limner.weights.sources.volumes.nnunet_plans import read_configuration
+from limner.weights.sources.volumes.nnunet_results import TITLE as NNUNET
 
 Scores = tuple[Tensor, ...]
 Network = Callable[[Tensor], Scores]

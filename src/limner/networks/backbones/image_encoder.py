@@ -12,7 +12,7 @@ from limner.networks.backbones.densenet import DENSENETS
 from limner.networks.backbones.mit import MIX_TRANSFORMERS
 from limner.networks.backbones.mpvit import MPVITS
 from limner.networks.backbones.pretrained import Pretrained, load_pretrained
-from limner.networks.backbones.resnet import RESNETS, ResNet
+from limner.networks.backbones.resnet import RESNETS, UNPUBLISHED_RESNETS, ResNet
 from limner.networks.backbones.swin import SWINS
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 TRAINED_ON_IMAGENET = frozenset((*RESNETS, *DENSENETS, *MIX_TRANSFORMERS, *MPVITS, *SWINS))
 """Names of encoders whose published weights expect these statistics."""
+
+_OWN = RESNETS | UNPUBLISHED_RESNETS
+"""ResNets of limner by name."""
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 """Mean and standard deviation of each channel, in 0..255."""
@@ -50,7 +53,7 @@ class ResNetEncoder(ResNet):
     """
 
     def __init__(self, name: str, *, in_channels: int = 3) -> None:
-        super().__init__(RESNETS[name], in_channels=in_channels)
+        super().__init__(_OWN[name], in_channels=in_channels)
         self.width = self.channels[-1]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
@@ -64,7 +67,7 @@ def build_encoder(
     """Build an encoder by name.
 
     Args:
-        name: ``resnet18`` and its family, or any timm model.
+        name: ``resnet18`` and its family, of which ``resnet18_width16`` is a narrow one, or any timm model.
         in_channels: Channels of the image.
         pretrained: Whether to load pretrained weights, and from where.
 
@@ -74,7 +77,7 @@ def build_encoder(
         ModelError: The weight file is damaged or belongs to another model.
     """
     architecture = name.split(".")[0]
-    if architecture in RESNETS:
+    if architecture in _OWN:
         encoder: ResNetEncoder | TimmEncoder = ResNetEncoder(architecture, in_channels=in_channels)
     else:
         encoder = _timm_encoder(name, in_channels)
@@ -119,7 +122,7 @@ def imagenet_names() -> tuple[str, ...]:
 
 def is_encoder(name: str) -> bool:
     """Return whether `build_encoder` knows a name."""
-    if name.split(".")[0] in RESNETS:
+    if name.split(".")[0] in _OWN:
         return True
     import timm  # slow to import
 

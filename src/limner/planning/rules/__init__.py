@@ -6,7 +6,7 @@ train nothing.
 
 from limner.planning.decisions import Rule
 from limner.planning.rules.augmentation import choose_colour, choose_geometry, choose_sampling, choose_zoom
-from limner.planning.rules.batch_size import choose_batch, choose_precision, choose_workers
+from limner.planning.rules.batch_size import choose_batch, choose_compiling, choose_precision, choose_workers
 from limner.planning.rules.duration import (
     choose_averaging,
     choose_checkpoints,
@@ -53,6 +53,7 @@ RULES: tuple[Rule, ...] = (
     choose_sampling,
     choose_batch,
     choose_workers,
+    choose_compiling,
     choose_optimizer,
     choose_steps,
     warn_of_short_run,

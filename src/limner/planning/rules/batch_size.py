@@ -1,4 +1,4 @@
-"""Batch size, accumulation, precision and workers."""
+"""Batch size, accumulation, precision, workers and compiling."""
 
 from collections.abc import Iterator, Mapping
 from math import prod
@@ -88,3 +88,10 @@ def choose_workers(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]
     if workers == cores:
         place = "shared with the training loop"
     yield Decision("train.workers", workers, f"of {count_words(cores, 'core')}; {place}")
+
+
+def choose_compiling(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Let runs on accelerators try whether to compile the network."""
+    if not case.machine.is_cpu:
+        reason = "the run tries in its first minute whether compiling pays"
+        yield Decision("train.compile", None, reason)

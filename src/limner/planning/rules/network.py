@@ -61,11 +61,11 @@ def choose_pretraining(case: Case, settled: Mapping[str, Any]) -> Iterator[Decis
     name, backbone = settled["network.name"], settled["network.options"].get("backbone")
     if case.start is not None:
         yield Decision("network.pretrained", "no", "the initial weights include the encoder")
-    elif backbone in UNPUBLISHED_RESNETS:
-        yield Decision("network.pretrained", "no", f"there are no published weights of {backbone}")
     elif name in NETWORKS and NETWORKS[name].is_probe:
         reason = "the features of an encoder with random weights say little about an image"
         yield Decision("network.pretrained", "yes", reason)
+    elif backbone in UNPUBLISHED_RESNETS:
+        yield Decision("network.pretrained", "no", f"there are no published weights of {backbone}")
     elif name in NETWORKS and NETWORKS[name].pretrained:
         reason = "pretrained encoder weights help most with few images; from scratch if unavailable"
         yield Decision("network.pretrained", "auto", reason)

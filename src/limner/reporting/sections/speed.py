@@ -33,7 +33,7 @@ def _training(facts: RunFacts) -> list[tuple[str, str]]:
 
 def _steps(facts: RunFacts, seconds: list[float], waiting: list[float]) -> list[tuple[str, str]]:
     mean = sum(seconds) / len(seconds)
-    batch = facts.plan.train.batch_size * facts.num_processes if facts.plan else None
+    batch = facts.samples_per_step
     rate = f", {significant(batch / mean)} crops per second" if batch and mean else ""
     rows = [
         ("Time per step", f"{time_span(mean)}{rate}"),

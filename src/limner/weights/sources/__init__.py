@@ -3,28 +3,33 @@
 from collections.abc import Mapping
 
 from limner.weights.checkpoint_source import CheckpointSource
-from limner.weights.sources.authors_networks import AUTHORS_NETWORKS
-from limner.weights.sources.beit_checkpoints import BEIT_HUGGING_FACE, BEIT_MMSEGMENTATION
-from limner.weights.sources.classifiers import CLASSIFIERS
-from limner.weights.sources.dbnet_checkpoints import DBNET_AUTHORS, DBNET_MMOCR
-from limner.weights.sources.deformable_detr_checkpoints import (
+from limner.weights.sources.classes.classifiers import CLASSIFIERS
+from limner.weights.sources.pixels.authors_networks import AUTHORS_NETWORKS
+from limner.weights.sources.pixels.beit_checkpoints import BEIT_HUGGING_FACE, BEIT_MMSEGMENTATION
+from limner.weights.sources.pixels.dpt_checkpoints import DPT_HUGGING_FACE, DPT_SMP
+from limner.weights.sources.pixels.milesial import MILESIAL
+from limner.weights.sources.pixels.mmseg import MMSEG
+from limner.weights.sources.pixels.mmseg_vits import MMSEG_VITS
+from limner.weights.sources.pixels.mmseg_whole_networks import MMSEG_WHOLE_NETWORKS
+from limner.weights.sources.pixels.smp import SMP
+from limner.weights.sources.pixels.torchvision_models import TORCHVISION
+from limner.weights.sources.pixels.transformers_models import SEGFORMER_HUGGING_FACE, UPERNET_HUGGING_FACE
+from limner.weights.sources.queries.deformable_detr_checkpoints import (
     DEFORMABLE_DETR_AUTHORS,
     DEFORMABLE_DETR_HUGGING_FACE,
     DEFORMABLE_DETR_MMDET,
 )
-from limner.weights.sources.dpt_checkpoints import DPT_HUGGING_FACE, DPT_SMP
-from limner.weights.sources.eomt_checkpoints import EOMT_HUGGING_FACE
-from limner.weights.sources.mask2former_checkpoints import MASK2FORMER_DETECTRON2, MASK2FORMER_HUGGING_FACE
-from limner.weights.sources.maskformer_checkpoints import MASKFORMER_HUGGING_FACE
-from limner.weights.sources.milesial import MILESIAL
-from limner.weights.sources.mmdet_segments import MMDET_SEGMENTS
-from limner.weights.sources.mmseg import MMSEG
-from limner.weights.sources.monai import MONAI
-from limner.weights.sources.nnunet_results import NNUNET
-from limner.weights.sources.rtdetr_checkpoints import RTDETR_HUGGING_FACE
-from limner.weights.sources.smp import SMP
-from limner.weights.sources.torchvision_models import TORCHVISION
-from limner.weights.sources.transformers_models import SEGFORMER_HUGGING_FACE, UPERNET_HUGGING_FACE
+from limner.weights.sources.queries.eomt_checkpoints import EOMT_HUGGING_FACE
+from limner.weights.sources.queries.mask2former_checkpoints import (
+    MASK2FORMER_DETECTRON2,
+    MASK2FORMER_HUGGING_FACE,
+)
+from limner.weights.sources.queries.maskformer_checkpoints import MASKFORMER_HUGGING_FACE
+from limner.weights.sources.queries.mmdet_segments import MMDET_SEGMENTS
+from limner.weights.sources.queries.rtdetr_checkpoints import RTDETR_HUGGING_FACE
+from limner.weights.sources.volumes.monai import MONAI
+from limner.weights.sources.volumes.nnunet_results import NNUNET
+from limner.weights.sources.words.dbnet_checkpoints import DBNET_AUTHORS, DBNET_MMOCR
 
 SOURCES: Mapping[str, CheckpointSource] = {
     "mask2former-hugging-face": MASK2FORMER_HUGGING_FACE,
@@ -44,6 +49,8 @@ SOURCES: Mapping[str, CheckpointSource] = {
     "dpt-segmentation-models-pytorch": DPT_SMP,
     "segmentation-models-pytorch": SMP,
     "beit-mmsegmentation": BEIT_MMSEGMENTATION,
+    "mmsegmentation-whole-networks": MMSEG_WHOLE_NETWORKS,
+    "mmsegmentation-vits": MMSEG_VITS,
     "mmsegmentation": MMSEG,
     "milesial-unet": MILESIAL,
     "nnunet": NNUNET,

@@ -1,0 +1,1 @@
+"""What several sources infer in the same way: backbones, classes, normalisation, sizes."""

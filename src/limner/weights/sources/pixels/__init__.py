@@ -1,0 +1,1 @@
+"""Networks that score each pixel of an image."""

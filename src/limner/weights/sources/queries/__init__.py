@@ -1,0 +1,1 @@
+"""Networks of queries: objects, segments and boxes."""

@@ -1,0 +1,1 @@
+"""Networks of nnU-Net and MONAI, mostly for volumes."""
