@@ -42,7 +42,6 @@ def test_one_process_of_several_writes_what_one_process_writes(run, cells, tmp_p
     assert again == result
 
 
-@pytest.mark.slow
 def test_two_processes_and_a_claim_of_a_killed_one(run, cells, tmp_path, alone, monkeypatch):
     out = tmp_path / "out"
     with monkeypatch.context() as patched:  # the index is there, and a process died with a shard in hand
