@@ -209,6 +209,7 @@ def built(name, dims, seed=0):
 
 
 def built_for_training(name, dims):
+    torch.manual_seed(0)  # of dropout
     return copy.deepcopy(built(name, dims)).train()
 
 
@@ -361,7 +362,6 @@ def test_weights_survive_a_file(name, dims, tmp_path):
     saved = built(name, dims)
     with memory_of_nan(), uninitialized():  # as models are loaded
         loaded = build(name, dims).eval()
-    assert any(parameter.isnan().any() for parameter in loaded.parameters())
     images = draw(dims, batch=1)
     save_file(saved.state_dict(), tmp_path / "weights.safetensors")
     loaded.load_state_dict(load_file(tmp_path / "weights.safetensors"))
