@@ -70,10 +70,9 @@ class DistributedPredictions:
             return self._predict(sample)
         while index not in self._received:
             self._receive()
-        found = pickle.loads(zlib.decompress(self._received.pop(index)))
+        found: Prediction | DataError = pickle.loads(zlib.decompress(self._received.pop(index)))
         if isinstance(found, DataError):
             raise found
-        assert isinstance(found, Prediction)
         return found
 
     def __enter__(self) -> "DistributedPredictions":
