@@ -23,7 +23,7 @@ COLORS = {"blue": (200, 60, 30), "green": (40, 190, 60), "red": (50, 40, 210)}
 QUICK = {
     "train": {"steps": 30, "batch_size": 6, "validate_every": 15, "save_every": 15, "workers": 0},
     "input": {"crop_size": 48},
-    "network": {"pretrained": "no", "options": {"backbone": "resnet18_width16"}},
+    "network": {"pretrained": "no"},
     "inference": {"resize": {"shortest": 48, "longest": 96}},
     "augment": {"hue": 0.0, "saturation": 0.1},
     "optimizer": {"learning_rate": 0.001},
@@ -164,7 +164,7 @@ def test_it_trains_with_everything_at_once_and_resumes_as_it_was(folder, tmp_pat
 
 
 def test_epochs_are_another_unit_of_steps(folder):
-    settings = {"train": {"epochs": 5, "batch_size": 6}, "network": QUICK["network"]}
+    settings = {"train": {"epochs": 5, "batch_size": 6}, "network": {"pretrained": "no"}}
     plan = limner.plan(folder, settings=settings)
     assert plan.train.steps == 15  # 18 images in batches of 6, five times
     assert plan.reasons["train.steps"] == "5 passes over 18 training images"

@@ -16,7 +16,7 @@ from limner.inference.window_grid import window_starts
 from limner.transforms.resample_volume import resample_image
 from limner.weights.model import Model
 
-SIZE, WINDOW = (33, 52, 36), (33, 34, 33)  # one, three and two windows
+SIZE, WINDOW = (40, 52, 44), (33, 34, 33)
 
 
 def volume(*size, channels=1):

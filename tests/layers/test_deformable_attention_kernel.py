@@ -31,7 +31,7 @@ def kernel():
 
 def arguments_of(kernel, **shape):
     """Values, locations and weights; a third of the points lies outside of its level, or at its border."""
-    return kernel.random_arguments(SIZES, **{"queries": 5, "heads": 2, "points": 3, "depth": 4, **shape})
+    return kernel.random_arguments(SIZES, **{"queries": 4, "heads": 2, "points": 2, "depth": 3, **shape})
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,8 @@ def small_trial(kernel, monkeypatch):
 
 
 def test_a_trial_tells_equal_from_different(small_trial):
-    trial = small_trial(lambda *arguments: sum_by_operators(*arguments))
+    with torch.inference_mode():  # the first image of a prediction
+        trial = small_trial(lambda *arguments: sum_by_operators(*arguments))
     assert trial.is_equal and "times as fast" in trial.reason
     trial = small_trial(lambda *arguments: 1.01 * sum_by_operators(*arguments))
     assert not trial.is_equal and not trial.is_better and trial.reason.startswith("differs")

@@ -2,6 +2,7 @@ import gc
 import threading
 import time
 import traceback
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,6 +119,20 @@ def test_our_own_error_names_the_sample_and_keeps_its_traceback(dataset, workers
         first_batches(dataset, broken_transform, 1, workers=workers)
     assert isinstance(caught.value.__cause__, KeyError)
     assert "broken_transform" in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(("pin_memory", "locked"), [(True, 2), (False, 0)])
+def test_mixed_batches_are_page_locked_too(dataset, pipeline, monkeypatch, pin_memory, locked):
+    asked = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda images: asked.append(images) or images)
+
+    def mix(batch, rng):
+        return replace(batch, images=batch.images + 1)
+
+    batches = first_batches(dataset, pipeline, 2, workers=0, mix=mix, pin_memory=pin_memory)
+    plain = first_batches(dataset, pipeline, 2, workers=0)
+    assert len(asked) == locked
+    assert all(torch.equal(a.images, b.images + 1) for a, b in zip(batches, plain, strict=True))
 
 
 def test_an_empty_split_is_refused(memory_source, labels, pipeline):

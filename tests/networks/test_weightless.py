@@ -6,12 +6,12 @@ import sys
 import torch
 
 from limner.networks import build_network
-from limner.networks.weightless import weightless
+from limner.networks.weightless import uninitialized, weightless
 
 WITHOUT_DECOMPOSITIONS = """
 import sys
 from limner.networks import build_network
-from limner.networks.weightless import weightless
+from limner.networks.weightless import uninitialized, weightless
 for name in ('unet', 'encoder-unet', 'segformer', 'pspnet', 'deeplabv3plus', 'upernet'):
     with weightless():
         build_network(name, num_classes=2, pretrained="no")
@@ -35,3 +35,13 @@ def test_random_numbers_are_drawn_again_afterwards():
 
 def test_the_usual_networks_need_no_decompositions_to_be_built():
     subprocess.run([sys.executable, "-c", WITHOUT_DECOMPOSITIONS], check=True)
+
+
+def test_what_is_loaded_next_is_not_drawn_before():
+    with uninitialized():
+        layer = torch.nn.Linear(300, 200)
+        before = torch.get_rng_state()
+        torch.nn.Linear(300, 200), torch.nn.Conv3d(1, 2, 3)
+        assert torch.equal(torch.get_rng_state(), before)
+        torch.nn.init.trunc_normal_(layer.weight, std=0.5, a=-0.5, b=0.5)  # draws until all are within
+    assert layer.weight.abs().max() <= 0.5

@@ -10,6 +10,7 @@ import pytest
 from limner.core.errors import DataError
 from limner.storage import tar_members as module
 from limner.storage.file_contents import file_content
+from limner.storage.file_states import file_state
 from limner.storage.tar_members import tar_members
 from limner.storage.written_tars import write_tars
 
@@ -55,7 +56,9 @@ def test_the_positions_are_kept_until_the_archive_changes(tmp_path, monkeypatch)
     path = write(tmp_path / "a.tar", contents().items())
     first, listed = tar_members(path), []
     real = module._listed
-    monkeypatch.setattr(module, "_listed", lambda *args: listed.append(args) or real(*args))
+    monkeypatch.setattr(
+        module, "_listed", lambda *args, **options: listed.append(args) or real(*args, **options)
+    )
     module._members_in_state.cache_clear()  # as in another process
     again = tar_members(path)
     assert again.names == first.names
@@ -114,6 +117,14 @@ def test_a_folder_may_be_named_like_an_archive(tmp_path):
     (tmp_path / "a.tar").mkdir()
     (tmp_path / "a.tar" / "1.jpg").write_bytes(b"own file")
     assert file_content(tmp_path / "a.tar" / "1.jpg") == b"own file"
+
+
+def test_a_folder_named_like_an_archive_may_come_later(tmp_path):
+    path = tmp_path / "a.tar" / "1.png"  # such as a mask of an image in an archive
+    assert file_state(path) is None
+    path.parent.mkdir()
+    path.write_bytes(b"own file")
+    assert file_state(path) == (8, path.stat().st_mtime_ns)
 
 
 def test_written_archives_keep_groups_together_and_are_the_same_each_time(tmp_path):

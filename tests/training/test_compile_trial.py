@@ -110,10 +110,9 @@ def test_a_resumed_run_remembers_the_trial(tmp_path, tiny, monkeypatch):
     assert listener.said == []
 
 
-@pytest.mark.parametrize("wanted", [False, None])
-def test_a_cpu_is_not_tried(tmp_path, tiny, monkeypatch, wanted):
+def test_a_cpu_is_not_tried(tmp_path, tiny, monkeypatch):
     monkeypatch.setattr(compile_trial, "SHORTEST_RUN", 0.0)
     monkeypatch.setattr(compile_trial, "TIMED", 0)
     listener = Listener()
-    tiny.run_tiny(tmp_path, tiny.tiny_plan(train={"steps": 4, "compile": wanted}), watchers=[listener])
+    tiny.run_tiny(tmp_path, tiny.tiny_plan(train={"steps": 2, "compile": None}), watchers=[listener])
     assert listener.said == []

@@ -111,6 +111,18 @@ def test_the_first_step_and_the_work_of_the_first_process_may_take_long(three):
     assert not three.board.failure
 
 
+def test_compiling_may_take_as_long_as_the_first_steps(three):
+    three.steps(1, 6)
+    for watch in three.watches:
+        watch.expect_slow_steps()
+        watch.at_batch_of(7)
+        watch.at_step(7)
+    three.wait(590)
+    assert not three.board.failure
+    three.wait(20)
+    assert three.board.failure
+
+
 def test_images_of_a_validation_are_signs_of_life(three):
     three.steps(1, 4)
     for watch in three.watches:

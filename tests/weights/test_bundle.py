@@ -45,12 +45,6 @@ def test_what_was_saved_is_loaded(saved, tiny_model):
     assert read_model_plan(saved) == model.plan
 
 
-def test_loading_draws_no_random_numbers(saved):
-    before = torch.get_rng_state()
-    load_model(saved)
-    assert torch.equal(torch.get_rng_state(), before)
-
-
 def test_the_folder_can_be_read_with_plain_torch_as_the_documentation_says(saved, tiny_model):
     text = (Path(__file__).parents[2] / "docs" / "model-folder.md").read_text("utf-8")
     snippet = re.findall(r"```python\n(.*?)```", text.partition("## With plain torch")[2], re.DOTALL)[0]

@@ -39,11 +39,11 @@ from limner.evaluation.write_scores import (
 from limner.formats import open_source
 from limner.formats.coco.coco_results import read_results
 from limner.formats.source import BOX_TASK, TEXT_TASK, Source
+from limner.inference.distributed_prediction import DistributedPredictions
 from limner.inference.ensemble import Ensemble, joined_predictor, open_members
 from limner.inference.measurement import Measurement, Predict
 from limner.inference.open_predictor import Settings
 from limner.inference.predictor import Predictor
-from limner.inference.shared_prediction import SharedPredictions
 from limner.inference.truth import labels_for
 from limner.loading.splits import Splits, assign_splits
 from limner.planning.task_choice import check_labels
@@ -274,7 +274,7 @@ def score_split(
     measurement = Measurement(predictor.task, prepared.source, records, predictor.labels, extent)
     timed = _Timed(predictor)
     names = [record.name for record in records]
-    shared = SharedPredictions(names, timed, rank=process_rank(), num_processes=num_processes())
+    shared = DistributedPredictions(names, timed, rank=process_rank(), num_processes=num_processes())
     if not is_first_process():
         shared.help_first(measurement.dataset().__getitem__)
         return None

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.api.image_writer import ImageWriter
+from limner.api.predict_shards import predict_shared
 from limner.api.prediction_result import Failure, PredictResult
-from limner.api.shared_prediction import predict_shared
 from limner.core.config import parse_config
 from limner.core.errors import ConfigError, DataError, did_you_mean
 from limner.core.plan import InferencePlan, ResizePlan

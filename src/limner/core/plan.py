@@ -346,7 +346,7 @@ class TrainPlan(Config):
     minutes: Annotated[float, Field(gt=0)] | None = None
     """Time budget of the whole schedule in minutes; null trains for `steps`."""
     batch_size: Positive
-    """Number of samples per optimizer step and device, over all accumulated parts."""
+    """Number of samples per optimizer step, of all devices and accumulated parts together."""
     accumulate: Positive = 1
     """Number of parts into which a batch is split to save memory; must divide `batch_size`."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"

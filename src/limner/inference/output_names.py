@@ -27,20 +27,16 @@ def named_outputs(images: Iterable[Listed]) -> Iterator[Listed]:
         absolute = os.path.abspath(path)  # noqa: PTH100 - links are kept apart
         above.add(absolute)
         paths.append(hash(absolute))
-        wishes.append(hash(_bare(relative)))
-        rows.append((path, relative))
+        wish = _bare(relative)
+        wishes.append(hash(wish))
+        rows.append((path, wish))
     is_first = _is_first(paths)
     needs_folders = len(np.unique(np.asarray(wishes)[is_first])) < int(is_first.sum())
 
-    def wished(path: str, relative: str) -> str:
-        return _bare(above.below(path) if needs_folders else relative)
-
     def chosen() -> Iterator[Listed]:
-        return (
-            (path, wished(path, relative))
-            for (path, relative), first in zip(rows, is_first, strict=True)
-            if first
-        )
+        for (path, wish), first in zip(rows, is_first, strict=True):
+            if first:
+                yield path, _bare(above.below(path)) if needs_folders else wish
 
     # Some file systems ignore case.
     folded = np.fromiter((hash(wish.casefold()) for _, wish in chosen()), np.int64, int(is_first.sum()))

@@ -254,10 +254,10 @@ def try_kernel(
         depth: D.
     """
     sizes = [(max(TRIED_SIDE >> level, 1),) * 2 for level in range(levels)]
-    drawn = random_arguments(sizes, queries=TRIED_QUERIES, heads=heads, points=points, depth=depth)
-    arguments = [tensor.to(device) for tensor in drawn]
     try:
         with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
+            drawn = random_arguments(sizes, queries=TRIED_QUERIES, heads=heads, points=points, depth=depth)
+            arguments = [tensor.to(device) for tensor in drawn]
             found, expected = (with_gradients(way, arguments, sizes) for way in (sum_by_kernel, other))
             difference = max(map(_difference, found, expected))
             if difference > TOLERANCE:
@@ -273,12 +273,16 @@ def try_kernel(
 def random_arguments(
     sizes: Sequence[Size], *, queries: int, heads: int, points: int, depth: int, batch: int = 2
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return values, locations and weights on the CPU; some points lie outside of their level."""
+    """Return values, locations and weights on the CPU; some points lie outside of their level.
+
+    Locations are multiples of 1 / 4096, so that their pixels are exact in float32 however they are computed:
+    beside the centre of a pixel, rounding would change the gradient by the difference of its neighbours.
+    """
     generator = torch.Generator().manual_seed(0)
     per_head = (batch, queries, heads, len(sizes), points)
     num_pixels = sum(height * width for height, width in sizes)
     values = torch.randn(batch, num_pixels, heads, depth, generator=generator)
-    locations = 1.4 * torch.rand(*per_head, 2, generator=generator) - 0.2
+    locations = torch.randint(-819, 4915, (*per_head, 2), generator=generator) / 4096
     weights = torch.rand(*per_head, generator=generator)
     return values, locations, weights / weights.sum((-2, -1), keepdim=True)
 

@@ -16,26 +16,24 @@ def weightless() -> Iterator[None]:
     Random numbers are not drawn. On the meta device they would have no values, but the first call to
     `Tensor.normal_` takes three seconds, in which PyTorch imports its decompositions.
     """
-    with torch.device("meta"), uninitialized():
+    with torch.device("meta"), _WithoutRandomNumbers():
         yield
 
 
 @contextmanager
 def uninitialized() -> Iterator[None]:
-    """Build modules whose weights are all loaded next: initial weights would be drawn in vain.
+    """Build modules whose weights are all loaded next: most of their initial weights are not drawn.
 
-    Until then, parameters have the values that happen to be in memory. Everything else that a constructor
-    computes, such as indices, is as usual. The random numbers of PyTorch stay where they are.
+    Until then, parameters may have the values that happen to be in memory. Everything else that a constructor
+    computes, such as indices, is as usual. Methods of tensors still draw numbers, since some functions draw
+    again until they find what they need.
     """
-    with _WithoutRandomNumbers():
+    with _WithoutInitialWeights():
         yield
 
 
-class _WithoutRandomNumbers(TorchFunctionMode):
-    """Replaces `torch.randn` by `torch.empty`, and leaves tensors to be initialised unchanged."""
-
-    _RANDOM = frozenset({Tensor.normal_, Tensor.uniform_, Tensor.erfinv_})
-    """With `Tensor.erfinv_`, which truncates normal numbers, and is the slowest of them."""
+class _WithoutInitialWeights(TorchFunctionMode):
+    """Leaves tensors unchanged that functions of `torch.nn.init` would fill, if they can be replaced."""
 
     def __torch_function__(
         self,
@@ -45,6 +43,23 @@ class _WithoutRandomNumbers(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> object:
         given = dict(kwargs or {})
-        if func in self._RANDOM or getattr(func, "__module__", None) == nn.init.__name__:
+        if getattr(func, "__module__", None) == nn.init.__name__:
             return args[0] if args else given["tensor"]
-        return (torch.empty if func is torch.randn else func)(*args, **given)
+        return func(*args, **given)
+
+
+class _WithoutRandomNumbers(_WithoutInitialWeights):
+    """Also replaces the methods of tensors that draw numbers, and `torch.randn` by `torch.empty`."""
+
+    _RANDOM = frozenset({Tensor.normal_, Tensor.uniform_})
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> object:
+        if func in self._RANDOM:
+            return args[0]
+        return super().__torch_function__(torch.empty if func is torch.randn else func, types, args, kwargs)

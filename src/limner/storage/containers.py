@@ -4,6 +4,7 @@ So an archive is used like a folder: its members have a path, a name, and a plac
 """
 
 import re
+from functools import lru_cache
 from pathlib import Path
 
 TAR, TABLE = ".tar", ".parquet"
@@ -18,9 +19,15 @@ def container_of(path: Path) -> tuple[Path, str] | None:
     found = _INSIDE.search(text)
     if found is None:
         return None
-    holder = Path(text[: found.end()])
+    holder = _path_of(text[: found.end()])
     # A folder may be named like an archive; an address on the network is a file there, not here.
     return None if holder.is_dir() else (holder, text[found.end() + 1 :])
+
+
+@lru_cache(maxsize=4096)
+def _path_of(text: str) -> Path:
+    """Return a path, the same object each time, which makes it a fast key."""
+    return Path(text)
 
 
 def file_on_disk(path: Path) -> Path:

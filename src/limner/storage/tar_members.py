@@ -42,6 +42,7 @@ class TarMembers:
         keys: (N,) `_key` of each name, sorted; of equal ones, the last member comes last.
         places: (N, 2) first byte and number of bytes of each member, in the order of `keys`.
         damage: What is wrong with the archive; empty if nothing is. Members before the damage can be read.
+        is_remote: Whether it is at an address.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class TarMembers:
     keys: npt.NDArray[np.uint64]
     places: npt.NDArray[np.int64]
     damage: str = ""
+    is_remote: bool = False
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names."""
@@ -58,7 +60,7 @@ class TarMembers:
     def place_of(self, name: str) -> tuple[int, int] | None:
         """Return the first byte and the number of bytes of a member, or None if there is none."""
         key = np.uint64(_key(name.encode("utf-8", "surrogateescape")))
-        last = int(np.searchsorted(self.keys, key, side="right")) - 1
+        last = int(self.keys.searchsorted(key, side="right")) - 1
         if last < 0 or self.keys[last] != key:
             return None
         start, size = self.places[last].tolist()
@@ -81,10 +83,10 @@ class TarMembers:
                 )
             )
         start, size = place
-        if is_remote(self.path):
+        if self.is_remote:
             return remote_part(self.path, start, start + size, self.state)
         try:
-            with self.path.open("rb") as file:
+            with open(self.path, "rb") as file:  # noqa: PTH123 - faster, for each image
                 file.seek(start)
                 data = file.read(size)
         except OSError as error:
@@ -103,24 +105,26 @@ def tar_members(path: Path) -> TarMembers:
     Raises:
         DataError: It cannot be read, or is no tar archive that is read without unpacking.
     """
-    state = remote_state(path) if is_remote(path) else file_state(path)
+    remote = is_remote(path)
+    state = remote_state(path) if remote else file_state(path)
     if state is None:
         raise _unreadable_archive(path, "no such file, or no permission to read it")
-    return _members_in_state(path, state)
+    return _members_in_state(path, state, is_remote=remote)
 
 
 @lru_cache(maxsize=MOST_OPENED)
-def _members_in_state(path: Path, state: State) -> TarMembers:
+def _members_in_state(path: Path, state: State, *, is_remote: bool) -> TarMembers:
     def recall(file: BinaryIO) -> TarMembers | None:
         with np.load(file, allow_pickle=False) as kept:
             if tuple(kept["state"].tolist()) != state:
                 return None
-            return TarMembers(path, state, kept["names"].tobytes(), kept["keys"], kept["places"])
+            arrays = kept["names"].tobytes(), kept["keys"], kept["places"]
+            return TarMembers(path, state, *arrays, is_remote=is_remote)
 
     known = _POSITIONS.load(path, recall)
     if known is not None:
         return known
-    members = _listed(path, state)
+    members = _listed(path, state, is_remote=is_remote)
     if not members.damage and members.names:  # a damaged one may still be being written
         arrays: dict[str, npt.NDArray[Any]] = {"keys": members.keys, "places": members.places}
         arrays["state"] = np.array(state, np.int64)
@@ -129,13 +133,13 @@ def _members_in_state(path: Path, state: State) -> TarMembers:
     return members
 
 
-def _listed(path: Path, state: State) -> TarMembers:
+def _listed(path: Path, state: State, *, is_remote: bool) -> TarMembers:
     """Read all headers of an archive."""
     names: list[bytes] = []
     places: list[Sequence[int]] = []
     damage = ""
     try:
-        opened: BinaryIO = open_remote(path) if is_remote(path) else path.open("rb")
+        opened: BinaryIO = open_remote(path) if is_remote else path.open("rb")
         with opened as file:
             end = file.seek(0, 2)
             file.seek(0)
@@ -151,7 +155,8 @@ def _listed(path: Path, state: State) -> TarMembers:
     keys = np.fromiter(map(_key, names), np.uint64, len(names))
     order = np.argsort(keys, kind="stable")
     table = np.array(places, np.int64).reshape(-1, 2)[order]
-    return TarMembers(path, state, b"".join(b"%b\n" % name for name in names), keys[order], table, damage)
+    joined = b"".join(b"%b\n" % name for name in names)
+    return TarMembers(path, state, joined, keys[order], table, damage, is_remote)
 
 
 def _read_headers(

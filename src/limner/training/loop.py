@@ -203,9 +203,11 @@ class Loop:
         if self.state.compiled is not None:
             self._learner.compile(self.state.compiled)
             return None
-        return CompileTrial(
-            switch=self._learner.compile, seconds_left=self._seconds_left, agree=self._value_of_main
-        )
+        return CompileTrial(switch=self._compile, seconds_left=self._seconds_left, agree=self._value_of_main)
+
+    def _compile(self, wanted: bool) -> None:  # noqa: FBT001 - what a trial calls
+        self._watch.expect_slow_steps()
+        self._learner.compile(wanted)
 
     def _follow_trial(self, trial: CompileTrial, seconds: float) -> None:
         """Go on with the trial, given the time of the last step."""

@@ -29,6 +29,9 @@ from limner.training.process_board import Board, StoreBoard
 PATIENCE = 10.0
 """A step may take this many times as long as the slowest one before it, until it counts as hanging."""
 
+SLOW_STEPS = 3
+"""Number of first steps that may be slow: files are read, kernels chosen, and networks compiled."""
+
 STEP = "step"
 """First word of the places whose times are compared."""
 
@@ -53,7 +56,7 @@ class Pace:
         beat: Pause between two looks at the board.
         silence: A process that has not written for so long is dead, or its machine cannot be reached.
         stall: A process that has not moved for so long, and for which others wait, hangs.
-        first_stall: The same until the first step is done, which reads files and builds kernels.
+        first_stall: The same in slow first steps.
         grace: How long the main thread may take to notice a failure by itself, before its process is ended.
     """
 
@@ -139,7 +142,8 @@ class ProcessWatch:
             allowed: Seconds that it may take at least, however fast steps are.
         """
         self.move()
-        least = self._pace.first_stall if allowed or self._steps < 2 else self._pace.stall
+        is_slow = allowed or self._steps <= SLOW_STEPS
+        least = self._pace.first_stall if is_slow else self._pace.stall
         limit = max(least, allowed, PATIENCE * self._longest)
         self._place = replace(self._place, phase=self._place.phase + 1, what=what, limit=limit)
 
@@ -147,6 +151,10 @@ class ProcessWatch:
         """Note that the main thread has its batch of a step."""
         self._steps += 1
         self.at(f"{STEP} {step}")
+
+    def expect_slow_steps(self) -> None:
+        """Allow the next steps as much time as the first ones, such as when the network is compiled."""
+        self._steps = 0
 
     def at_batch_of(self, step: int) -> None:
         """Note that the main thread waits for the batch of a step."""
@@ -159,7 +167,7 @@ class ProcessWatch:
     def move(self) -> None:
         """Note that the main thread is getting on at the same place."""
         now = self._clock()
-        if self._place.what.startswith(STEP) and self._steps > 2:
+        if self._place.what.startswith(STEP) and self._steps > SLOW_STEPS:
             self._longest = max(self._longest, now - self._moved)
         self._place, self._moved = replace(self._place, moves=self._place.moves + 1), now
 

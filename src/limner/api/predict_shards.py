@@ -32,9 +32,6 @@ from limner.storage.whole_files import guard_writes
 
 BY = "predict"
 
-END_SECONDS = 60.0
-"""Time for a process to notice that all is done; one that is still being started needs seconds."""
-
 THREADS = "OMP_NUM_THREADS"
 """Environment variable with the number of threads of a process."""
 
@@ -75,9 +72,10 @@ def predict_shared(
         if ledger is not None:
             for _ in track(_work(ledger, writer), "Predicting", ledger.head.num_items):
                 pass
+        num_lost = sum(helper.exitcode not in (None, 0) for helper in helpers)
     summary = read_summary(root, asked, by=BY)
     assert summary is not None, "the ledger is removed when its summary is written"
-    return _result(root, summary, num_lost=sum(helper.exitcode != 0 for helper in helpers))
+    return _result(root, summary, num_lost=num_lost)
 
 
 def _rows(named: Iterable[str | Path]) -> Iterator[tuple[str, str]]:
@@ -190,7 +188,7 @@ def _result(root: Path, summary: Mapping[str, Any], *, num_lost: int) -> Predict
 
 @contextmanager
 def _started(join: Callable[[], object], number: int) -> Iterator[Sequence[SpawnProcess]]:
-    """Start processes that work too, and wait for them at the end; after an error here they are ended."""
+    """Start processes that work too; they are ended when the block is, since nothing is left to do then."""
     helpers: list[SpawnProcess] = []
     context = multiprocessing.get_context("spawn")
     try:
@@ -200,14 +198,10 @@ def _started(join: Callable[[], object], number: int) -> Iterator[Sequence[Spawn
                 helper.start()
                 helpers.append(helper)
         yield helpers
-    except BaseException:
-        for helper in helpers:
-            helper.terminate()
-        raise
     finally:
         for helper in helpers:
-            helper.join(END_SECONDS)
-            helper.terminate()  # if it still runs: nothing is left to do
+            helper.terminate()
+        for helper in helpers:
             helper.join()
 
 

@@ -7,7 +7,7 @@ import tarfile
 import pytest
 
 import limner
-from limner.api import shared_prediction
+from limner.api import predict_shards
 from limner.core.errors import ConfigError, DataError
 from limner.core.plan import InferencePlan
 from limner.storage.folder_lock import this_process
@@ -45,7 +45,7 @@ def test_one_process_of_several_writes_what_one_process_writes(run, cells, tmp_p
 def test_two_processes_and_a_claim_of_a_killed_one(run, cells, tmp_path, alone, monkeypatch):
     out = tmp_path / "out"
     with monkeypatch.context() as patched:  # the index is there, and a process died with a shard in hand
-        patched.setattr(shared_prediction, "_work", lambda ledger, writer: iter(()))
+        patched.setattr(predict_shards, "_work", lambda ledger, writer: iter(()))
         with pytest.raises(AssertionError):
             predict(run, cells / "images", out, processes=1)
     claim = this_process("") | {"started": "long ago"}
@@ -60,7 +60,7 @@ def test_two_processes_and_a_claim_of_a_killed_one(run, cells, tmp_path, alone, 
 
 def test_only_what_is_left_is_predicted_after_an_interruption(run, cells, tmp_path, alone, monkeypatch):
     read = []
-    real = shared_prediction.read_image
+    real = predict_shards.read_image
 
     def count(path):
         read.append(path.name)
@@ -68,7 +68,7 @@ def test_only_what_is_left_is_predicted_after_an_interruption(run, cells, tmp_pa
             raise KeyboardInterrupt
         return real(path)
 
-    monkeypatch.setattr(shared_prediction, "read_image", count)
+    monkeypatch.setattr(predict_shards, "read_image", count)
     with pytest.raises(KeyboardInterrupt):
         predict(run, cells / "images", tmp_path / "out", processes=1)
     assert (tmp_path / "out" / UNFINISHED).exists()
@@ -94,7 +94,7 @@ def test_a_server_that_is_down_stops_the_work_and_fails_no_image(run, cells, tmp
         raise UnreachableError(f"{path.name}: 503")
 
     with monkeypatch.context() as patched:
-        patched.setattr(shared_prediction, "read_image", fail)
+        patched.setattr(predict_shards, "read_image", fail)
         with pytest.raises(UnreachableError, match=r"cell_0\.png"):
             predict(run, cells / "images", tmp_path / "out", processes=1)
     assert predict(run, cells / "images", tmp_path / "out", processes=1).num_predicted == 6

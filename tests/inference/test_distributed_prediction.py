@@ -9,7 +9,7 @@ import pytest
 
 from limner.core.errors import DataError, WriteError
 from limner.core.prediction import SemanticPrediction
-from limner.inference.shared_prediction import IMAGES_AT_ONCE, SharedPredictions
+from limner.inference.distributed_prediction import IMAGES_AT_ONCE, DistributedPredictions
 
 PROCESSES = 3
 NAMES = [f"image {n}" for n in range(PROCESSES * IMAGES_AT_ONCE + 5)]  # two rounds, the second one short
@@ -49,11 +49,13 @@ def first():
         return predict
 
     for rank in range(1, PROCESSES):
-        other = SharedPredictions(
+        other = DistributedPredictions(
             NAMES, predict_in(rank), rank=rank, num_processes=PROCESSES, gather=exchange.send_of(rank)
         )
         other.help_first(sample)
-    made = SharedPredictions(NAMES, predict_in(0), rank=0, num_processes=PROCESSES, gather=exchange.receive)
+    made = DistributedPredictions(
+        NAMES, predict_in(0), rank=0, num_processes=PROCESSES, gather=exchange.receive
+    )
     return made, predicted, exchange
 
 
@@ -80,6 +82,6 @@ def test_the_others_are_not_left_waiting(first):
 
 
 def test_a_process_alone_exchanges_nothing():
-    alone = SharedPredictions(NAMES, lambda sample: sample.name, rank=0, num_processes=1, gather=None)
+    alone = DistributedPredictions(NAMES, lambda sample: sample.name, rank=0, num_processes=1, gather=None)
     with alone:
         assert [alone(sample(index)) for index in range(len(NAMES))] == NAMES

@@ -29,7 +29,7 @@ def gather_in_first(own: Parts) -> Sequence[Parts]:
     return found or []
 
 
-class SharedPredictions:
+class DistributedPredictions:
     """Predicts every n-th image in each of n processes.
 
     The first process calls this object for its samples in order, inside of a `with` block of it, at whose end
@@ -70,13 +70,12 @@ class SharedPredictions:
             return self._predict(sample)
         while index not in self._received:
             self._receive()
-        found = pickle.loads(zlib.decompress(self._received.pop(index)))
+        found: Prediction | DataError = pickle.loads(zlib.decompress(self._received.pop(index)))
         if isinstance(found, DataError):
             raise found
-        assert isinstance(found, Prediction)
         return found
 
-    def __enter__(self) -> "SharedPredictions":
+    def __enter__(self) -> "DistributedPredictions":
         return self
 
     def __exit__(
