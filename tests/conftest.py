@@ -33,6 +33,13 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_configure(config):
+    # A shell starts background jobs with Ctrl-C ignored, which tests of interruptions and their children
+    # need.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session):
     gc.disable()  # almost all that importing makes stays

@@ -18,8 +18,8 @@ def brief(monkeypatch):
 
 
 def test_a_named_network(monkeypatch):
-    found = limner.measure("enet", size=(64, 96), num_classes=2, device="cpu")
-    network = build_network("enet", num_classes=2, in_channels=3)
+    found = limner.measure("unet", size=(64, 96), num_classes=2, device="cpu")
+    network = build_network("unet", num_classes=2, in_channels=3)
     assert found.parameters == sum(p.numel() for p in network.parameters()) == sum(found.parts.values())
     # PyTorch's own counter sees two operations in a multiply-add.
     with torch.utils.flop_counter.FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -38,7 +38,7 @@ def dataset():
 @pytest.fixture
 def predictor():
     task = SimpleNamespace(scorer=lambda labels: SumScorer())
-    return SimpleNamespace(task=task, labels=None, predict=lambda image, name, geometry: int(name[6:]) / 7)
+    return SimpleNamespace(task=task, labels=None, predict_sample=lambda sample: int(sample.name[6:]) / 7)
 
 
 def rank_of(dataset, predictor, rank, processes):
