@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from limner.cli import launching
 from limner.cli.app import main
+from limner.devices import launcher
 from limner.devices.launcher import Death
 
 
@@ -29,7 +29,7 @@ def launch(monkeypatch, tmp_path):
             started.append((command, count, attempt))
             return ends.pop(0)
 
-        monkeypatch.setattr(launching, "run_together", run_together)
+        monkeypatch.setattr(launcher, "run_together", run_together)
         monkeypatch.setattr(sys, "argv", ["limner", *words.split()])
         with pytest.raises(SystemExit) as ended:
             main()

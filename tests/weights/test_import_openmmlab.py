@@ -99,7 +99,9 @@ def _deformable_detr(form):
         },
         "test_cfg": {"max_per_img": 100},
     }
-    network = peers.openmmlab("mmdet")(settings)
+    build = peers.openmmlab("mmdet")
+    torch.manual_seed(0)  # other weights may rank two proposals so close that rounding swaps them
+    network = build(settings)
     network.init_weights()
     return _shake(network)
 
@@ -235,6 +237,7 @@ OLDER_SEGMENTS = (
 def test_segments(tmp_path, name):
     backbone, head = SEGMENTS[name]
     build = peers.openmmlab("mmdet")
+    torch.manual_seed(0)
     theirs = build(
         {
             "type": "Mask2Former" if "mask2" in name else "MaskFormer",

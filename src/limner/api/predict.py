@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from limner.api.image_writer import ImageWriter
 from limner.api.predict_shards import predict_shared
-from limner.api.prediction_result import Failure, PredictResult
+from limner.api.prediction_result import Failure, PredictResult, json_and_csv
 from limner.core.config import parse_config
 from limner.core.errors import ConfigError, DataError, did_you_mean
 from limner.core.plan import InferencePlan, ResizePlan
@@ -122,7 +122,7 @@ def predict(
     _refuse_searched(named, user_path(out))
     if processes is not None:
         _refuse_sharing({"--to": to is not None, "--uncertain": uncertain is not None}, processes)
-    images = _images_to_predict(named) if processes is None else ()
+    images = list_images(named) if processes is None else ()
     predictor = open_predictor(
         model, device=device, precision=precision, settings=settings, value_range=value_range
     )
@@ -165,8 +165,7 @@ def _predict_images(
         written = writer.finish(entries)
         chosen = writer.choose_next(done, entries)
     masks = tuple(path for item in done for path in writer.files(item)[:1])
-    json, csv = (written if written and written.suffix == suffix else None for suffix in (".json", ".csv"))
-    return PredictResult(root, masks, failures, json, csv, len(done), label_next=chosen)
+    return PredictResult(root, masks, failures, *json_and_csv(written), len(done), label_next=chosen)
 
 
 def _probe(predictor: AnyPredictor, count: int) -> "UncertaintyProbe":
@@ -305,18 +304,6 @@ def _refuse_sharing(given: Mapping[str, bool], processes: int) -> None:
             raise ConfigError(
                 f"{option} needs one process, which sees all images. Omit --processes, or {option}."
             )
-
-
-def _images_to_predict(named: Sequence[str | Path]) -> tuple[ImagePath, ...]:
-    """Return the images of the given paths.
-
-    Raises:
-        DataError: There is none.
-    """
-    images = list_images(named)
-    if not images:
-        raise DataError("There is nothing to predict: no images were specified.")
-    return images
 
 
 def inference_settings(

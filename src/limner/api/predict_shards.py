@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from limner.api.image_writer import ImageWriter
-from limner.api.prediction_result import Failure, PredictResult
+from limner.api.prediction_result import Failure, PredictResult, json_and_csv
 from limner.core.errors import ConfigError, DataError, LimnerError
 from limner.core.progress import Track
-from limner.devices.host import num_cores
+from limner.devices.host import cores_of_each
 from limner.images.read_image import read_image
 from limner.inference.image_paths import ImagePath, image_rows
 from limner.inference.reading_ahead import read_ahead
@@ -67,7 +67,7 @@ def predict_shared(
     root = writer.folder.root
     asked = writer.asked(_state_of_sources(named), compare)
     writer.predictor.share_cores(processes)
-    ledger = open_ledger(root, asked, lambda: _rows(named), by=BY)
+    ledger = open_ledger(root, asked, lambda: image_rows(named), by=BY)
     with _started(join, 0 if ledger is None else processes - 1) as helpers:
         if ledger is not None:
             for _ in track(_work(ledger, writer), "Predicting", ledger.head.num_items):
@@ -76,16 +76,6 @@ def predict_shared(
     summary = read_summary(root, asked, by=BY)
     assert summary is not None, "the ledger is removed when its summary is written"
     return _result(root, summary, num_lost=num_lost)
-
-
-def _rows(named: Iterable[str | Path]) -> Iterator[tuple[str, str]]:
-    """Yield path and output name of each image."""
-    rows = image_rows(named)
-    first = next(rows, None)
-    if first is None:
-        raise DataError("There is nothing to predict: no images were specified.")
-    yield first
-    yield from rows
 
 
 def _work(ledger: ShardLedger, writer: ImageWriter) -> Iterator[None]:
@@ -182,8 +172,8 @@ class _WrittenFiles:
 def _result(root: Path, summary: Mapping[str, Any], *, num_lost: int) -> PredictResult:
     failures = tuple(Failure(Path(path), reason) for path, reason in summary["failures"])
     written = None if summary["written"] is None else root / summary["written"]
-    json, csv = (written if written and written.suffix == suffix else None for suffix in (".json", ".csv"))
-    return PredictResult(root, (), failures, json, csv, summary["num_predicted"], num_lost=num_lost)
+    tables = json_and_csv(written)
+    return PredictResult(root, (), failures, *tables, summary["num_predicted"], num_lost=num_lost)
 
 
 @contextmanager
@@ -211,7 +201,7 @@ def _fewer_threads(processes: int) -> Iterator[None]:
     if THREADS in os.environ:
         yield
         return
-    os.environ[THREADS] = str(max(1, num_cores() // processes))
+    os.environ[THREADS] = str(cores_of_each(processes))
     try:
         yield
     finally:

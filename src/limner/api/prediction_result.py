@@ -44,3 +44,9 @@ class PredictResult:
     fidelity: "OutlineFidelity | None" = None
     label_next: "LabelNext | None" = None
     num_lost: int = 0
+
+
+def json_and_csv(written: Path | None) -> tuple[Path | None, Path | None]:
+    """Return the file with the results of all images as `PredictResult.json` and `PredictResult.csv`."""
+    suffix = "" if written is None else written.suffix
+    return (written if suffix == ".json" else None, written if suffix == ".csv" else None)

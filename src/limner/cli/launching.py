@@ -4,13 +4,15 @@ import sys
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from limner.core.errors import ConfigError
-from limner.devices.launcher import Death, run_together
 from limner.devices.processes import is_launched_by_limner, num_processes
+
+if TYPE_CHECKING:
+    from limner.devices.launcher import Death
 
 FIXED_BY_USER = 2
 """Exit code after an error that the user has to fix, which a restart would only repeat."""
@@ -64,6 +66,8 @@ def train_in_processes(launch: Launch, *, data: Path | None, run: str | None, re
         ConfigError: The run has no name, and none can be given.
         Exit: A process failed, or was stopped.
     """
+    from limner.devices.launcher import run_together  # most commands start no processes
+
     arguments = sys.argv[1:]
     if resume is None and run is None and data is not None:
         after_command = arguments.index("train") + 1
@@ -91,7 +95,7 @@ def _new_name(data: Path) -> Path:
     return next_free(RUNS / user_path(data).resolve().name)
 
 
-def _report(death: Death) -> None:
+def _report(death: "Death") -> None:
     """Print how a process ended; what rank 0 printed has been seen."""
     for line in death.lines:
         print(f"process {death.rank}: {line}", file=sys.stderr)

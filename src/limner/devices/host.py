@@ -36,6 +36,11 @@ def num_cores() -> int:
     return cores if quota is None else min(cores, max(ceil(quota), 1))
 
 
+def cores_of_each(processes: int) -> int:
+    """Return the number of cores of each of several processes on this machine, at least one."""
+    return max(num_cores() // processes, 1)
+
+
 def core_quota() -> float | None:
     """Return the cores' worth of time that a container may use, or None without a limit."""
     both, quota, period = (CGROUP / name for name in CGROUP_QUOTA)

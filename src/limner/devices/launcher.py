@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from limner.devices.host import num_cores
+from limner.devices.host import cores_of_each
 from limner.devices.processes import LAUNCHED, RESTARTS
 
 POLL_SECONDS = 0.1
@@ -94,7 +94,7 @@ def environment_of(rank: int, count: int, port: int, attempt: int) -> dict[str, 
     own = {LAUNCHED: "1", RESTARTS[0]: str(attempt)}
     if count == 1:
         return own
-    threads = os.environ.get("OMP_NUM_THREADS", str(max(num_cores() // count, 1)))
+    threads = os.environ.get("OMP_NUM_THREADS", str(cores_of_each(count)))
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
     rendezvous = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": threads}
     return own | {name: str(value) for name, value in place.items()} | rendezvous

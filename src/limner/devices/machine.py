@@ -13,7 +13,7 @@ import torch
 
 from limner.devices.backends import memory_limit, module_of, native_formats
 from limner.devices.device import choose_device
-from limner.devices.host import available_bytes, num_cores
+from limner.devices.host import available_bytes, cores_of_each
 from limner.devices.processes import num_local_processes
 
 UNKNOWN_MEMORY = 4 * 2**30
@@ -65,7 +65,7 @@ def examine(device: str = "auto") -> Machine:
         ConfigError: This machine has no such device.
     """
     chosen = choose_device(device)
-    cores = max(num_cores() // num_local_processes(), 1)
+    cores = cores_of_each(num_local_processes())
     if chosen.type == "cpu":
         return Machine("cpu", cpu_name(), host_memory(), cores, cpu_has_bfloat16())
     bfloat16, float16 = native_formats(chosen)

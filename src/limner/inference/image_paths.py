@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from limner.core.errors import DataError
 from limner.inference.image_listing import listed_images
 from limner.inference.output_names import named_outputs
 
@@ -31,12 +32,21 @@ def list_images(paths: Iterable[str | Path]) -> tuple[ImagePath, ...]:
             reported with the others.
 
     Raises:
-        DataError: One of the paths contains no image, or cannot be read.
+        DataError: There are no paths, or one of them contains no image, or cannot be read.
         MissingPartError: A library for a table or an address is not installed.
     """
     return tuple(ImagePath(Path(path), output) for path, output in image_rows(paths))
 
 
 def image_rows(paths: Iterable[str | Path]) -> Iterator[tuple[str, str]]:
-    """Yield path and output name of what `list_images` returns, for any number of images."""
-    return named_outputs(chain.from_iterable(map(listed_images, paths)))
+    """Yield path and output name of what `list_images` returns, for any number of images.
+
+    Raises:
+        DataError: As in `list_images`.
+    """
+    rows = named_outputs(chain.from_iterable(map(listed_images, paths)))
+    first = next(rows, None)
+    if first is None:
+        raise DataError("There is nothing to predict: no images were specified.")
+    yield first
+    yield from rows

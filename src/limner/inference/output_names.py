@@ -70,9 +70,8 @@ class _CommonFolder:
 
 
 def _bare(relative: str) -> str:
-    if ".." in relative or relative.startswith(
-        "/"
-    ):  # of an archive or a server: no output is written elsewhere
+    if ".." in relative or relative.startswith("/"):
+        # The name of an archive's member or of a server: no output is written elsewhere.
         relative = "/".join(part for part in relative.split("/") if part not in ("", ".", ".."))
     folder, slash, name = relative.rpartition("/")
     return f"{folder}{slash}{image_stem(name)}"

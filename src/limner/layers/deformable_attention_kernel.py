@@ -58,6 +58,36 @@ def _load_point(locations, weights, place, height, width, is_row):
 
 
 @triton.jit
+def _rows_of(
+    num_rows,
+    num_queries,
+    heads: tl.constexpr,
+    depth: tl.constexpr,
+    padded: tl.constexpr,
+    block: tl.constexpr,
+):
+    """Return a program's rows, whether each exists, its head and image, and likewise the channels."""
+    rows = (tl.program_id(0) * block + tl.arange(0, block)).to(tl.int64)
+    channels = tl.arange(0, padded)
+    return rows, rows < num_rows, rows % heads, rows // (heads * num_queries), channels, channels < depth
+
+
+@triton.jit
+def _corner_of(x, y, corner, width, height, is_row):
+    """Return one of the four pixels around a point: column, line, and whether it is in the map."""
+    column, line = tl.floor(x) + corner % 2, tl.floor(y) + corner // 2
+    return column, line, is_row & (column >= 0) & (column < width) & (line >= 0) & (line < height)
+
+
+@triton.jit
+def _place_of(column, line, inside, width, first, heads, head, depth, channels):
+    """Return the places of a pixel's channels among the values; of one outside, those of the first pixel."""
+    column = tl.where(inside, column, 0.0).to(tl.int64)
+    line = tl.where(inside, line, 0.0).to(tl.int64)
+    return ((first + line * width + column) * heads + head)[:, None] * depth + channels[None, :]
+
+
+@triton.jit
 def _sum_forward(
     values,
     locations,
@@ -75,27 +105,20 @@ def _sum_forward(
     block: tl.constexpr,
 ):
     """Write the sums (B, N, H, D); `depth` is D, and `padded` the power of two that holds it."""
-    rows = (tl.program_id(0) * block + tl.arange(0, block)).to(tl.int64)
-    is_row = rows < num_rows
-    head = rows % heads
-    image = rows // (heads * num_queries)
-    channels = tl.arange(0, padded)
-    is_channel = channels < depth
+    rows, is_row, head, image, channels, is_channel = _rows_of(
+        num_rows, num_queries, heads, depth, padded, block
+    )
     summed = tl.full((block, padded), 0.0, dtype=tl.float32)
     for level in range(num_levels):
         height, width, start = _load_level(levels, level)
         for point in range(num_points):
             place = (rows * num_levels + level) * num_points + point
             x, y, weight = _load_point(locations, weights, place, height, width, is_row)
-            left, top = tl.floor(x), tl.floor(y)
             for corner in tl.static_range(4):
-                column, line = left + corner % 2, top + corner // 2
-                inside = is_row & (column >= 0) & (column < width) & (line >= 0) & (line < height)
+                column, line, inside = _corner_of(x, y, corner, width, height, is_row)
                 share = tl.where(inside, (1 - tl.abs(x - column)) * (1 - tl.abs(y - line)), 0.0)
-                column = tl.where(inside, column, 0.0).to(tl.int64)
-                line = tl.where(inside, line, 0.0).to(tl.int64)
-                pixel = image * num_pixels + start + line * width + column
-                at = (pixel * heads + head)[:, None] * depth + channels[None, :]
+                first = image * num_pixels + start
+                at = _place_of(column, line, inside, width, first, heads, head, depth, channels)
                 seen = tl.load(values + at, mask=inside[:, None] & is_channel[None, :], other=0.0)
                 summed += (weight * share)[:, None] * seen.to(tl.float32)
     at = rows[:, None] * depth + channels[None, :]
@@ -123,12 +146,9 @@ def _sum_backward(
     block: tl.constexpr,
 ):
     """Add to the gradient of the values, and write those of locations and weights; names as in the sum."""
-    rows = (tl.program_id(0) * block + tl.arange(0, block)).to(tl.int64)
-    is_row = rows < num_rows
-    head = rows % heads
-    image = rows // (heads * num_queries)
-    channels = tl.arange(0, padded)
-    is_channel = channels < depth
+    rows, is_row, head, image, channels, is_channel = _rows_of(
+        num_rows, num_queries, heads, depth, padded, block
+    )
     own = rows[:, None] * depth + channels[None, :]
     of_sum = tl.load(gradient + own, mask=is_row[:, None] & is_channel[None, :], other=0.0)
     for level in range(num_levels):
@@ -136,19 +156,15 @@ def _sum_backward(
         for point in range(num_points):
             place = (rows * num_levels + level) * num_points + point
             x, y, weight = _load_point(locations, weights, place, height, width, is_row)
-            left, top = tl.floor(x), tl.floor(y)
             of_weight = tl.full((block,), 0.0, dtype=tl.float32)
             of_x = tl.full((block,), 0.0, dtype=tl.float32)
             of_y = tl.full((block,), 0.0, dtype=tl.float32)
             for corner in tl.static_range(4):
-                column, line = left + corner % 2, top + corner // 2
-                inside = is_row & (column >= 0) & (column < width) & (line >= 0) & (line < height)
+                column, line, inside = _corner_of(x, y, corner, width, height, is_row)
                 across = tl.where(inside, 1 - tl.abs(x - column), 0.0)
                 down = tl.where(inside, 1 - tl.abs(y - line), 0.0)
-                column = tl.where(inside, column, 0.0).to(tl.int64)
-                line = tl.where(inside, line, 0.0).to(tl.int64)
-                pixel = image * num_pixels + start + line * width + column
-                at = (pixel * heads + head)[:, None] * depth + channels[None, :]
+                first = image * num_pixels + start
+                at = _place_of(column, line, inside, width, first, heads, head, depth, channels)
                 is_seen = inside[:, None] & is_channel[None, :]
                 seen = tl.load(values + at, mask=is_seen, other=0.0).to(tl.float32)
                 product = tl.reduce(seen * of_sum, 1, _add)

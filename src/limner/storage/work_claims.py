@@ -46,9 +46,8 @@ class WorkClaims:
         self._folder = folder
         self._silent_seconds, self._clock = silent_seconds, clock
         self._held: dict[str, Path] = {}
-        self._seen: dict[
-            str, tuple[int, float]
-        ] = {}  # name of a claim -> its date, and when it was first seen
+        # Name of a claim -> its date, and when it was first seen.
+        self._seen: dict[str, tuple[int, float]] = {}
         self._beaten = clock()
 
     def latest(self) -> dict[str, int]:

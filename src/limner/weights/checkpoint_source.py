@@ -11,6 +11,9 @@ from limner.weights.renaming import Renamed
 
 T = TypeVar("T")
 
+SET_BY_USER = "you set it"
+"""Source of a value that the caller has given."""
+
 
 @dataclass(frozen=True)
 class Inferred(Generic[T]):
@@ -81,6 +84,11 @@ class Asked:
     def options(self) -> dict[str, Any]:
         """The network's options among the settings."""
         return dict(self.settings.get("network", {}).get("options", {}))
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The source of each of these options."""
+        return dict.fromkeys(self.options, SET_BY_USER)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from limner.storage.user_paths import user_path
 from limner.weights.card import IMPORTED_FROM
 from limner.weights.checkpoint_files import CLASSIFIER_HEADS, Checkpoint, read_checkpoint
 from limner.weights.checkpoint_source import (
+    SET_BY_USER,
     Asked,
     CheckpointSource,
     Conclusions,
@@ -34,8 +35,6 @@ from limner.weights.tensor_table import TensorTable
 
 SHOWN = 3
 """Number of example names in a message."""
-
-_SET = "you set it"
 
 
 @dataclass(frozen=True)
@@ -155,16 +154,16 @@ def _as_set(conclusions: Conclusions, plan: Plan, asked: Asked) -> Conclusions:
     for key in settings:
         section, name = key.split(".")
         if name in asked.settings.get(section, {}):
-            settings[key] = Inferred(getattr(getattr(plan, section), name), _SET)
+            settings[key] = Inferred(getattr(getattr(plan, section), name), SET_BY_USER)
     resize, window = conclusions.resize, conclusions.window
     given, inference = asked.settings.get("inference", {}), plan.inference
     if "resize" in given:
-        resize = Inferred(inference.resize or ResizePlan(), _SET)
+        resize = Inferred(inference.resize or ResizePlan(), SET_BY_USER)
     if given.keys() & {"window", "overlap"} and plan.input.spatial_dims == 2:
         size = inference.window
         window = None
         if size is not None:
-            window = Inferred(PredictionWindow((size[0], size[1]), inference.overlap), _SET)
+            window = Inferred(PredictionWindow((size[0], size[1]), inference.overlap), SET_BY_USER)
     return replace(conclusions, settings=settings, resize=resize, window=window)
 
 
@@ -175,7 +174,7 @@ def _with_settings(plan: Plan, asked: Asked) -> Plan:
         return plan
     values = merge(plan.model_dump(), given)
     reasons = {
-        f"{section}.{key}": _SET
+        f"{section}.{key}": SET_BY_USER
         for section, inside in given.items()
         if isinstance(inside, Mapping)
         for key in inside

@@ -13,7 +13,7 @@ from limner.networks.backbones.mit import MIX_TRANSFORMERS, MixTransformer
 from limner.networks.backbones.mobilenetv3 import MobileNetV3
 from limner.networks.backbones.mpvit import MPVITS, MPViT
 from limner.networks.backbones.pretrained import Pretrained, load_pretrained
-from limner.networks.backbones.resnet import RESNETS, UNPUBLISHED_RESNETS, Dilation, OutputStride, ResNet
+from limner.networks.backbones.resnet import ALL_RESNETS, Dilation, OutputStride, ResNet
 from limner.networks.backbones.swin import SWINS, Swin
 from limner.networks.backbones.vgg import VGG, VGGS
 from limner.networks.backbones.vit import DINOV2S, VITS, ViT, ViTShape
@@ -76,10 +76,9 @@ def build_backbone(
     """
     architecture = name.split(".")[0]
     backbone: HRNet | MixTransformer | MobileNetV3 | MPViT | ResNet | Swin | TimmBackbone | ViT
-    resnets = RESNETS | UNPUBLISHED_RESNETS
-    if architecture in resnets:
+    if architecture in ALL_RESNETS:
         backbone = ResNet(
-            resnets[architecture],
+            ALL_RESNETS[architecture],
             in_channels=in_channels,
             output_stride=output_stride,
             dilation=dilation,

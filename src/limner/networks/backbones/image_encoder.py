@@ -12,7 +12,7 @@ from limner.networks.backbones.densenet import DENSENETS
 from limner.networks.backbones.mit import MIX_TRANSFORMERS
 from limner.networks.backbones.mpvit import MPVITS
 from limner.networks.backbones.pretrained import Pretrained, load_pretrained
-from limner.networks.backbones.resnet import RESNETS, UNPUBLISHED_RESNETS, ResNet
+from limner.networks.backbones.resnet import ALL_RESNETS, RESNETS, ResNet
 from limner.networks.backbones.swin import SWINS
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 TRAINED_ON_IMAGENET = frozenset((*RESNETS, *DENSENETS, *MIX_TRANSFORMERS, *MPVITS, *SWINS))
 """Names of encoders whose published weights expect these statistics."""
-
-_OWN = RESNETS | UNPUBLISHED_RESNETS
-"""ResNets of limner by name."""
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 """Mean and standard deviation of each channel, in 0..255."""
@@ -53,7 +50,7 @@ class ResNetEncoder(ResNet):
     """
 
     def __init__(self, name: str, *, in_channels: int = 3) -> None:
-        super().__init__(_OWN[name], in_channels=in_channels)
+        super().__init__(ALL_RESNETS[name], in_channels=in_channels)
         self.width = self.channels[-1]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
@@ -77,7 +74,7 @@ def build_encoder(
         ModelError: The weight file is damaged or belongs to another model.
     """
     architecture = name.split(".")[0]
-    if architecture in _OWN:
+    if architecture in ALL_RESNETS:
         encoder: ResNetEncoder | TimmEncoder = ResNetEncoder(architecture, in_channels=in_channels)
     else:
         encoder = _timm_encoder(name, in_channels)
@@ -122,7 +119,7 @@ def imagenet_names() -> tuple[str, ...]:
 
 def is_encoder(name: str) -> bool:
     """Return whether `build_encoder` knows a name."""
-    if name.split(".")[0] in _OWN:
+    if name.split(".")[0] in ALL_RESNETS:
         return True
     import timm  # slow to import
 

@@ -92,6 +92,9 @@ The narrow ones are for short training on a CPU. `resnet18vd` and `resnet34vd` a
 RT-DETR, whose weights contain them.
 """
 
+ALL_RESNETS = RESNETS | UNPUBLISHED_RESNETS
+"""Name -> shape of all of them."""
+
 
 class ResNet(nn.Module):
     """ResNet that returns its five feature maps.

@@ -8,7 +8,7 @@ from typing import Any
 from limner.core.errors import ModelError, describe
 from limner.networks.backbones.hrnet import HRNETS
 from limner.networks.backbones.mit import MIX_TRANSFORMERS
-from limner.networks.backbones.resnet import RESNETS, UNPUBLISHED_RESNETS
+from limner.networks.backbones.resnet import ALL_RESNETS, RESNETS
 from limner.networks.backbones.swin import SWINS
 
 Sizes = Mapping[str, tuple[int, ...]]
@@ -134,7 +134,7 @@ def _resnet(sizes: Sizes, where: str) -> str:
         stem = tuple(sizes.get(f"backbone.conv1.{index}.weight", (0,))[0] for index in (0, 3, 6))
     is_plain = sizes.get("backbone.layer1.0.conv2.weight", (64, 64))[:2] == (64, 64)
     projects = not is_bottleneck and "backbone.layer1.0.downsample.1.weight" in sizes
-    for name, resnet in (RESNETS | UNPUBLISHED_RESNETS).items():
+    for name, resnet in ALL_RESNETS.items():
         shape = (resnet.blocks, resnet.bottleneck, resnet.stem, resnet.average_shortcut)
         is_same = shape == (blocks, is_bottleneck, stem, has_average) and resnet.projects_first == projects
         if is_plain and is_same:

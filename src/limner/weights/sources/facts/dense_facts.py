@@ -14,6 +14,7 @@ from limner.core.labels import LabelClass, LabelTable, distinct_color
 from limner.core.plan import ResizePlan
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import (
+    SET_BY_USER,
     Asked,
     Conclusions,
     Inferred,
@@ -97,7 +98,7 @@ def _rounded(values: Sequence[float]) -> tuple[float, ...]:
 def _normalization(channels: int, known: Inferred[Normalization], asked: Asked) -> Inferred[Normalization]:
     given = asked.settings.get("input", {})
     if "mean" in given and "std" in given:
-        return Inferred(Normalization(tuple(given["mean"]), tuple(given["std"])), "you set it")
+        return Inferred(Normalization(tuple(given["mean"]), tuple(given["std"])), SET_BY_USER)
     if len(known.value.mean) == channels:
         return known
     example = ",".join(["127.5"] * channels)
@@ -165,7 +166,7 @@ def _with_palette(table: LabelTable, checkpoint: Checkpoint) -> LabelTable:
 def stated_licence(checkpoint: Checkpoint, asked: Asked) -> Inferred[str | None]:
     """Return the licence that the caller or the checkpoint's README states, or None."""
     if asked.licence is not None:
-        return Inferred(asked.licence, "you set it")
+        return Inferred(asked.licence, SET_BY_USER)
     stated = re.search(r"\A---\s.*?^license:\s*(\S+)", checkpoint.card, re.DOTALL | re.MULTILINE)
     if stated and stated[1] != "other":
         return Inferred(stated[1], "from the checkpoint's README.md")

@@ -13,7 +13,7 @@ from limner.core.labels import LabelClass, LabelTable, distinct_color
 from limner.core.outputs import QueryMasks
 from limner.tasks import TASKS, find_task
 from limner.weights.checkpoint_files import CONFIG, Checkpoint
-from limner.weights.checkpoint_source import Inferred
+from limner.weights.checkpoint_source import SET_BY_USER, Inferred
 from limner.weights.sources.facts.known_data import AUTHORS_FILES, AUTHORS_LICENCE, KNOWN_DATA, KnownData
 
 PARTS_READ = 4
@@ -32,7 +32,7 @@ def infer_task(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> 
     if wanted is not None:
         if wanted not in _query_tasks():
             raise ConfigError(f"There is no task {wanted!r}. Known: {', '.join(_query_tasks())}.")
-        return Inferred(wanted, "you set it")
+        return Inferred(wanted, SET_BY_USER)
     task, classes = AUTHORS_FILES.get(checkpoint.path.name, ("", 0))
     if classes == num_classes:
         return Inferred(task, "the file's name is in the authors' list of models")
@@ -110,7 +110,7 @@ def known_data(num_classes: int, task: str) -> KnownData | None:
 def infer_licence(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> Inferred[str | None]:
     """Return the licence of the weights, or None if not stated."""
     if wanted is not None:
-        return Inferred(wanted, "you set it")
+        return Inferred(wanted, SET_BY_USER)
     names = f"{checkpoint.path.resolve()} {checkpoint.config.get('_name_or_path') or ''}"
     is_authors = AUTHORS_FILES.get(checkpoint.path.name, ("", 0))[1] == num_classes
     if is_authors or re.search(r"facebook(/|--)mask2former", names):

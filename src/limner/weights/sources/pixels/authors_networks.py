@@ -39,7 +39,7 @@ def _read(code: AuthorsCode, checkpoint: Checkpoint, asked: Asked) -> ReadNetwor
         classes,
         channels,
         code.architecture,
-        dict.fromkeys(asked.options, "you set it"),
+        asked.sources,
     )
     facts = dict(code.constants)
     if code.rules is None:

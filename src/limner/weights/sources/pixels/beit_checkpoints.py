@@ -151,7 +151,7 @@ def _read_mmsegmentation(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     renamed, sizes, options = _network(checkpoint, MMSEGMENTATION, said or _TAPS)
     options |= asked.options
     summary = f"UPerNet on BEiT, {options['backbone']}"
-    sources = {"taps": CONFIGURATION if said else ASSUMED} | dict.fromkeys(asked.options, "you set it")
+    sources = {"taps": CONFIGURATION if said else ASSUMED} | asked.sources
     classes = sizes["head.conv.weight"][0]
     shape = NetworkShape("vit", options, classes, _channels(sizes), summary, sources)
     side, overlap = options["image_size"], round(1 - _STRIDE / 640, 4)

@@ -13,7 +13,14 @@ from limner.core.outputs import DenseLogits
 from limner.core.plan import ResizePlan
 from limner.networks import NETWORKS
 from limner.weights.checkpoint_files import Checkpoint
-from limner.weights.checkpoint_source import Asked, CheckpointSource, Inferred, NetworkShape, ReadNetwork
+from limner.weights.checkpoint_source import (
+    SET_BY_USER,
+    Asked,
+    CheckpointSource,
+    Inferred,
+    NetworkShape,
+    ReadNetwork,
+)
 from limner.weights.fitting import COUNTER, shapes_of
 from limner.weights.renaming import Renamed
 from limner.weights.sources.facts.dense_facts import RECIPE, conclude, imagenet
@@ -63,7 +70,7 @@ def _fitting_shape(
     closest: tuple[int, NetworkShape] | None = None
     for classes in tried:
         network = NetworkShape(
-            name, dict(options), classes, channels, name, dict.fromkeys(options, "you set it"), dims
+            name, dict(options), classes, channels, name, dict.fromkeys(options, SET_BY_USER), dims
         )
         wanted = shapes_of(network)
         matched, _ = _match(wanted, given)

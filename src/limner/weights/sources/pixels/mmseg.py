@@ -69,7 +69,7 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
     options, sources = _options(head, sizes, model, checkpoint)
     options |= asked.options
-    sources |= dict.fromkeys(asked.options, "you set it")
+    sources |= asked.sources
     scores = sizes.get("head.conv.weight", (1, 1))
     summary = f"{head.removesuffix('Head')} on {options['backbone']}"
     shape = NetworkShape(HEADS[head][1], options, scores[0], input_channels(sizes), summary, sources)

@@ -132,7 +132,7 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
         classes,
         input_channels(sizes),
         f"{head.title}, {options['backbone']}",
-        sources | dict.fromkeys(asked.options, "you set it"),
+        sources | asked.sources,
     )
     return read_mmseg(checkpoint, asked, shape, renamed)
 

@@ -4,7 +4,7 @@ Only convolutions and a classifier follow them, in an `FCNHead`.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,20 +66,9 @@ _BISENETV2: tuple[Rule, ...] = (
 )
 
 
-def _unet_rules(checkpoint: Checkpoint) -> tuple[Rule, ...]:
+def _unet_rules(names: Iterable[str]) -> tuple[Rule, ...]:
     """Return the names of a U-Net, whose decoder counts from the finest map there, from the coarsest here."""
-    names = checkpoint.tensors
-    depth = count_layers({name: () for name in names}, r"backbone\.decoder\.(\d+)\.")
-    is_other = next((name for name in sorted(names) if re.search(_OTHER_UNET, name)), None)
-    if is_other:
-        raise ModelError(
-            describe(
-                f"The checkpoint is a variant of {TITLE}'s U-Net that limner does not have",
-                where=checkpoint.path,
-                found=f"{is_other}: strided convolutions, levels of one size or transposed convolutions",
-                expected="max pooling between all levels, and InterpConv for upsampling",
-            )
-        )
+    depth = count_layers(dict.fromkeys(names, ()), r"backbone\.decoder\.(\d+)\.")
     return (
         (r"^backbone\.encoder\.(\d+)\.[01]\.convs\.", r"encoder.\1."),
         *((rf"^backbone\.decoder\.{i}\.", f"decoder.{depth - 1 - i}.") for i in range(depth)),
@@ -89,6 +78,19 @@ def _unet_rules(checkpoint: Checkpoint) -> tuple[Rule, ...]:
 
 
 _OTHER_UNET = r"^backbone\.encoder\.[1-9]\.0\.|\.deconv_upsamping\.|\.upsample\.conv\.|\.interp_upsample\.0\."
+
+
+def _refuse_other_unet(checkpoint: Checkpoint) -> None:
+    other = next((name for name in sorted(checkpoint.tensors) if re.search(_OTHER_UNET, name)), None)
+    if other:
+        raise ModelError(
+            describe(
+                f"The checkpoint is a variant of {TITLE}'s U-Net that limner does not have",
+                where=checkpoint.path,
+                found=f"{other}: strided convolutions, levels of one size or transposed convolutions",
+                expected="max pooling between all levels, and InterpConv for upsampling",
+            )
+        )
 
 
 def _unet(sizes: Sizes, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -132,14 +134,14 @@ class _Network:
     Attributes:
         title: Its name there.
         sign: A tensor that only it has.
-        rules: Names of the tensors of a checkpoint.
+        rules: Names of the tensors, from those of a checkpoint.
         firsts: Weights of the layers that read the image.
         options: Options that the sizes tell.
     """
 
     title: str
     sign: str
-    rules: Callable[[Checkpoint], tuple[Rule, ...]]
+    rules: Callable[[Iterable[str]], tuple[Rule, ...]]
     firsts: tuple[str, ...]
     options: Callable[[Sizes, Checkpoint], dict[str, Any]]
 
@@ -170,6 +172,12 @@ NETWORKS: Mapping[str, _Network] = {
 """limner's name -> how to read it."""
 
 
+def naming_of(name: str, tensors: Iterable[str]) -> Naming:
+    """Return the names of a network of `NETWORKS`, from those of the tensors of a checkpoint."""
+    rules = (*NETWORKS[name].rules(tensors), *_HEADS)
+    return Naming(TITLE, r"^decode_head\.", rules, unused=UNUSED, why_unused="prediction does not need it")
+
+
 def _name(checkpoint: Checkpoint) -> str | None:
     return next((name for name, one in NETWORKS.items() if one.sign in checkpoint.tensors), None)
 
@@ -189,9 +197,9 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
             )
         )
     refuse_mmseg_variants(section(checkpoint.training, "model"), checkpoint)
-    rules = (*network.rules(checkpoint), *_HEADS)
-    naming = Naming(TITLE, r"^decode_head\.", rules, unused=UNUSED, why_unused="prediction does not need it")
-    renamed = rename(checkpoint.tensors, naming)
+    if name == "unet":
+        _refuse_other_unet(checkpoint)
+    renamed = rename(checkpoint.tensors, naming_of(name, checkpoint.tensors))
     sizes = {key: tuple(tensor.shape) for key, tensor in renamed.tensors.items()}
     shape = NetworkShape(
         name,
@@ -199,7 +207,7 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
         sizes.get("head.classifier.conv.weight", (1,))[0],
         sizes.get(network.firsts[0], (1, 3))[1],
         f"{network.title} of {TITLE}",
-        dict.fromkeys(asked.options, "you set it"),
+        asked.sources,
     )
     return read_mmseg(checkpoint, asked, shape, renamed, firsts=network.firsts)
 

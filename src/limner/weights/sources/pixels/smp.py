@@ -12,7 +12,7 @@ from limner.core.errors import ConfigError, ModelError, describe
 from limner.networks.backbones.mit import MIX_TRANSFORMERS
 from limner.networks.backbones.resnet import RESNETS
 from limner.weights.checkpoint_files import CONFIG, Checkpoint
-from limner.weights.checkpoint_source import Asked, CheckpointSource, NetworkShape, ReadNetwork
+from limner.weights.checkpoint_source import SET_BY_USER, Asked, CheckpointSource, NetworkShape, ReadNetwork
 from limner.weights.renaming import Renamed, rename
 from limner.weights.sources.facts.backbone_shapes import Sizes, input_channels, recognize_backbone
 from limner.weights.sources.facts.dense_facts import RECIPE, conclude, imagenet
@@ -118,7 +118,7 @@ class _Known:
     def value(self, key: str, default: Any, option: str) -> Any:  # noqa: ANN401 - any JSON value
         """Return the value for one of limner's options, and note its source."""
         if option in self._asked:
-            self.sources[option] = "you set it"
+            self.sources[option] = SET_BY_USER
             return self._asked[option]
         self.sources[option] = CONFIG if key in self._config else _ASSUMED
         found = self._config.get(key, default)

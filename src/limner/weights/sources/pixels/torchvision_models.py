@@ -79,7 +79,7 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     if name != "lraspp":
         options = options | ({"auxiliary_channels": side[1]} if side else {"auxiliary": False})
     options = {"backbone": backbone, **options, **fixed, "channels": width[1], **asked.options}
-    sources = dict.fromkeys(fixed, "constant in torchvision") | dict.fromkeys(asked.options, "you set it")
+    sources = dict.fromkeys(fixed, "constant in torchvision") | asked.sources
     shape = NetworkShape(name, options, width[0], input_channels(sizes), f"{name} on {backbone}", sources)
     is_published = width[0] == len(VOC_NAMES)
     conclusions = conclude(

@@ -122,7 +122,7 @@ def _shape(renamed: Renamed, said: Mapping[str, Any], checkpoint: Checkpoint, as
     _fit_heads(renamed, options)
     form = "two-stage" if options["two_stage"] else "refinement" if options["refines_boxes"] else "plain"
     summary = f"Deformable DETR, {form}, on {options['backbone']}, {options['num_queries']} queries"
-    why = {key: "you set it" for key in asked.options}
+    why = asked.sources
     classes = sizes["decoder.classifiers.0.weight"][0]
     return NetworkShape("deformable-detr", options, classes, input_channels(sizes), summary, why)
 

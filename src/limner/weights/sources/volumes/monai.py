@@ -12,7 +12,7 @@ import torch
 
 from limner.core.errors import ConfigError, ModelError, describe
 from limner.weights.checkpoint_files import Checkpoint
-from limner.weights.checkpoint_source import Asked, CheckpointSource, NetworkShape, ReadNetwork
+from limner.weights.checkpoint_source import SET_BY_USER, Asked, CheckpointSource, NetworkShape, ReadNetwork
 from limner.weights.renaming import Renamed, rename
 from limner.weights.sources.facts.backbone_shapes import Sizes
 from limner.weights.sources.volumes.monai_bundle import conclude_monai, network_arguments
@@ -49,7 +49,7 @@ class _Known:
     def value(self, argument: str, option: str, default: Any) -> Any:  # noqa: ANN401 - any JSON value
         """Return the value for an option of limner's, and note its source; `default` is MONAI's."""
         if option in self.asked:
-            self.sources[option] = "you set it"
+            self.sources[option] = SET_BY_USER
             return self.asked[option]
         if argument in self.arguments:
             self.sources[option] = "the bundle's network"
@@ -268,7 +268,7 @@ def _merging(known: _Known) -> str:
         ConfigError: It is unknown.
     """
     if "merging" in known.asked:
-        known.sources["merging"] = "you set it"
+        known.sources["merging"] = SET_BY_USER
         return str(known.asked["merging"])
     if _kind_of(known.arguments.get("downsample", "merging")) == "mergingv2":
         known.sources["merging"] = "the bundle's network"
