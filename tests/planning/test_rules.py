@@ -177,7 +177,7 @@ def test_the_batch_shrinks_where_a_budget_allows_few_steps(make_case, make_facts
     slow = Cost(1_000_000, 0.0, 1000.0, 0.0, 1e-5, 300.0)
     settled, reasons = settle(make_case(make_facts(40), cost=slow, minutes=1))
     assert settled["train.batch_size"] == 2
-    assert "with 8, 1 min would be fewer than 40 steps here" in reasons["train.batch_size"]
+    assert "with 8, 1 min would allow fewer than 40 steps here" in reasons["train.batch_size"]
     assert settle(make_case(make_facts(40), cost=slow, minutes=4))[0]["train.batch_size"] == 8
     # Statistics of a batch of two are of no use: U-Net++ keeps the batch.
     case = make_case(make_facts(40), cost=slow, minutes=1)

@@ -173,7 +173,7 @@ class _Work:
             check_data_state(open_run(fold), accept=data_changed)
             self._say(f"{what} is trained already.")
         elif fold.plan.is_file() and not is_half_prepared(fold.root):
-            self._say(f"{what} goes on.")
+            self._say(f"{what} continues.")
             resume_run(fold, self.execution, data_changed=data_changed)
         else:
             self._say(f"{what}: {len(file.folds[index])} validation images")
@@ -250,10 +250,10 @@ def _refuse_other_request(folder: RunFolder, differences: Sequence[str]) -> None
     if differences:
         raise ConfigError(
             describe(
-                "The run's folder has a cross-validation that was asked for differently",
+                "The run's folder contains a cross-validation with other settings or data",
                 where=folder.root,
                 found="; ".join(differences),
-                expected="the same data, folds and settings, to go on with it",
-                fix=f"Choose another --run, or go on with it as it was: limner train --resume {folder.root}",
+                expected="the same data, folds and settings, to continue it",
+                fix=f"Choose another --run, or continue it unchanged: limner train --resume {folder.root}",
             )
         )

@@ -186,8 +186,8 @@ def _no_data(case: _Case) -> Finding | None:
             place(files),
             f"{found}; besides it there is only {others[0]}",
             expected="background and foreground",
-            fix=f"Accept {value} as the background. If these pixels are unknown instead, there is nothing to "
-            "tell the foreground from.",
+            fix=f"Accept {value} as the background. If these pixels are unknown instead, the masks have only "
+            "one class.",
             files=files,
             proposal={"classes": two_classes(case.settings, (value,), (others[0],))},
         )
@@ -301,7 +301,7 @@ def _noise(case: _Case) -> Finding | None:
         return make(
             "mask-is-jpeg",
             place(lossy),
-            f"{found}, and no two levels among them",
+            f"{found}, without two distinct levels",
             expected="the class numbers that were drawn",
             fix="JPEG has changed the numbers beyond repair: export the masks again as PNG.",
             files=lossy,

@@ -39,7 +39,7 @@ def spelling_findings(table: LabelTable | None, rows: Sequence[LabelRow]) -> lis
             "class-spelled-differently",
             "the classes",
             f"{number} names of classes that may be {len(alike)}: {shown}{more}",
-            expected="one spelling of each class; now each is a class of its own",
+            expected="one spelling of each class; for now, each spelling is a class of its own",
             fix="Accept that they are one class, under its most common name; or list `classes` in "
             "dataset.yaml to keep them apart.",
             proposal={"classes": _united(table, groups, images)},

@@ -47,7 +47,7 @@ class LabelStudioOptions:
 
     label_studio: Annotated[
         str | None,
-        typer.Option(help="Address of Label Studio, which this server then helps at /label-studio."),
+        typer.Option(help="Address of Label Studio; this server is then its ML backend, at /label-studio."),
     ] = None
     label_studio_token_file: Annotated[
         Path | None, typer.Option(help="File whose first line is an access token of Label Studio.")

@@ -27,7 +27,7 @@ def _refuse_other_grid(path: Path, sample: Sample) -> None:
     if difference := grid_difference(sample.geometry, found, sample.spatial_shape):
         raise DataError(
             describe(
-                "A predicted mask is on another grid than its image",
+                "A predicted mask is not on the grid of its image",
                 where=path,
                 found=difference,
                 expected="the axes, spacing and origin of the image",

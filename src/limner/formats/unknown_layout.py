@@ -89,7 +89,7 @@ def unknown_layout(
     if below := datasets_below(root, tree, formats):
         return DataError(
             describe(
-                "The folder holds datasets and is none itself",
+                "The folder contains datasets but is not one itself",
                 where=root,
                 found=below,
                 expected="one dataset",

@@ -94,8 +94,8 @@ def refuse_changes(run: RunFolder, changes: Iterable[str]) -> None:
                 where=run.root,
                 found=found,
                 expected="the same images, labels and splits: a resumed run ends as an uninterrupted one",
-                fix=f"Restore the data and {run.splits}, start a new run, or add --data-changed to go on and "
-                "note it in the report.",
+                fix=f"Restore the data and {run.splits}, start a new run, or add --data-changed to continue "
+                "and note it in the report.",
             )
         )
 

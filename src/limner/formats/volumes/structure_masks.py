@@ -29,9 +29,9 @@ class StructureMasks(CaseFolders):
 
     name = "structure-masks"
     title = (
-        "TotalSegmentator: a folder a case with ct.nii.gz (or mri.nii.gz) and segmentations/STRUCTURE.nii.gz"
+        "TotalSegmentator: one folder per case: ct.nii.gz (or mri.nii.gz), segmentations/STRUCTURE.nii.gz"
     )
-    what = "A folder a case, with a binary mask for each structure"
+    what = "One folder per case, with a binary mask for each structure"
 
     def __init__(self, root: Path, settings: DatasetFile) -> None:
         super().__init__(root, settings)
