@@ -19,7 +19,7 @@ from limner.formats.terms import MASKS, Terms
 VOID = 255
 
 MOST_UNNAMED = 255
-"""More values that nobody named are numbers of objects, depths or a photograph, rather than classes."""
+"""More unnamed values than this are numbers of objects, depths or a photograph, rather than classes."""
 
 SPECK_AREA = 3.0
 """Colours whose pieces have fewer pixels than this on average are caused by smoothing, not classes."""

@@ -64,10 +64,10 @@ def _clean(name: str) -> str:
 
 
 def spelled(name: str) -> str:
-    r"""Return a name in quotes, with what nobody can see written out: ``'Zelle\xa0'``, ``'Gefa\u0308ß'``."""
+    r"""Return a name in quotes, with invisible characters escaped: ``'Zelle\xa0'``, ``'Gefa\u0308ß'``."""
     return "".join(ascii(c)[1:-1] if unicodedata.combining(c) else c for c in repr(name))
 
 
 def unambiguous(name: str) -> str:
-    """Return a name as it is, or `spelled` if it has blanks or signs that nobody can see."""
+    """Return a name unchanged, or `spelled` if it has invisible characters."""
     return name if name == _clean(name) else spelled(name)

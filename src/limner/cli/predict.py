@@ -109,7 +109,8 @@ def predict(
 ) -> None:
     """Predict images.
 
-    Writes masks with your label values at the size of the images, or a table of classes, and overlays.
+    Writes masks in your label values, objects, boxes or words at the size of each image, or a table of classes
+    of whole images; and overlays.
     """
     from limner.api.predict import predict as predict_images
     from limner.cli.console import tracker

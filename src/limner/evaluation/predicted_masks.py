@@ -18,7 +18,7 @@ SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy", *sorted(VO
 
 
 def _refuse_other_grid(path: Path, sample: Sample) -> None:
-    """Refuse a predicted volume whose voxels are at other places than those of its image.
+    """Refuse a predicted volume that is not on the grid of its image.
 
     Raises:
         DataError: Spacing, orientation or origin differ.

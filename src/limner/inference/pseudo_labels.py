@@ -1,4 +1,4 @@
-"""Pseudo-labels: a model's own confident predictions of images that nobody labelled.
+"""Pseudo-labels: a model's own confident predictions of unlabelled images.
 
 Of the pixels that are predicted as each class, over all images, the most confident part is taken
 (class-balanced self-training, Zou et al., ECCV 2018), so that classes that are always predicted with less

@@ -33,7 +33,7 @@ class Slicing:
         reason: Why this axis.
         depth: Median number of slices of a volume.
         why: Why slices.
-        why_neighbours: Why so many neighbours.
+        why_neighbours: Why this number of neighbours.
     """
 
     axis: int
