@@ -66,14 +66,18 @@ def _markdown(rows: "list[NetworkRow]") -> str:
     lines = [
         "# The networks",
         "",
+        "Train one with `limner train DATA --network NAME`, or a variant with `--network NAME/VARIANT`, such as "
+        "`pspnet/resnet18c`; `--set network.options.OPTION=VALUE` changes single options. The task follows from the "
+        "labels or from `--task`. [compare-networks](compare-networks.md) trains several on the same images.",
+        "",
         f"This page is what `limner networks --markdown{' --time' if is_timed else ''}` prints. {COUNTED}",
         "",
-        "| network | variant | family | parameters | multiply-adds |"
+        "| network | variant | tasks | family | parameters | multiply-adds |"
         f"{' CPU time |' if is_timed else ''} dimensions | pretrained encoder |",
-        f"|---|---|---|---:|---:|{'---:|' if is_timed else ''}---|---|",
+        f"|---|---|---|---|---:|---:|{'---:|' if is_timed else ''}---|---|",
     ]
     lines += [
-        f"| `{row.name}` | {row.variant} | {row.family} | {row.parameters:,} | "
+        f"| `{row.name}` | {row.variant} | {', '.join(row.tasks)} | {row.family} | {row.parameters:,} | "
         f"{' | '.join(_costs(row)[1:])} | {_dims(row)} | {'yes' if row.pretrained else 'no'} |"
         for row in rows
     ]

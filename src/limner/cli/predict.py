@@ -109,8 +109,8 @@ def predict(
 ) -> None:
     """Predict images.
 
-    Writes masks in your label values, objects, boxes or words at the size of each image, or a table of classes
-    of whole images; and overlays.
+    Writes overlays, and masks in your label values, objects, boxes or words at the size of each image, or a
+    table of classes of whole images.
     """
     from limner.api.predict import predict as predict_images
     from limner.cli.console import tracker
