@@ -90,6 +90,9 @@ def _markdown(rows: "list[NetworkRow]") -> str:
 
 
 def _section(rows: "list[NetworkRow]") -> list[str]:
+    from limner.core.settings_table import settings_table
+    from limner.networks import NETWORKS
+
     row = rows[0]
     lines = [f"## {row.title}", "", row.good_for, "", f"Paper: [{row.paper}]({row.url}), {row.year}."]
     if row.code:
@@ -101,7 +104,9 @@ def _section(rows: "list[NetworkRow]") -> list[str]:
     for each in rows:
         options = "".join(f", {key}={value!r}" for key, value in each.options.items())
         lines.append(f'build_network("{each.name}", num_classes=19{options})  # {each.parameters:,}')
-    return [*lines, "```"]
+    options_of = NETWORKS[row.name].options
+    table = settings_table(options_of) if options_of.model_fields else []
+    return [*lines, "```", *(["", *table] if table else [])]
 
 
 def _dims(row: "NetworkRow") -> str:
