@@ -39,7 +39,7 @@ def test_each_setting_has_a_row_with_default_values_and_description():
         "| `x.name` | `a` | `a`, `b` | What it is called. |",
         "| `x.count` | chosen | whole number | How many \\| how few. |",
         "| `x.share` | `0.5` | number from 0 to 1 | Part of it. |",
-        "| `x.below` | `0.0` | number from 0 below 2 | Less than two. |",
+        "| `x.below` | `0.0` | number at least 0, below 2 | Less than two. |",
         "| `x.pair` | `[0.5, 2.0]` | 2 numbers above 0 | Two of them. |",
         "| `x.some` | `[]` | list of texts | Any number of them. |",
         "| `x.inner` | `null` | mapping or `null` | Another model. |",

@@ -37,7 +37,7 @@ def _rows(schema: Schema, models: Schema, prefix: str) -> Iterator[tuple[str, st
         key = f"{prefix}{name}"
         default = f"`{flow(field['default'])}`" if "default" in field else CHOSEN
         text = " ".join(field.get("description", "").split())
-        cells = (f"`{key}`", default, _values(field, models), text)
+        cells = (f"`{key}`", default, _values(field), text)
         yield key, f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
         for inner, is_listed in _models_in(field):
             yield from _rows(models[inner], models, f"{key}[]." if is_listed else f"{key}.")
@@ -53,10 +53,10 @@ def _models_in(field: Schema, *, is_listed: bool = False) -> Iterator[tuple[str,
         yield from _models_in(field["items"], is_listed=True)
 
 
-def _values(field: Schema, models: Schema) -> str:
+def _values(field: Schema) -> str:
     """Return the values that a field takes, in words."""
     if "anyOf" in field:
-        return " or ".join(dict.fromkeys(_values(option, models) for option in field["anyOf"]))
+        return " or ".join(dict.fromkeys(_values(option) for option in field["anyOf"]))
     if "enum" in field:
         return ", ".join(f"`{flow(value)}`" for value in field["enum"])
     if "const" in field:
@@ -67,20 +67,18 @@ def _values(field: Schema, models: Schema) -> str:
     if kind == "null":
         return "`null`"
     if kind == "array":
-        return _list(field, models)
+        return _list(field)
     if kind == "object":
         return "mapping"
     return f"{_KINDS.get(str(kind), 'any')}{_range(field)}"
 
 
-def _list(field: Schema, models: Schema) -> str:
+def _list(field: Schema) -> str:
     """Return what a list holds."""
     items = field.get("prefixItems")
-    one = _values(items[0] if items else field.get("items", {}), models)
-    noun, _, limits = one.partition(" ")
-    if one.startswith("whole number"):
-        noun, limits = "whole number", one.removeprefix("whole number").strip()
-    several = f"{_MANY.get(noun, noun)}{f' {limits}' if limits else ''}"
+    one = _values(items[0] if items else field.get("items", {}))
+    noun = next((noun for noun in _MANY if one.startswith(noun)), "")
+    several = _MANY[noun] + one.removeprefix(noun) if noun else one
     return f"{len(items)} {several}" if items else f"list of {several}"
 
 
@@ -88,10 +86,8 @@ def _range(field: Schema) -> str:
     """Return the limits of a number, such as `` from 0 to 1`` or `` above 0``."""
     low, above = field.get("minimum"), field.get("exclusiveMinimum")
     high, below = field.get("maximum"), field.get("exclusiveMaximum")
-    parts = [
-        f"from {low:g}" if low is not None else f"above {above:g}" if above is not None else "",
-        f"to {high:g}" if high is not None else f"below {below:g}" if below is not None else "",
-    ]
-    limits = " ".join(part for part in parts if part)
+    if low is not None and high is not None:
+        return f" from {low:g} to {high:g}"
+    words = {"at least": low, "above": above, "at most": high, "below": below}
+    limits = ", ".join(f"{word} {limit:g}" for word, limit in words.items() if limit is not None)
     return f" {limits}" if limits else ""
-
