@@ -11,12 +11,14 @@ from limner.storage.whole_files import write_whole
 START = """\
 # Settings
 
-Every setting of a [plan](plan.md). limner chooses them from the data; `limner plan DATA --all` shows the values for your data, with reasons.
-Set one with `--set KEY=VALUE`, such as `--set train.steps=2000`, in `plan.yaml` or a recipe, or in Python with
-`settings={"train": {"steps": 2000}}`. The value `auto` lets limner decide.
+Every setting of a [plan](plan.md). limner chooses them from the data; `limner plan DATA --all` shows the
+values for your data, with reasons. Set one with `--set KEY=VALUE`, such as `--set train.steps=2000`, in
+`plan.yaml` or a recipe, or in Python with `settings={"train": {"steps": 2000}}`. The value `auto` lets
+limner decide.
 
-The default is the value if no rule of the plan decides otherwise; settings marked *chosen* have none. `task` is set by `--task`. The options of a
-network (`network.options`) are on [the page of the networks](networks.md). This page is written by `make generate`.
+The default is the value if no rule of the plan decides otherwise; settings marked *chosen* have none. `task`
+is set by `--task`. The options of a network (`network.options`) are on [the page of the
+networks](networks.md). This page is written by `make generate`.
 """
 
 
