@@ -66,9 +66,9 @@ def _markdown(rows: "list[NetworkRow]") -> str:
     lines = [
         "# The networks",
         "",
-        "Train one with `limner train DATA --network NAME`, or a variant with `--network NAME/VARIANT`, such "
-        "as `pspnet/resnet18c`; `--set network.options.OPTION=VALUE` changes an option. The task follows from "
-        "the labels or from `--task`. [compare-networks](compare-networks.md) trains several on one dataset.",
+        "Train one with `limner train DATA --network NAME`, or a variant with `--network NAME/VARIANT`, "
+        "such as `pspnet/resnet18c`; `--set network.options.OPTION=VALUE` sets an option. The task follows "
+        "from the labels or from `--task`. [compare-networks](compare-networks.md) trains several networks.",
         "",
         f"This page is what `limner networks --markdown{' --time' if is_timed else ''}` prints. {COUNTED}",
         "",
