@@ -39,7 +39,7 @@ def test_a_dataset_yaml_that_cannot_be_used(limner, cells, text, said):
 def test_splits_that_overlap_or_name_nothing(limner, cells):
     (cells / "dataset.yaml").write_text(TWO + "splits: {train: a.txt, val: b.txt}\n", "utf-8")
     (cells / "a.txt").write_text("cell_00\ncell_01\n", "utf-8")
-    limner("check", "data").refuses("A split list is missing: data/b.txt", "one image name a line", "fix:")
+    limner("check", "data").refuses("A split list is missing: data/b.txt", "one image name per line", "fix:")
     (cells / "b.txt").write_text("cell_01\ncell_02\n", "utf-8")
     limner("train", "data").refuses(
         "An image is in two splits: cell_01",
