@@ -56,7 +56,7 @@ def evaluate(
         str, typer.Option(help="val, test or train; default: val, or all images of --data.")
     ] = "",
     data: Annotated[
-        Path | None, typer.Option(help="Other labelled images than those of the training.")
+        Path | None, typer.Option(help="Labelled images other than those of the training.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
     by_position: ByPosition = False,

@@ -90,23 +90,32 @@ def unknown_layout(
     if below := datasets_below(root, tree, formats):
         return DataError(
             describe(
-                "The folder holds datasets and is none itself",
+                "The folder contains datasets but is not one itself",
                 where=root,
                 found=below,
                 expected="one dataset",
                 fix=f"Name one of them, such as {root / below.partition('/')[0]}.",
             )
         )
-    known = "".join(f"\n              {source.name}: {source.title}" for source in formats)
     return DataError(
         describe(
             "No images with masks were found",
             where=root,
             found=explain_no_pairs(root, tree, settings) or _contents(root, tree),
-            expected=f"one of these layouts:{known}" if len(formats) > 1 else f"this layout:{known}",
+            expected=_expected(formats),
             fix="Say which files belong together in a dataset.yaml beside them, such as "
             "`images: photos/*.jpg` and `masks: drawn/{stem}.png`.",
         )
+    )
+
+
+def _expected(formats: Sequence[type[Source]]) -> str:
+    """Describe the only format that was tried, or the most common layout and the names of all formats."""
+    if len(formats) == 1:
+        return f"the layout of {formats[0].name}: {formats[0].title}"
+    return (
+        "images/ and masks/ with files of the same names; or another format that the documentation describes: "
+        f"{', '.join(source.name for source in formats)}"
     )
 
 

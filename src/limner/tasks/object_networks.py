@@ -16,7 +16,7 @@ centres and offsets."""
 
 
 STEPS_FOR_CENTRES = 3
-"""Centres and offsets take about so many times the steps of classes: the network is that of a shorter budget.
+"""Factor by which centres and offsets need more steps than classes: the network is that of a shorter budget.
 
 Nuclei, 8 minutes on 2 slow cores: 131 steps with the network of 8 minutes gave an AP50 of 0.19.
 """

@@ -301,7 +301,7 @@ def _limners_name(encoder: str, checkpoint: Checkpoint) -> str:
             where=checkpoint.path,
             found=encoder,
             expected="resnet18 to 152, resnext, mit_b0 to mit_b5, or a tu- encoder",
-            fix="Its maps are from other layers than timm's, so its weights fit no network of limner's.",
+            fix="Its maps are from other layers than timm's, so its weights fit no network of limner.",
         )
     )
 

@@ -111,7 +111,7 @@ def _read_authors(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
         raise ModelError(
             describe(
                 "The authors' deformable ResNet-50 cannot be imported: their operator reads the offsets of "
-                "convolutions with stride 2 at other places than those they were computed for",
+                "convolutions with stride 2 at places for which they were not computed",
                 where=checkpoint.path,
                 found="backbone.layer2.0.conv2_offset.weight",
                 expected="a deformable ResNet-18, or a ResNet that is not deformable",
