@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
+from limner.core.wording import first_few
 from limner.formats.file_tree import FileTree
 from limner.formats.pairs.paired_folders import explain_no_pairs
 from limner.formats.several_datasets import datasets_below
@@ -135,8 +136,8 @@ def other_file(path: Path) -> DataError | None:
 
 def _other_kind(root: Path, kind: _Kind, files: Sequence[PurePosixPath]) -> DataError:
     folders = Counter(str(file.parent) for file in files)
-    where = "" if folders.keys() == {"."} else f" in {_listed([f'{folder}/' for folder in folders])}"
-    names = _listed([file.name for file in sorted(files)])
+    where = "" if folders.keys() == {"."} else f" in {first_few((f'{one}/' for one in folders), _NAMED)}"
+    names = first_few((file.name for file in sorted(files)), _NAMED)
     return DataError(
         describe(
             f"The folder holds {kind.what} and no images",
@@ -146,11 +147,6 @@ def _other_kind(root: Path, kind: _Kind, files: Sequence[PurePosixPath]) -> Data
             fix=kind.fix,
         )
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def _suffix(file: PurePosixPath) -> str:

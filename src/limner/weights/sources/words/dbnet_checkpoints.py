@@ -132,7 +132,7 @@ def _levels_reversed(weights: torch.Tensor) -> torch.Tensor:
 
 
 def _shape(renamed: Renamed, checkpoint: Checkpoint, asked: Asked) -> NetworkShape:
-    sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    sizes = renamed.sizes
     is_plus = "fusion.conv.weight" in sizes
     options: dict[str, Any] = {
         "backbone": recognize_backbone(sizes, str(checkpoint.path)),
