@@ -68,7 +68,10 @@ def default_box_network(situation: Situation, settled: Mapping[str, Any]) -> Ite
     )
     budget = f" in {minutes:g} min" if minutes else ""
     place = "the CPU" if machine.is_cpu else machine.name
-    reason = f"each point predicts the box around it, which is learned from scratch{budget} on {place}"
+    reason = (
+        f"each point predicts the box around it, which is learned from scratch{budget} on {place}; "
+        "--weights takes trained weights, such as those of an RT-DETR, and then their network"
+    )
     yield Decision("network.name", BOX_NETWORK, reason)
     if settled.get("network.name", BOX_NETWORK) == BOX_NETWORK:
         yield Decision("network.options", dict(preset.options), preset.why)
