@@ -45,11 +45,7 @@ def import_checkpoint(
         bool, typer.Option("--verify", help="Compare with the library that wrote it, if it is installed.")
     ] = False,
     image: Annotated[
-        Path | None,
-        typer.Option(
-            help="An image: draw its predictions under each reading of what the checkpoint leaves open, in "
-            "OUT_readings.png."
-        ),
+        Path | None, typer.Option(help="Draw its predictions under each reading, in OUT_readings.png.")
     ] = None,
 ) -> None:
     """Convert another project's checkpoint to a model folder.

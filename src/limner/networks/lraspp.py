@@ -11,7 +11,8 @@ with a horizontal stride of 20; on a smaller map, which it refuses, they are as 
 Shape legend: B batch, C channels, K classes, H and W the image's height and width, h and w a map's.
 """
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -36,7 +37,7 @@ FINE_STRIDES = (2, 4)
 
 
 class LRASPPOptions(Config):
-    """Options of `LRASPP` and `JoinedLRASPP`."""
+    """Options of `LRASPP`."""
 
     backbone: str = "mobilenet_v3_large"
     """`mobilenet_v3_large`, any of limner's ResNets, or a timm model with a feature map at stride 8; for
@@ -54,7 +55,7 @@ class LRASPPOptions(Config):
 
 
 class LRASPP(nn.Module):
-    """Backbone, gated coarse map, a classifier on it and one on the map of stride 8."""
+    """Backbone, gated coarse map, a classifier on it, and one on the map of stride 8 or a `FineFusion`."""
 
     def __init__(
         self,
@@ -71,66 +72,57 @@ class LRASPP(nn.Module):
             output_stride=options.output_stride,
             pretrained=pretrained,
         )
-        self._fine = self.backbone.strides.index(8)
-        fine, deep = self.backbone.channels[self._fine], self.backbone.channels[-1]
-        self.context = ConvNormAct(deep, options.channels, 1)
-        self.gate = nn.Conv2d(deep, options.channels, 1, bias=False)
-        self.fine_head = PixelClassifier(fine, num_classes, dropout=options.dropout)
+        channels, strides = self.backbone.channels, self.backbone.strides
+        self.context = ConvNormAct(channels[-1], options.channels, 1)
+        self.gate = nn.Conv2d(channels[-1], options.channels, 1, bias=False)
         self.head = PixelClassifier(options.channels, num_classes, dropout=options.dropout)
-        initialize(self.context, self.gate, self.fine_head, self.head)
+        self.fine_head: PixelClassifier | None = None
+        self.fusion: FineFusion | None = None
+        if options.layout == "torchvision":
+            self._fine: tuple[int, ...] = (strides.index(8),)
+            self.fine_head = PixelClassifier(channels[self._fine[0]], num_classes, dropout=options.dropout)
+        else:
+            self._fine = tuple(strides.index(stride) for stride in FINE_STRIDES)
+            widths = tuple(channels[index] for index in self._fine)
+            self.fusion = FineFusion(options.channels, widths, options.fine_channels)
+        initialize(self.context, self.gate, self.fine_head, self.fusion, self.head)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
-        """Score each pixel: (B, C, H, W) float -> logits (B, K, H / 8, W / 8)."""
+        """Score each pixel: (B, C, H, W) float -> logits (B, K, H / 8, W / 8), or (B, K, H / 2, W / 2)."""
         maps = self.backbone(images)
-        fine, deep = maps[self._fine], maps[-1]
+        fine, deep = [maps[index] for index in self._fine], maps[-1]
+        if self.fusion is not None:
+            gate = resize(self.gate(_window_means(deep)).sigmoid(), deep.shape[2:])
+            return DenseLogits(self.head(self.fusion(self.context(deep) * gate, fine)))
+        assert self.fine_head is not None
         gate = self.gate(deep.mean(dim=(2, 3), keepdim=True)).sigmoid()
-        context = resize(self.context(deep) * gate, fine.shape[2:])
-        return DenseLogits(self.fine_head(fine) + self.head(context))
+        context = resize(self.context(deep) * gate, fine[0].shape[2:])
+        return DenseLogits(self.fine_head(fine[0]) + self.head(context))
 
 
-class JoinedLRASPP(nn.Module):
-    """Backbone, gated coarse map, joined with the maps of strides 4 and 2, and a classifier."""
+class FineFusion(nn.Module):
+    """Joins a coarse map with finer ones, the coarser of them first, as mmsegmentation does."""
 
-    def __init__(
-        self,
-        options: LRASPPOptions,
-        *,
-        num_classes: int,
-        in_channels: int = 3,
-        pretrained: Pretrained = False,
-    ) -> None:
+    def __init__(self, channels: int, widths: Sequence[int], fine_channels: Sequence[int]) -> None:
+        """Build the module.
+
+        Args:
+            channels: Channels of the coarse map and of the result.
+            widths: Channels of the finer maps, the finest first.
+            fine_channels: Channels to which each of them is projected.
+        """
         super().__init__()
-        self.backbone = build_backbone(
-            options.backbone,
-            in_channels=in_channels,
-            output_stride=options.output_stride,
-            pretrained=pretrained,
-        )
-        self._fine = tuple(self.backbone.strides.index(stride) for stride in FINE_STRIDES)
-        deep, channels = self.backbone.channels[-1], options.channels
-        self.context = ConvNormAct(deep, channels, 1)
-        self.gate = nn.Conv2d(deep, channels, 1, bias=False)
         self.mix = nn.Conv2d(channels, channels, 1)
-        self.fine = nn.ModuleList(
-            nn.Conv2d(self.backbone.channels[index], width, 1, bias=False)
-            for index, width in zip(self._fine, options.fine_channels, strict=True)
-        )
-        self.joined = nn.ModuleList(
-            ConvNormAct(channels + width, channels, 1) for width in options.fine_channels
-        )
-        self.head = PixelClassifier(channels, num_classes, dropout=options.dropout)
-        initialize(self.context, self.gate, self.mix, self.fine, self.joined, self.head)
+        pairs = zip(widths, fine_channels, strict=True)
+        self.fine = nn.ModuleList(nn.Conv2d(width, narrow, 1, bias=False) for width, narrow in pairs)
+        self.joined = nn.ModuleList(ConvNormAct(channels + narrow, channels, 1) for narrow in fine_channels)
 
-    def forward(self, images: torch.Tensor) -> DenseLogits:
-        """Score each pixel: (B, C, H, W) float -> logits (B, K, H / 2, W / 2)."""
-        maps = self.backbone(images)
-        deep = maps[-1]
-        gate = self.gate(_window_means(deep)).sigmoid()
-        x = self.mix(self.context(deep) * resize(gate, deep.shape[2:]))
-        for index, fine, joined in reversed(list(zip(self._fine, self.fine, self.joined, strict=True))):
-            level = maps[index]
+    def forward(self, coarse: torch.Tensor, levels: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Map (B, C, h, w) and finer maps, the finest first, to (B, C, h_0, w_0) of the finest."""
+        x: torch.Tensor = self.mix(coarse)
+        for level, fine, joined in reversed(list(zip(levels, self.fine, self.joined, strict=True))):
             x = joined(torch.cat((resize(x, level.shape[2:]), fine(level)), dim=1))
-        return DenseLogits(self.head(x))
+        return x
 
 
 def _window_means(deep: torch.Tensor) -> torch.Tensor:
@@ -139,13 +131,8 @@ def _window_means(deep: torch.Tensor) -> torch.Tensor:
     return F.avg_pool2d(deep, (min(WINDOW, height), min(WINDOW, width)), WINDOW_STEPS)
 
 
-def _build(options: LRASPPOptions, **arguments: Any) -> nn.Module:
-    network = LRASPP if options.layout == "torchvision" else JoinedLRASPP
-    return network(options, **arguments)
-
-
 ENTRY = NetworkEntry(
-    build=_build,
+    build=LRASPP,
     options=LRASPPOptions,
     title="LR-ASPP",
     paper="Searching for MobileNetV3",

@@ -174,7 +174,7 @@ def _options(
 
 
 def _lraspp(sizes: Sizes) -> dict[str, Any]:
-    fine = tuple(sizes.get(f"fine.{index}.weight", (1,))[0] for index in range(2))
+    fine = tuple(sizes.get(f"fusion.fine.{index}.weight", (1,))[0] for index in range(2))
     return {"layout": "mmsegmentation", "output_stride": 8, "fine_channels": fine}
 
 

@@ -135,9 +135,9 @@ HEADS: dict[str, tuple[str, str, tuple[Rule, ...]]] = {
         (
             (r"^decode_head\.aspp_conv\.", "context."),
             (r"^decode_head\.image_pool\.1\.conv\.", "gate."),
-            (r"^decode_head\.conv_up_input\.", "mix."),
-            (r"^decode_head\.convs\.conv(\d)\.", r"fine.\1."),
-            (r"^decode_head\.conv_ups\.conv_up(\d)\.", r"joined.\1."),
+            (r"^decode_head\.conv_up_input\.", "fusion.mix."),
+            (r"^decode_head\.convs\.conv(\d)\.", r"fusion.fine.\1."),
+            (r"^decode_head\.conv_ups\.conv_up(\d)\.", r"fusion.joined.\1."),
         ),
     ),
     "OCRHead": (
