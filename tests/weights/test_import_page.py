@@ -53,9 +53,9 @@ def _torchvision(path, kind, **options):
 
 def _mmseg(path, head, backbone=None):
     backbone = backbone or {"type": "ResNetV1c", "depth": 18, "norm_cfg": NORM, "num_stages": 4}
-    models = peers.mmseg_models()
+    build = peers.openmmlab("mmseg")
     common = {"num_classes": 3, "norm_cfg": NORM, "align_corners": False}
-    parts = {"backbone": models.BACKBONES.build(backbone), "decode_head": models.HEADS.build(common | head)}
+    parts = {"backbone": build(backbone), "decode_head": build(common | head)}
     torch.save({"state_dict": torch.nn.ModuleDict(parts).state_dict(), "meta": {}}, path)
 
 
@@ -174,7 +174,7 @@ FILES = {
 """First file of a line -> what writes it."""
 
 
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("line", LINES, ids=[" ".join(line.split("#")[0].split()) for line in LINES])
 def test_the_line_runs(line, tmp_path, monkeypatch, cells, authors_file, shared_data):
     monkeypatch.chdir(tmp_path)
     console.console.cache_clear()
