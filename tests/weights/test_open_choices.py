@@ -38,9 +38,9 @@ def test_a_state_dict_leaves_open_what_no_tensor_shows(importing):
     choices = {choice.topic: choice for choice in importing().open_choices}
     assert choices["normalisation"].taken == "ImageNet's mean and standard deviation"
     assert [one.command for one in choices["normalisation"].others] == [
-        "--set input.mean=[0.0,0.0,0.0] --set input.std=[255.0,255.0,255.0]",
+        "--set input.mean=[0,0,0] --set input.std=[255,255,255]",
         "--set input.mean=[127.5,127.5,127.5] --set input.std=[127.5,127.5,127.5]",
-        "--set input.mean=[0.0,0.0,0.0] --set input.std=[1.0,1.0,1.0]",
+        "--set input.mean=[0,0,0] --set input.std=[1,1,1]",
     ]
     order = choices["channel order"]
     assert order.taken == "RGB" and order.others[0].command == "--set checkpoint.channel_order=bgr"
@@ -99,3 +99,9 @@ def test_a_wrong_setting_of_the_reading_is_named(importing):
         importing(checkpoint={"channel_oder": "bgr"})
     with pytest.raises(ConfigError, match="channel_order"):
         importing(checkpoint={"channel_order": "gbr"})
+
+
+def test_a_network_whose_scores_are_of_a_transposed_convolution_is_found(tmp_path):
+    network = build_network("enet", num_classes=5)
+    torch.save(network.state_dict(), tmp_path / "a.pth")
+    assert import_checkpoint(tmp_path / "a.pth", network="enet").model.labels.num_classes == 5

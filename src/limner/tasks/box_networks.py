@@ -7,7 +7,7 @@ from typing import Any
 from limner.core.errors import ConfigError
 from limner.core.plan import Decision
 from limner.tasks.presets import UNLIMITED
-from limner.tasks.situation import Situation
+from limner.tasks.situation import Situation, on_machine, within_budget
 
 BOX_NETWORK = "fcos"
 
@@ -66,10 +66,9 @@ def default_box_network(situation: Situation, settled: Mapping[str, Any]) -> Ite
     preset = next(
         row for row in BOX_PRESETS if row.on_cpu == machine.is_cpu and (minutes or UNLIMITED) <= row.minutes
     )
-    budget = f" in {minutes:g} min" if minutes else ""
-    place = "the CPU" if machine.is_cpu else machine.name
+    where = f"{within_budget(situation)} {on_machine(situation)}"
     reason = (
-        f"each point predicts the box around it, which is learned from scratch{budget} on {place}; "
+        f"each point predicts the box around it, which is learned from scratch{where}; "
         "--weights takes trained weights, such as those of an RT-DETR, and then their network"
     )
     yield Decision("network.name", BOX_NETWORK, reason)

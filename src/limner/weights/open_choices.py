@@ -197,4 +197,8 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _as_text(value: Any) -> str:  # noqa: ANN401 - a value of a setting
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return f"[{','.join(map(_as_text, value))}]"
+    return f"{value:g}" if isinstance(value, float) else json.dumps(value)

@@ -23,7 +23,7 @@ from limner.weights.checkpoint_source import (
 )
 from limner.weights.fitting import COUNTER, shapes_of
 from limner.weights.how_read import IMAGES_AND_CLASSES
-from limner.weights.renaming import Renamed
+from limner.weights.renaming import Renamed, tensor_sizes
 from limner.weights.sources.facts.dense_facts import RECIPE, conclude, imagenet
 from limner.weights.sources.facts.volume_conclusions import conclude_volumes
 
@@ -74,7 +74,7 @@ def _fitting_shape(
 ) -> tuple[NetworkShape, dict[str, torch.Tensor]]:
     """Return the network with the number of classes at which its tensors agree with the checkpoint's."""
     given = checkpoint.tensors
-    sizes = {tensor.shape[0] for tensor in given.values() if tensor.ndim}
+    sizes = {size for tensor in given.values() for size in tensor.shape[:2]}  # transposed kernels: the second
     tried = sorted(size for size in sizes if size <= MOST_CLASSES)
     closest: tuple[int, NetworkShape] | None = None
     for classes in tried:
@@ -93,7 +93,7 @@ def _fitting_shape(
 
 def _match(wanted: Mapping[str, Shape], given: Mapping[str, torch.Tensor]) -> tuple[dict[str, str], str]:
     """Return our name -> theirs, by name or, if all shapes agree in their order, by order."""
-    shapes = {name: tuple(tensor.shape) for name, tensor in given.items()}
+    shapes = tensor_sizes(given)
     by_name = {name: name for name, shape in wanted.items() if shapes.get(name) == shape}
     if _learned(wanted).keys() <= by_name.keys():
         return by_name, "by name"
@@ -114,11 +114,7 @@ def _mismatch(closest: tuple[int, NetworkShape] | None, checkpoint: Checkpoint) 
     wanted = _learned(shapes_of(shape))
     matched, _ = _match(wanted, checkpoint.tensors)
     missing = [name for name in wanted if name not in matched]
-    left = [
-        name
-        for name in _learned({n: tuple(t.shape) for n, t in checkpoint.tensors.items()})
-        if name not in matched.values()
-    ]
+    left = [name for name in _learned(tensor_sizes(checkpoint.tensors)) if name not in matched.values()]
     return describe(
         f"The checkpoint is not of the network {shape.name} with these options",
         where=checkpoint.path,

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
+import torch
+
 from limner.core.errors import ModelError, describe
 from limner.core.plan import ResizePlan
 from limner.networks.backbones.hrnet import HRNETS
@@ -77,10 +79,9 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     backbone = _first(BACKBONES, checkpoint, "backbone")
     model = section(checkpoint.training, "model")
     refuse_mmseg_variants(model, checkpoint)
-    renamed = rename(checkpoint.tensors, mmseg_naming(head, backbone))
-    _convert(head, renamed)
+    renamed = rename_mmseg(checkpoint.tensors, head, backbone)
     _fit_side_heads(head, renamed)
-    sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    sizes = renamed.sizes
     options, sources = _options(head, sizes, model, checkpoint)
     keep_eps(model, options["backbone"], renamed)
     options |= asked.options
@@ -245,15 +246,16 @@ def _fit_side_heads(head: str, renamed: Renamed) -> None:
         ours = name.replace("auxiliary_head.0.", "auxiliary_head.", 1)
         renamed.tensors[ours], renamed.theirs[ours] = renamed.tensors.pop(name), renamed.theirs.pop(name)
     layers = {name.split(".")[1] for name in renamed.tensors if name.startswith("auxiliary_head.")}
-    convs = count_layers(dict.fromkeys(renamed.tensors, ()), r"auxiliary_head\.convs\.(\d+)\.")
+    convs = count_layers(renamed.sizes, r"auxiliary_head\.convs\.(\d+)\.")
     if head in WITHOUT_SIDE or layers != {"convs", "classifier"} or convs > 1:
         renamed.leave_out(
             "auxiliary_head.", "an auxiliary head that limner's network lacks; training used it"
         )
 
 
-def _convert(head: str, renamed: Renamed) -> None:
-    """Change the tensors that are stored in another order."""
+def rename_mmseg(tensors: Mapping[str, torch.Tensor], head: str, backbone: str) -> Renamed:
+    """Return the tensors of a head of `HEADS` on one of `BACKBONES`, by limner's names and in its order."""
+    renamed = rename(tensors, mmseg_naming(head, backbone))
     convert_backbone(renamed)
     if head in ("ASPPHead", "DepthwiseSeparableASPPHead"):
         projection = "context.projection" if head.startswith("Depth") else "context.0.projection"
@@ -270,6 +272,7 @@ def _convert(head: str, renamed: Renamed) -> None:
     if head == "ANNHead":
         # Their second attention lists its one projection twice.
         renamed.leave_out("attention.query.", "the same as the keys' projection, listed twice")
+    return renamed
 
 
 def _prediction_window(model: Mapping[str, Any]) -> Inferred[PredictionWindow] | None:
