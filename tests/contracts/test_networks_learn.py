@@ -125,6 +125,7 @@ STEPS = {
     "segformer": 140,
     "transunet": 80,
     "vit": 280,
+    "dpt": 140,
     "per-pixel": 140,
     "maskformer": 260,
     "mask2former": 100,
