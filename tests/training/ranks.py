@@ -7,6 +7,7 @@ printed as JSON: name -> exit codes, seconds.
 
 import atexit
 import errno
+import itertools
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import sys
 import time
 import traceback
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import tiny_run
@@ -22,6 +24,7 @@ import torch
 import torch._dynamo
 import torch.distributed.fsdp
 import torch.distributed.nn
+import torch.distributed.tensor
 
 import limner.api.train  # noqa: F401 - what the forked processes need
 from limner.api import evaluate  # noqa: F401
@@ -30,14 +33,21 @@ from limner.core.errors import LimnerError, StoppedBySignal
 from limner.core.run_folder import RunFolder
 from limner.devices.launcher import environment_of
 from limner.loading.dataset import Dataset
-from limner.training import checkpoints, process_watch
+from limner.training import checkpoints, fit, process_watch
+from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoints
+from limner.training.learner import Learner
+from limner.training.sharding import is_sharded, local_part
+from limner.weights.tensors import tensors_hash
 
 SECONDS = 120
 """Longest scenario."""
 
 SOON = (0.1, 3.0, 4.0, 60.0, 1.0)
 """Times of a watch that a test can wait for."""
+
+learners = []
+"""What trained in this process, in order."""
 
 PLAIN = {
     "optimizer": {"name": "sgd"},
@@ -51,6 +61,7 @@ BATCHES = {
     "even": {"batch_size": 4},
     "uneven": {"batch_size": 5},
     "parts": {"batch_size": 6, "accumulate": 3},
+    "uneven_parts": {"batch_size": 5, "accumulate": 5},
 }
 
 
@@ -68,6 +79,71 @@ def exact(folder, rank):
 def resumed(folder, rank):
     """Go on with a run that one process has begun."""
     tiny_run.run_tiny(folder / "begun", plan_of("uneven"), plain=True, resume=True)
+
+
+def old(folder, rank):
+    """Go on with a run of two processes that had a batch of 2 each, as an early version saved it."""
+    tiny_run.run_tiny(folder / "old", old_plan(), plain=True, resume=True)
+
+
+def old_plan():
+    return tiny_run.tiny_plan(**{**PLAIN, "train": {**PLAIN["train"], "batch_size": 2}})
+
+
+def sharded(folder, rank):
+    """Train with the model divided between the processes, with several batches, and count what each holds."""
+    for batch in BATCHES:
+        learners.clear()
+        plan = plan_of(batch, sharding="full")
+        tiny_run.run_tiny(folder / f"sharded_{batch}", plan, build=tiny_run.BlockNetwork)
+    (learner,) = learners
+    tensors = [value for name, value in learner._tensors().items() if name.startswith("model/network")]
+    print("holds", sum(local_part(value).numel() for value in tensors if is_sharded(value)))
+
+
+def sharded_and_resumed(folder, rank):
+    """Go on with a run of one process, with a divided model, and stop another one in the middle."""
+    plan = plan_of("uneven", sharding="full")
+    tiny_run.run_tiny(folder / "begun_alone", plan, build=tiny_run.BlockNetwork, resume=True)
+    network = disturbed(rank, 1, stop_this_process, base=tiny_run.BlockNetwork)
+    with suppress(StoppedBySignal):
+        tiny_run.run_tiny(folder / "begun_sharded", plan, network=network)
+        raise AssertionError("nothing stopped it")
+
+
+def sharded_again(folder, rank):
+    """As `again`, with a divided model and an optimizer with more state."""
+    plan = tiny_run.tiny_plan(train={**PLAIN["train"], "batch_size": 4, "sharding": "full"})
+    tiny_run.run_tiny(folder / "sharded_whole", plan, build=tiny_run.BlockNetwork)
+    network = disturbed(rank, 1, stop_this_process, base=tiny_run.BlockNetwork)
+    with suppress(StoppedBySignal):
+        tiny_run.run_tiny(folder / "sharded_stopped", plan, network=network)
+        raise AssertionError("nothing stopped it")
+    tiny_run.run_tiny(folder / "sharded_stopped", plan, build=tiny_run.BlockNetwork, resume=True)
+
+
+def agreement(folder, rank):
+    """Train where the processes could disagree, and print what each thinks."""
+    still = tiny_run.tiny_plan(
+        optimizer={"learning_rate": 1e-9}, train={"steps": 12, "validate_every": 2, "early_stopping": 2}
+    )
+    think("stops early", tiny_run.run_tiny(folder / "early", still, plain=True))
+    timed = tiny_run.tiny_plan(train={"minutes": 0.03, "steps": 40, "ema_decay": 0.9, "workers": 0})
+    for jumping in (0, 1):
+        fit.Budget = partial(Budget, clock=jumping_clock(jumps=rank == jumping))
+        think(f"clock {jumping} jumps", tiny_run.run_tiny(folder / f"jump_{jumping}", timed))
+    averages = {n: t for n, t in learners[-1].tensors().items() if n.startswith("average")}
+    print("thinks: the average is", tensors_hash(averages))
+
+
+def think(what, result):
+    print("thinks:", what, result.steps, result.best_step, result.stopped_early, sorted(result.scores.items()))
+
+
+def jumping_clock(*, jumps):
+    """A clock that may jump ahead an hour in the middle of a run, as that of a machine that was suspended."""
+    calls = itertools.count()
+    return lambda: time.monotonic() + 3600 * (jumps and next(calls) > 30)
 
 
 def again(folder, rank):
@@ -188,10 +264,10 @@ def failing_plan():
     return tiny_run.tiny_plan(train={"steps": 8, "save_every": 2, "validate_every": 100, "workers": 0})
 
 
-def disturbed(rank, failing, do):
+def disturbed(rank, failing, do, *, base=tiny_run.TinyNetwork):
     """A network that does something in its fifth training pass in one process."""
 
-    class Disturbed(tiny_run.TinyNetwork):
+    class Disturbed(base):
         passes = 0
 
         def forward(self, images):
@@ -259,7 +335,19 @@ def wait(pid):
         time.sleep(0.02)
 
 
+def note_learners():
+    """Let `learners` have every learner that is built."""
+    build = Learner.__init__
+
+    def noted(learner, *arguments, **options):
+        learners.append(learner)
+        build(learner, *arguments, **options)
+
+    Learner.__init__ = noted
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    note_learners()
     folder, *names = sys.argv[1:]
     print(json.dumps({name: run_ranks(Path(folder), name) for name in names}))

@@ -351,6 +351,9 @@ class TrainPlan(Config):
     """Number of parts into which a batch is split to save memory; must divide `batch_size`."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Precision of the network's arithmetic; weights stay float32."""
+    sharding: Literal["none", "full"] = "none"
+    """What several devices divide besides the batch: `none` is a whole model on each; `full` divides weights,
+    gradients, the optimizer's state and the average, so that larger models fit."""
     gradient_clip: Annotated[float, Field(gt=0)] | None = None
     """Maximum norm of the whole gradient."""
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -382,6 +385,12 @@ class TrainPlan(Config):
     def _check_accumulate(self) -> "TrainPlan":
         if self.batch_size % self.accumulate:
             raise ValueError(f"accumulate {self.accumulate} must divide batch_size {self.batch_size}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_sharding(self) -> "TrainPlan":
+        if self.sharding == "full" and self.compile:
+            raise ValueError("sharding full cannot be compiled: set compile to false, or sharding to none")
         return self
 
 

@@ -26,7 +26,7 @@ DEVICE_VARIABLE = "ACCELERATE_TORCH_DEVICE"
 """Environment variable by which accelerate is told the device of a single process."""
 
 SPLIT_MODELS = ("FSDP", "DEEPSPEED", "MEGATRON_LM", "TP")
-"""Unsupported distribution types that split the model over processes: checkpoints need whole models."""
+"""Unsupported distribution types of accelerate that split the model over processes: `sharding` does so."""
 
 
 LONGEST_EXCHANGE = timedelta(hours=6)
@@ -76,8 +76,8 @@ def build_accelerator(device: str, *, precision: str) -> Accelerator:
     if accelerator.distributed_type in {getattr(DistributedType, name, None) for name in SPLIT_MODELS}:
         raise ConfigError(
             f"accelerate is set up for {accelerator.distributed_type}, which splits the model over "
-            "processes; limner's checkpoints need whole models. Choose multi-GPU or multi-CPU in: "
-            "accelerate config."
+            "processes. Choose multi-GPU or multi-CPU in: accelerate config. To let limner split the model, "
+            "use --set train.sharding=full."
         )
     return accelerator
 

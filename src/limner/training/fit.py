@@ -133,8 +133,9 @@ def fit(
                 loop.start(checkpoint, remark=remark)
                 outcome = loop.run()
             watch.at("writing the model", allowed=inf)
-            if is_main:
-                _deliver(learner, plan, run, outcome, val=val, say=watcher.say)
+            with learner.evaluating() as model:
+                if is_main:
+                    _deliver(learner, model, plan, run, outcome, val=val, say=watcher.say)
             watch.at("the end", allowed=inf)
             accelerator.wait_for_everyone()
     return _result(run, outcome)
@@ -224,6 +225,8 @@ def _learner(
     say: Callable[[str], None],
 ) -> Learner:
     """Build the model with its initial weights and what trains it; write the plan as it then is."""
+    if _is_probe(plan) and plan.train.sharding == "full":
+        raise ConfigError(f"train.sharding=full: only the last layer of {plan.network.name!r} is trained. Omit it.")
     model = build_model(plan, network, is_fresh=is_fresh, say=say)
     model.set_low_resolution(first_stage(plan, run))
     plan = model.plan
@@ -333,6 +336,7 @@ def build_batches(
 
 def _deliver(
     learner: Learner,
+    best_model: Model,
     plan: Plan,
     run: RunFolder,
     outcome: Outcome,
@@ -345,10 +349,9 @@ def _deliver(
     plan = as_run(plan, state)
     if state.best_step not in (-1, state.step):
         try:
-            learner.load_eval_model(Checkpoints(run).read_best(state.best_step))
+            learner.load_eval_model(Checkpoints(run).read_best(state.best_step), best_model)
         except ModelError as error:
             say(f"{error}\nThe model folder contains the last weights instead of the best.")
-    best_model = learner.eval_model
     best_model.plan = plan if val is None else _with_components(best_model, plan, val, learner.device)
     _write_plan(run, best_model.plan)
     origin = {
