@@ -13,6 +13,7 @@ Shape legend: B batch, K kinds of text, *s spatial axes of the outputs, H and W 
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -82,10 +83,10 @@ class DifferentiableBinarizationLoss(nn.Module):
 
         Args:
             outputs: Of B images with K = 1, at any resolution; compared at that of the images.
-            words: The words of each image, on the same device.
+            words: The words of each image, on the host.
             size: H and W of the images.
         """
-        targets = draw_text_targets(words, size, shrink=self.shrink)
+        targets = draw_text_targets(words, size, device=outputs.logits.device, shrink=self.shrink)
         found = outputs.resized(size)
         logits = found.logits.float()
         cores = targets.cores & targets.known
@@ -102,12 +103,29 @@ class DifferentiableBinarizationLoss(nn.Module):
         """Return the mean cross-entropy of the cores and of the hardest background pixels."""
         of_pixel = F.binary_cross_entropy_with_logits(logits, cores.float(), reduction="none")
         background = known & ~cores
-        num_positives, num_background = int(cores.sum()), int(background.sum())
-        wanted = max(self.negative_ratio * num_positives, self.least_negatives * num_background, 1)
-        num_negatives = min(num_background, int(wanted))
-        hardest = (of_pixel * background).flatten().topk(num_negatives, sorted=False).values
-        total = (of_pixel * cores).sum() + hardest.sum()
-        return total / max(num_positives + num_negatives, 1)
+        num_positives, num_background = cores.sum(), background.sum()
+        # Not every accelerator has float64, and on large maps a pixel more or less does not matter.
+        exact = torch.float64 if logits.device.type == "cpu" else torch.float32
+        by_ratio = self.negative_ratio * num_positives.to(exact)
+        least = self.least_negatives * num_background.to(exact)
+        num_negatives = torch.maximum(by_ratio, least).clamp(min=1).long().minimum(num_background)
+        hardest = sum_of_largest((of_pixel * background).flatten(), num_negatives)
+        total = (of_pixel * cores).sum() + hardest
+        return total / (num_positives + num_negatives).clamp(min=1)
+
+
+def sum_of_largest(values: Tensor, count: Tensor) -> Tensor:
+    """Return the sum of the `count` largest of some values, without waiting for their device.
+
+    Args:
+        values: (N,).
+        count: Scalar int64, N at most.
+    """
+    if values.device.type == "cpu":
+        return values.topk(int(count), sorted=False).values.sum()
+    # Sorting all takes longer than finding some, and less than the pause of the device.
+    ordered = values.sort(descending=True).values
+    return ordered.where(torch.arange(len(values), device=values.device) < count, 0).sum()
 
 
 def _dice(binary: Tensor, cores: Tensor) -> Tensor:

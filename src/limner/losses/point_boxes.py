@@ -98,14 +98,13 @@ class PointBoxLoss(nn.Module):
         is_counted = torch.ones_like(logits[..., :1])
         own_boxes, own_truth, weights = [], [], []
         for image, target in enumerate(targets):
-            single = target.xyxy[~target.is_ignored]
-            labels = target.labels[~target.is_ignored]
+            single, labels = target.counted()
             found, scores = boxes[image].detach(), logits[image].detach().sigmoid()
             learned = self._assign(outputs.points, found, scores, single, labels)
             there = learned.boxes != NOBODY
             chosen = learned.boxes[there]
             wanted[image, there, labels[chosen]] = learned.quality[there]
-            excused = are_in_any(outputs.points, target.xyxy[target.is_ignored]) & ~there
+            excused = are_in_any(outputs.points, target.ignored()) & ~there
             is_counted[image, excused] = 0
             own_boxes.append(boxes[image, there])
             own_truth.append(single[chosen])
