@@ -1,6 +1,7 @@
 """Every loss of the table: properties that all share, and values worked out by hand."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from limner.core.errors import ConfigError
 from limner.core.labels import IGNORE_INDEX
 from limner.core.plan import LossTerm
-from limner.losses import LOSSES, build_loss
+from limner.losses import LOSSES, build_loss, lovasz
 
 LN3 = math.log(3)
 

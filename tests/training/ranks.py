@@ -1,8 +1,8 @@
 """Trainings in two processes, forked from this one, which has imported everything.
 
 ``python ranks.py FOLDER NAME ...``: each name is a function below. Both processes call it, as if
-`limner train --devices 2` had started them, and each prints into ``FOLDER/NAME-RANK.txt``. How they ended is
-printed as JSON: name -> exit codes, seconds.
+`limner train --devices 2` had started them, and each prints into ``FOLDER/NAME-RANK.txt``. Names with ``+``
+between them run at the same time. How they ended is printed as JSON: name -> exit codes, seconds.
 """
 
 import atexit
@@ -292,10 +292,11 @@ def start_ranks(folder, name, count=2):
     return [fork(folder, name, rank, environment_of(rank, count, port, 0)) for rank in range(count)]
 
 
-def run_ranks(folder, name):
-    """Fork the processes, and return their exit codes and the seconds until the last one ended."""
+def run_ranks(folder, names):
+    """Run scenarios at the same time; return name -> exit codes, and the seconds until all of it ended."""
     began = time.monotonic()
-    return [*map(wait, start_ranks(folder, name)), time.monotonic() - began]
+    started = {name: start_ranks(folder, name) for name in names}
+    return {name: [*map(wait, pids), time.monotonic() - began] for name, pids in started.items()}
 
 
 def fork(folder, name, rank, environment):
@@ -349,5 +350,8 @@ def note_learners():
 if __name__ == "__main__":
     torch.set_num_threads(1)
     note_learners()
-    folder, *names = sys.argv[1:]
-    print(json.dumps({name: run_ranks(Path(folder), name) for name in names}))
+    folder, *groups = sys.argv[1:]
+    ended = {}
+    for names in groups:
+        ended |= run_ranks(Path(folder), names.split("+"))
+    print(json.dumps(ended))

@@ -35,7 +35,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 FAILURES = ("out_of_memory", "hang", "no_data", "killed", "first_killed", "full_disk")
 HARMLESS = ("full_disk_elsewhere", "slow_data")
 SHARDED = ("sharded", "sharded_and_resumed", "sharded_again")
-SCENARIOS = ("exact", "resumed", "old", "again", "agreement", "command", "second", *SHARDED, *HARMLESS, *FAILURES)
+WAITING = ("out_of_memory+full_disk", "hang+killed", "no_data+first_killed", "slow_data+full_disk_elsewhere")
+"""Scenarios that mostly wait, in pairs: each has two processes, as many as there are cores."""
+SCENARIOS = ("exact", "resumed", "old", "again", "agreement", "command", "second", *SHARDED, *WAITING)
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
 
