@@ -190,6 +190,13 @@ def hang(folder, rank):
     fail_in(folder / "hang", rank, 1, lambda: time.sleep(SECONDS))
 
 
+def hang_sharded(folder, rank):
+    """The same with a sharded model, for whose weights the first process waits at the same step."""
+    process_watch.Pace.__init__.__defaults__ = SOON
+    network = disturbed(rank, 1, lambda: time.sleep(SECONDS), base=tiny_run.BlockNetwork)
+    tiny_run.run_tiny(folder / "hang_sharded", failing_plan(sharding="full"), network=network)
+
+
 def killed(folder, rank):
     """The second process is killed."""
     fail_in(folder / "killed", rank, 1, lambda: os.kill(os.getpid(), signal.SIGKILL))
@@ -260,8 +267,10 @@ def fail_in(run, rank, failing, do):
     tiny_run.run_tiny(run, failing_plan(), network=disturbed(rank, failing, do))
 
 
-def failing_plan():
-    return tiny_run.tiny_plan(train={"steps": 8, "save_every": 2, "validate_every": 100, "workers": 0})
+def failing_plan(**train):
+    return tiny_run.tiny_plan(
+        train={"steps": 8, "save_every": 2, "validate_every": 100, "workers": 0, **train}
+    )
 
 
 def disturbed(rank, failing, do, *, base=tiny_run.TinyNetwork):
@@ -292,7 +301,12 @@ def start_ranks(folder, name, count=2):
     return [fork(folder, name, rank, environment_of(rank, count, port, 0)) for rank in range(count)]
 
 
-def run_ranks(folder, names):
+def run_ranks(folder, name):
+    """Fork the processes, and return their exit codes and the seconds until the last one ended."""
+    return run_together(folder, [name])[name]
+
+
+def run_together(folder, names):
     """Run scenarios at the same time; return name -> exit codes, and the seconds until all of it ended."""
     began = time.monotonic()
     started = {name: start_ranks(folder, name) for name in names}
@@ -353,5 +367,5 @@ if __name__ == "__main__":
     folder, *groups = sys.argv[1:]
     ended = {}
     for names in groups:
-        ended |= run_ranks(Path(folder), names.split("+"))
+        ended |= run_together(Path(folder), names.split("+"))
     print(json.dumps(ended))

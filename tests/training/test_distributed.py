@@ -32,10 +32,10 @@ SCRIPT = Path(__file__).with_name("ranks.py")
 SOURCE = Path(__file__).parents[2] / "src"
 DOCS = Path(__file__).parents[2] / "docs"
 
-FAILURES = ("out_of_memory", "hang", "no_data", "killed", "first_killed", "full_disk")
+FAILURES = ("out_of_memory", "hang", "hang_sharded", "no_data", "killed", "first_killed", "full_disk")
 HARMLESS = ("full_disk_elsewhere", "slow_data")
 SHARDED = ("sharded", "sharded_and_resumed", "sharded_again")
-WAITING = ("out_of_memory+full_disk", "hang+killed", "no_data+first_killed", "slow_data+full_disk_elsewhere")
+WAITING = ("out_of_memory+full_disk", "hang+killed", "no_data+first_killed", "hang_sharded+slow_data", "full_disk_elsewhere")
 """Scenarios that mostly wait, in pairs: each has two processes, as many as there are cores."""
 SCENARIOS = ("exact", "resumed", "old", "again", "agreement", "command", "second", *SHARDED, *WAITING)
 
@@ -264,6 +264,7 @@ def test_a_second_training_in_one_folder_is_refused(ended, said):
 REASONS = {
     "out_of_memory": (0, 1, "memory ran out: CUDA out of memory. Tried to allocate 2.00 GiB"),
     "hang": (0, 1, "it hangs: at step 5 for "),
+    "hang_sharded": (0, 1, "it hangs: at step 5 for "),
     "no_data": (0, 1, "it hangs: at step 5, waiting for its batch for "),
     "killed": (0, 1, "it has not answered for "),
     "first_killed": (1, 0, "the first process, through which the others talk, does not answer"),
@@ -286,7 +287,8 @@ def test_the_others_name_a_process_that_fails_and_the_run_goes_on(tiny, ranks, e
     saved = Checkpoints(RunFolder(folder / name)).latest()
     assert saved.checkpoint.state.step == (2 if name == "full_disk" else 4) and not saved.problem
     assert not weights(folder / name).exists()
-    assert tiny.run_tiny(folder / name, ranks.failing_plan(), resume=True).steps == 8
+    build = tiny.BlockNetwork if name == "hang_sharded" else tiny.TinyNetwork
+    assert tiny.run_tiny(folder / name, ranks.failing_plan(), build=build, resume=True).steps == 8
 
 
 @needs_fork
