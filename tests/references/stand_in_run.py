@@ -93,6 +93,7 @@ def losses_that_wait():
     cases = {
         "lovasz": ("semantic", "lovasz", label_maps, dense),
         "text": ("text-detection", "differentiable_binarization", None, texts),
+        "centres": ("instance", "centre_offset", None, centre_offsets),
         "boxes": ("detection", "box_set", None, query_boxes),
         "segments": ("instance", "segment_set", None, query_masks),
         "regions": ("semantic", "segment_set", label_maps, query_masks),
@@ -133,6 +134,12 @@ def texts(generator, device):
     from limner.core.outputs import TextMaps
 
     return TextMaps(*(drawn(generator, device, 2, 1, 16, 16) for _ in range(2)))
+
+
+def centre_offsets(generator, device):
+    from limner.core.outputs import CentreOffsets
+
+    return CentreOffsets(*(drawn(generator, device, 2, channels, 64, 64) for channels in (4, 1, 2)))
 
 
 def query_masks(generator, device):

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from limner.core.errors import ConfigError
 from limner.core.outputs import TextMaps
 from limner.core.words import WordTargets
+from limner.losses.hardest import fraction_of, sum_of_largest
 from limner.losses.text_targets import draw_text_targets
 
 
@@ -104,28 +105,13 @@ class DifferentiableBinarizationLoss(nn.Module):
         of_pixel = F.binary_cross_entropy_with_logits(logits, cores.float(), reduction="none")
         background = known & ~cores
         num_positives, num_background = cores.sum(), background.sum()
-        # Not every accelerator has float64, and on large maps a pixel more or less does not matter.
-        exact = torch.float64 if logits.device.type == "cpu" else torch.float32
-        by_ratio = self.negative_ratio * num_positives.to(exact)
-        least = self.least_negatives * num_background.to(exact)
-        num_negatives = torch.maximum(by_ratio, least).clamp(min=1).long().minimum(num_background)
+        wanted = torch.maximum(
+            fraction_of(num_positives, self.negative_ratio), fraction_of(num_background, self.least_negatives)
+        )
+        num_negatives = wanted.clamp(min=1).minimum(num_background)
         hardest = sum_of_largest((of_pixel * background).flatten(), num_negatives)
         total = (of_pixel * cores).sum() + hardest
         return total / (num_positives + num_negatives).clamp(min=1)
-
-
-def sum_of_largest(values: Tensor, count: Tensor) -> Tensor:
-    """Return the sum of the `count` largest of some values, without waiting for their device.
-
-    Args:
-        values: (N,).
-        count: Scalar int64, N at most.
-    """
-    if values.device.type == "cpu":
-        return values.topk(int(count), sorted=False).values.sum()
-    # Sorting all takes longer than finding some, and less than the pause of the device.
-    ordered = values.sort(descending=True).values
-    return ordered.where(torch.arange(len(values), device=values.device) < count, 0).sum()
 
 
 def _dice(binary: Tensor, cores: Tensor) -> Tensor:
