@@ -94,6 +94,7 @@ def losses_that_wait():
         "lovasz": ("semantic", "lovasz", label_maps, dense),
         "text": ("text-detection", "differentiable_binarization", None, texts),
         "centres": ("instance", "centre_offset", None, centre_offsets),
+        "points": ("detection", "point_boxes", None, point_boxes),
         "boxes": ("detection", "box_set", None, query_boxes),
         "segments": ("instance", "segment_set", None, query_masks),
         "regions": ("semantic", "segment_set", label_maps, query_masks),
@@ -148,6 +149,18 @@ def query_masks(generator, device):
     shapes = ((2, 30, 4), (2, 30, 8), (2, 8, 16, 16))
     first = QueryMasks(*(drawn(generator, device, *shape) for shape in shapes))
     return QueryMasks(*(drawn(generator, device, *shape) for shape in shapes), (first,))
+
+
+def point_boxes(generator, device):
+    import torch
+
+    from limner.core.outputs import PointBoxes
+
+    middles = torch.cartesian_prod(torch.arange(4.0, 64, 8), torch.arange(4.0, 64, 8))
+    points = torch.cat((middles, torch.full((64, 1), 8.0)), 1).to(device)
+    sides = drawn(generator, device, 2, 64, 4).exp() * 8
+    boxes = torch.cat((points[:, :2] - sides[..., :2], points[:, :2] + sides[..., 2:]), 2)
+    return PointBoxes(drawn(generator, device, 2, 64, 3), boxes, points)
 
 
 def query_boxes(generator, device):
