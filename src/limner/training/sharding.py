@@ -10,13 +10,16 @@ this file accept ordinary ones, too, which are whole in every process.
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import distributed, nn
 
 from limner.core.errors import ConfigError
 from limner.layers.blocks import find_blocks
+
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -57,16 +60,18 @@ def is_sharded(tensor: torch.Tensor) -> bool:
 
 def local_part(tensor: torch.Tensor) -> torch.Tensor:
     """Return this process's part of a tensor, in the same memory; the tensor itself if it is whole."""
+    if not is_sharded(tensor):
+        return tensor
     with torch.no_grad():
-        local: torch.Tensor = tensor.to_local() if is_sharded(tensor) else tensor
-    return local
+        return _as_dtensor(tensor).to_local()
 
 
 def gather(tensor: torch.Tensor) -> torch.Tensor:
     """Return the whole tensor; if it is divided, all processes must call this together."""
+    if not is_sharded(tensor):
+        return tensor
     with torch.no_grad():
-        whole: torch.Tensor = tensor.full_tensor() if is_sharded(tensor) else tensor
-    return whole
+        return _as_dtensor(tensor).full_tensor()
 
 
 def shard_like(like: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
@@ -76,18 +81,16 @@ def shard_like(like: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
     """
     if not is_sharded(like):
         return whole
-    from torch.distributed.tensor import DTensor
-
-    assert isinstance(like, DTensor)
-    rank, parts = like.device_mesh.get_local_rank(), whole.chunk(like.device_mesh.size())
+    held = _as_dtensor(like)
+    rank, parts = held.device_mesh.get_local_rank(), whole.chunk(held.device_mesh.size())
     part = parts[rank] if rank < len(parts) else whole[:0]
-    return DTensor.from_local(
-        part.to(like.device, copy=True),
-        like.device_mesh,
-        like.placements,
+    return type(held).from_local(
+        part.to(held.device, copy=True),
+        held.device_mesh,
+        held.placements,
         run_check=False,
-        shape=like.shape,
-        stride=like.stride(),
+        shape=held.shape,
+        stride=held.stride(),
     )
 
 
@@ -130,6 +133,13 @@ def weights_of(module: nn.Module, *, held_by: nn.Module) -> Iterator[None]:
         yield
     finally:
         module.load_state_dict(empty, assign=True, strict=False)
+
+
+def _as_dtensor(tensor: torch.Tensor) -> "DTensor":
+    from torch.distributed.tensor import DTensor
+
+    assert isinstance(tensor, DTensor)
+    return tensor
 
 
 def _sum_only(part: Any) -> None:  # noqa: ANN401 - PyTorch's class
