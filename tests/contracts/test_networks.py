@@ -26,7 +26,7 @@ from limner.layers.target_aware import target_inputs
 from limner.networks import NETWORKS, build_network
 from limner.networks.weightless import uninitialized
 from limner.tasks.box_objective import example_of_boxes
-from limner.training.sharding import gather, is_sharded, shard
+from limner.training.sharded_model import gather_whole, is_sharded, shard
 from limner.weights.exported import RUNTIMES
 
 # The smallest sensible form of each row, so that the contract takes seconds.
@@ -323,7 +323,7 @@ def test_a_sharded_network_has_the_same_scores_and_gradients(name, dims, one_pro
             assert own is None, parameter_name
         else:
             scale = expected.abs().max().clamp(min=1).item()
-            torch.testing.assert_close(gather(own), expected, atol=1e-5 * scale, rtol=1e-4, msg=parameter_name)
+            torch.testing.assert_close(gather_whole(own), expected, atol=1e-5 * scale, rtol=1e-4, msg=parameter_name)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ from limner.training import checkpoints, fit, process_watch
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoints
 from limner.training.learner import Learner
-from limner.training.sharding import is_sharded, local_part
+from limner.training.sharded_model import is_sharded, local_part
 from limner.weights.tensors import tensors_hash
 
 SECONDS = 120

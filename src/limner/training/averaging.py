@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import nn
 
-from limner.training.sharding import local_part
+from limner.training.sharded_model import local_part
 
 
 class WeightAverage:

@@ -133,9 +133,7 @@ def fit(
                 loop.start(checkpoint, remark=remark)
                 outcome = loop.run()
             watch.at("writing the model", allowed=inf)
-            with learner.evaluating() as model:
-                if is_main:
-                    _deliver(learner, model, plan, run, outcome, val=val, say=watcher.say)
+            _deliver(learner, plan, run, outcome, val=val, say=watcher.say, is_main=is_main)
             watch.at("the end", allowed=inf)
             accelerator.wait_for_everyone()
     return _result(run, outcome)
@@ -336,38 +334,44 @@ def build_batches(
 
 def _deliver(
     learner: Learner,
-    best_model: Model,
     plan: Plan,
     run: RunFolder,
     outcome: Outcome,
     *,
     val: Dataset | None,
     say: Callable[[str], None],
+    is_main: bool,
 ) -> None:
-    """Write the plan as it was actually run, and the model folder with the best weights."""
+    """Write the plan as it was actually run, and the model folder with the best weights.
+
+    All processes must call this together, and the main one writes.
+    """
     state = outcome.state
     plan = as_run(plan, state)
-    if state.best_step not in (-1, state.step):
-        try:
-            learner.load_eval_model(Checkpoints(run).read_best(state.best_step), best_model)
-        except ModelError as error:
-            say(f"{error}\nThe model folder contains the last weights instead of the best.")
-    best_model.plan = plan if val is None else _with_components(best_model, plan, val, learner.device)
-    _write_plan(run, best_model.plan)
-    origin = {
-        "data": plan.data.path,
-        "num_images": plan.data.num_images,
-        "steps": state.step,
-        "seconds": round(state.seconds, 1),
-        "weights_of_step": state.step if state.best_step == -1 else state.best_step,
-        "weights_are_averaged": plan.train.ema_decay is not None,
-        "validation_score": state.best_score,
-        "pretrained": plan.network.pretrained,
-        "peak_bytes": peak_bytes(learner.device),
-    }
-    initial = read_initial_weights(run)
-    licence = initial.pop("licence", None)  # the licence of the initial weights also applies to derived ones
-    save_model(run.model, best_model, origin=origin | initial | read_teacher(run), licence=licence)
+    with learner.evaluating() as best_model:
+        if not is_main:
+            return
+        if state.best_step not in (-1, state.step):
+            try:
+                learner.load_eval_model(Checkpoints(run).read_best(state.best_step), best_model)
+            except ModelError as error:
+                say(f"{error}\nThe model folder contains the last weights instead of the best.")
+        best_model.plan = plan if val is None else _with_components(best_model, plan, val, learner.device)
+        _write_plan(run, best_model.plan)
+        origin = {
+            "data": plan.data.path,
+            "num_images": plan.data.num_images,
+            "steps": state.step,
+            "seconds": round(state.seconds, 1),
+            "weights_of_step": state.step if state.best_step == -1 else state.best_step,
+            "weights_are_averaged": plan.train.ema_decay is not None,
+            "validation_score": state.best_score,
+            "pretrained": plan.network.pretrained,
+            "peak_bytes": peak_bytes(learner.device),
+        }
+        initial = read_initial_weights(run)
+        licence = initial.pop("licence", None)  # the licence of the initial weights also applies to derived ones
+        save_model(run.model, best_model, origin=origin | initial | read_teacher(run), licence=licence)
 
 
 def _with_components(model: Model, plan: Plan, val: Dataset, device: torch.device) -> Plan:

@@ -30,7 +30,7 @@ from limner.training.optimizers import (
     named_state,
     set_learning_rate,
 )
-from limner.training.sharding import gather, load_whole, local_part, shard, weights_of, without_weights
+from limner.training.sharded_model import gather_whole, load_whole, local_part, shard, weights_of, without_weights
 from limner.training.step import StepResult, compute_gradients
 from limner.weights.model import Model
 
@@ -264,7 +264,7 @@ class Learner:
             return self._tensors()
         gathered: dict[str, torch.Tensor] = {}
         for name, tensor in self._tensors().items():
-            whole = gather(tensor)
+            whole = gather_whole(tensor)
             if self._accelerator.is_main_process:
                 gathered[name] = whole.cpu()
         return gathered

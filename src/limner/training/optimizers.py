@@ -10,7 +10,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from limner.core.errors import ConfigError, did_you_mean
 from limner.core.plan import OptimizerPlan
 from limner.devices.backends import has_fused_optimizers
-from limner.training.sharding import shard_like, is_sharded
+from limner.training.sharded_model import shard_like, is_sharded
 
 NORMS = (
     nn.modules.batchnorm._NormBase,

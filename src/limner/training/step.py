@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_map
 from limner.core.batch import Batch
 from limner.layers.target_aware import target_inputs
 from limner.tasks.objective import Criterion
-from limner.training.sharding import is_sharded, local_part
+from limner.training.sharded_model import is_sharded, local_part
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def local_part(tensor: torch.Tensor) -> torch.Tensor:
         return _as_dtensor(tensor).to_local()
 
 
-def gather(tensor: torch.Tensor) -> torch.Tensor:
+def gather_whole(tensor: torch.Tensor) -> torch.Tensor:
     """Return the whole tensor; if it is divided, all processes must call this together."""
     if not is_sharded(tensor):
         return tensor
@@ -126,7 +126,7 @@ def weights_of(module: nn.Module, *, held_by: nn.Module) -> Iterator[None]:
         held_by: The divided module.
     """
     empty = dict(module.named_parameters(remove_duplicate=False))
-    whole = {name: gather(tensor) for name, tensor in held_by.state_dict().items()}
+    whole = {name: gather_whole(tensor) for name, tensor in held_by.state_dict().items()}
     module.load_state_dict(whole, assign=True)
     del whole
     try:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from limner.core.errors import ConfigError
-from limner.training.sharding import gather, is_sharded, load_whole, local_part, shard, weights_of, without_weights
+from limner.training.sharded_model import gather_whole, is_sharded, load_whole, local_part, shard, weights_of, without_weights
 
 CPU = torch.device("cpu")
 
@@ -36,7 +36,7 @@ def test_a_copy_has_no_weights_except_inside_the_block():
 def test_a_whole_tensor_is_the_part_of_a_process_alone():
     tensor = torch.ones(3)
     assert not is_sharded(tensor)
-    assert gather(tensor) is local_part(tensor) is tensor
+    assert gather_whole(tensor) is local_part(tensor) is tensor
     network = tied_network()
     load_whole(network, {name: torch.zeros_like(value) for name, value in network.state_dict().items()})
     assert not network[0].weight.any()
