@@ -87,7 +87,16 @@ def test_a_step_does_not_wait_for_it(found):
 
 
 @pytest.mark.parametrize(
-    ("loss", "times"), [("lovasz", 0), ("text", 0), ("centres", 0), ("points", 0), ("boxes", 1), ("segments", 1), ("regions", 2)]
+    ("loss", "times"),
+    [
+        ("lovasz", 0),
+        ("text", 0),
+        ("centres", 0),
+        ("points", 0),
+        ("boxes", 1),
+        ("segments", 1),
+        ("regions", 2),
+    ],
 )
 def test_losses_wait_for_it_only_to_match_and_for_the_classes_of_label_maps(found, loss, times):
     """All layers, stages and images are matched on the host together."""

@@ -323,7 +323,9 @@ def test_a_sharded_network_has_the_same_scores_and_gradients(name, dims, one_pro
             assert own is None, parameter_name
         else:
             scale = expected.abs().max().clamp(min=1).item()
-            torch.testing.assert_close(gather_whole(own), expected, atol=1e-5 * scale, rtol=1e-4, msg=parameter_name)
+            torch.testing.assert_close(
+                gather_whole(own), expected, atol=1e-5 * scale, rtol=1e-4, msg=parameter_name
+            )
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def compute(function, args, kwargs):
     is_sized = function is aten.repeat_interleave.Tensor and kwargs.get("output_size") is not None
     if _is_waiting_forbidden and not is_sized:
         to_cpu = devices == ["cpu"] or bool(others and ours and args[0] is others[0])
-        refuse_waiting(function, leaves, copies_out=is_copy and to_cpu)
+        refuse_waiting(function, args, copies_out=is_copy and to_cpu)
     inside = tree_map(_unwrapped, (args, kwargs))
     found = function(*inside[0], **inside[1])
     stays = {id(other) for other in others}
@@ -144,10 +144,11 @@ def compute(function, args, kwargs):
     return tree_map(wrap, found)
 
 
-def refuse_waiting(function, leaves, *, copies_out):
+def refuse_waiting(function, args, *, copies_out):
     """Raise an error for an operator that waits for the device."""
-    masks = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.dtype == torch.bool]
-    if function in WAITING or copies_out or (function in BY_MASK and masks):
+    indices = args[1] if function in BY_MASK else ()
+    masks = [index for index in indices if isinstance(index, torch.Tensor) and index.dtype == torch.bool]
+    if function in WAITING or copies_out or masks:
         note_waiting(f"{function} waits for the device")
 
 

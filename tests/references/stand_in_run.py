@@ -108,11 +108,11 @@ def losses_that_wait():
         batch = batch or objective.example(images)
         totals = {}
         for device in ("cpu", stand_in_device.NAME):
-            on_device = batch.to(torch.device(device))
+            on_device, on_it = batch.to(torch.device(device)), criterion.to(torch.device(device))
             made = outputs(torch.Generator().manual_seed(0), torch.device(device))
             torch.manual_seed(0)
             with stand_in_device.count_waiting() as waited:
-                total = criterion.loss(made, on_device).total
+                total = on_it.loss(made, on_device).total
                 total.backward()
             totals[device] = float(total)
         found[name] = {"totals": list(totals.values()), "waited": waited}

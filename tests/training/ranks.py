@@ -37,6 +37,7 @@ from limner.training import checkpoints, fit, process_watch
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoints
 from limner.training.learner import Learner
+from limner.training.loop import Loop
 from limner.training.sharded_model import is_sharded, local_part
 from limner.weights.tensors import tensors_hash
 
@@ -128,16 +129,25 @@ def agreement(folder, rank):
         optimizer={"learning_rate": 1e-9}, train={"steps": 12, "validate_every": 2, "early_stopping": 2}
     )
     think("stops early", tiny_run.run_tiny(folder / "early", still, plain=True))
+    train = Loop.run
+
+    def note_average(loop):
+        outcome = train(loop)
+        averages = {n: t for n, t in learners[-1].tensors().items() if n.startswith("average")}
+        print("thinks: the average is", tensors_hash(averages))
+        return outcome
+
+    Loop.run = note_average
     timed = tiny_run.tiny_plan(train={"minutes": 0.03, "steps": 40, "ema_decay": 0.9, "workers": 0})
     for jumping in (0, 1):
         fit.Budget = partial(Budget, clock=jumping_clock(jumps=rank == jumping))
         think(f"clock {jumping} jumps", tiny_run.run_tiny(folder / f"jump_{jumping}", timed))
-    averages = {n: t for n, t in learners[-1].tensors().items() if n.startswith("average")}
-    print("thinks: the average is", tensors_hash(averages))
 
 
 def think(what, result):
-    print("thinks:", what, result.steps, result.best_step, result.stopped_early, sorted(result.scores.items()))
+    print(
+        "thinks:", what, result.steps, result.best_step, result.stopped_early, sorted(result.scores.items())
+    )
 
 
 def jumping_clock(*, jumps):
@@ -333,6 +343,7 @@ def fork(folder, name, rank, environment):
     except BaseException:
         traceback.print_exc()
         code = 1
+    learners.clear()  # which hold the group
     atexit._run_exitfuncs()  # the rest of a usual end takes seconds, for modules of the other process
     sys.stdout.flush()
     os._exit(code)

@@ -35,7 +35,13 @@ DOCS = Path(__file__).parents[2] / "docs"
 FAILURES = ("out_of_memory", "hang", "hang_sharded", "no_data", "killed", "first_killed", "full_disk")
 HARMLESS = ("full_disk_elsewhere", "slow_data")
 SHARDED = ("sharded", "sharded_and_resumed", "sharded_again")
-WAITING = ("out_of_memory+full_disk", "hang+killed", "no_data+first_killed", "hang_sharded+slow_data", "full_disk_elsewhere")
+WAITING = (
+    "out_of_memory+full_disk",
+    "hang+killed",
+    "no_data+first_killed",
+    "hang_sharded+slow_data",
+    "full_disk_elsewhere",
+)
 """Scenarios that mostly wait, in pairs: each has two processes, as many as there are cores."""
 SCENARIOS = ("exact", "resumed", "old", "again", "agreement", "command", "second", *SHARDED, *WAITING)
 
@@ -95,8 +101,10 @@ OLD_STATE = (
 
 
 def rewrite_as_old(path, *, batch_size):
-    """Rewrite a checkpoint as the first version did: without a hash, with fewer values, and only with the settings
-    that are not the default; each process had a batch of `batch_size`."""
+    """Rewrite a checkpoint as the first version did, when each process had a batch of `batch_size`.
+
+    It has no hash, fewer values, and only the settings that are not the default.
+    """
     with safe_open(str(path), framework="pt") as file:
         metadata = file.metadata()
     state, plan = json.loads(metadata["state"]), json.loads(metadata["plan"])
@@ -145,7 +153,7 @@ def weights(folder):
 def assert_same_training(alone, together):
     """Losses of the same batches are alike to 1e-5, and so are the weights that follow from them."""
     assert values(together, "train/loss") == pytest.approx(values(alone, "train/loss"), abs=1e-5)
-    assert values(together, "val/") == pytest.approx(values(alone, "val/"), abs=1e-2)
+    assert values(together, "val/") == pytest.approx(values(alone, "val/"), abs=1e-2, nan_ok=True)
     first, second = (load_file(weights(folder)) for folder in (alone, together))
     for name, value in first.items():
         assert torch.allclose(value, second[name], rtol=1e-3, atol=1e-5), name
@@ -220,7 +228,8 @@ def test_a_sharded_run_that_was_stopped_is_bit_for_bit_the_same(succeeded):
     folder = succeeded("sharded_again")
     first, second = (weights(folder / name).read_bytes() for name in ("sharded_whole", "sharded_stopped"))
     assert first == second
-    assert values(folder / "sharded_stopped", "val/") == values(folder / "sharded_whole", "val/")
+    scores = values(folder / "sharded_whole", "val/")
+    assert values(folder / "sharded_stopped", "val/") == pytest.approx(scores, rel=0, abs=0, nan_ok=True)
 
 
 @needs_fork
@@ -228,7 +237,7 @@ def test_a_sharded_run_that_was_stopped_is_bit_for_bit_the_same(succeeded):
 def test_the_processes_agree_when_to_stop_and_on_the_average(succeeded, said):
     succeeded("agreement")
     first, second = (re.findall(r"^thinks: (.*)$", said("agreement", rank), re.MULTILINE) for rank in (0, 1))
-    assert first == second and len(first) == 4
+    assert first == second and len(first) == 5
     assert first[0].startswith("stops early 6 2 True")  # the score of step 2 was not exceeded at 4 and 6
 
 

@@ -5,7 +5,15 @@ import torch
 from torch import nn
 
 from limner.core.errors import ConfigError
-from limner.training.sharded_model import gather_whole, is_sharded, load_whole, local_part, shard, weights_of, without_weights
+from limner.training.sharded_model import (
+    gather_whole,
+    is_sharded,
+    load_whole,
+    local_part,
+    shard,
+    weights_of,
+    without_weights,
+)
 
 CPU = torch.device("cpu")
 

@@ -112,7 +112,7 @@ class BlockNetwork(nn.Module):
         self.stem = nn.Conv2d(3, 7, 3, padding=1)
         self.blocks = nn.ModuleList(Residual() for _ in range(6))
         self.fading = Fading()
-        self.register_buffer("share", torch.tensor(0.5), persistent=False)
+        self.register_buffer("share", torch.tensor(0.9), persistent=False)
         self.head = nn.Conv2d(7, 2, 1)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:

@@ -26,7 +26,8 @@ class BoxTargets(ImageTargets):
     Attributes:
         xyxy: (N, 4) float32: left, top, right, bottom in pixels.
         labels: (N,) int64 trained labels 0..K-1.
-        is_ignored: (N,) bool, on the host: crowds and difficult objects. Finding them is neither right nor wrong.
+        is_ignored: (N,) bool, on the host: crowds and difficult objects. Finding them is neither right nor
+            wrong.
     """
 
     xyxy: "torch.Tensor"

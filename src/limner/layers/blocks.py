@@ -1,7 +1,7 @@
 """Blocks of a network: the parts whose weights are gathered, one after another, when processes share a model.
 
-A block is a repeated part of a network, such as a layer of a transformer or a bottleneck of a ResNet. It has to
-be called as a module, since its weights are there only between its call and its return: so elements of
+A block is a repeated part of a network, such as a layer of a transformer or a bottleneck of a ResNet. It has
+to be called as a module, since its weights are there only between its call and its return: so elements of
 ``nn.ModuleList`` and ``nn.Sequential`` are blocks if they have layers of their own, and single layers, whose
 weights other modules may read, are not.
 """

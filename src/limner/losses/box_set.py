@@ -101,8 +101,10 @@ class BoxSetLoss(nn.Module):
         if outputs.proposals is not None:
             objects = [_Truth(image.boxes, torch.zeros_like(image.labels)) for image in truth]
             stages["first_"] = (_Layers.of((outputs.proposals,)), objects)
-        parts = {}
-        for (name, (layers, wanted)), matches in zip(stages.items(), self._matched(stages.values()), strict=True):
+        parts: dict[str, Tensor] = {}
+        for (name, (layers, wanted)), matches in zip(
+            stages.items(), self._matched(stages.values()), strict=True
+        ):
             terms = self._terms(layers, wanted, matches, total)
             parts |= {f"{name}{term}": value for term, value in terms.items()}
         if outputs.denoised is not None:

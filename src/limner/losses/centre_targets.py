@@ -70,8 +70,8 @@ def draw_centre_targets(
     images = torch.repeat_interleave(torch.arange(len(segments)), numbers).to(maps.device, non_blocking=True)
     drawn, reach = is_object & (areas > 0), int(3 * sigma + 1)
     if maps.device.type == "cpu" or maps.ndim > 3:
-        # On an accelerator the host waits here, so only for volumes, where squares for the widest Gaussian that is
-        # possible would take too much memory.
+        # On an accelerator the host waits here, so only for volumes, where squares for the widest Gaussian
+        # that is possible would take too much memory.
         centres, sigmas, images, drawn = centres[drawn], sigmas[drawn], images[drawn], drawn[drawn]
         reach = int(3 * sigmas.max() + 1) if len(sigmas) else 0
     heat = _gaussians(centres, sigmas, images, drawn, reach=reach, shape=tuple(maps.shape))

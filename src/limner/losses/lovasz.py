@@ -6,8 +6,9 @@ from torch import Tensor, nn
 from limner.core.labels import ignored_among
 
 MOST_CLASSES = 32
-"""Number of classes up to which an accelerator sorts the pixels of absent ones, too, so that the host need not wait
-to know which they are. With more, that would take longer and more memory than waiting; a choice, not measured."""
+"""Number of classes up to which an accelerator sorts the pixels of absent ones, too, so that the host need
+not wait to know which they are. With more, that would take longer and more memory than waiting; a choice, not
+measured."""
 
 
 class LovaszLoss(nn.Module):

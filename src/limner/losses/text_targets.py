@@ -238,7 +238,7 @@ def _ends(points: Tensor, word: Tensor, num_words: int, which: str) -> Tensor:
 
 def _marked(flat: Tensor, places: Tensor, is_wanted: Tensor) -> Tensor:
     """Return a map like `flat` that is True at the wanted ones of some places."""
-    # What is not wanted marks a place behind the map, since picking out the others would wait for their number.
+    # What is not wanted marks a place behind the map: picking out the others would wait for their number.
     marks = torch.zeros(len(flat) + 1, dtype=torch.bool, device=flat.device)
     return marks.index_fill_(0, places.where(is_wanted, len(flat)), True)[:-1]
 

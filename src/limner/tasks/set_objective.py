@@ -143,7 +143,9 @@ def regions_of(label_maps: torch.Tensor, num_classes: int) -> tuple[SegmentTarge
     of_images = seen.scatter_(1, places, True)[:, :num_classes].tolist()
     found = []
     for labels, classes in zip(label_maps, of_images, strict=True):
-        present = torch.tensor([index for index, is_there in enumerate(classes) if is_there], dtype=torch.long)
+        present = torch.tensor(
+            [index for index, is_there in enumerate(classes) if is_there], dtype=torch.long
+        )
         present = present.to(labels.device, non_blocking=True)
         found.append(SegmentTargets(labels == present.view(-1, *[1] * labels.ndim), present))
     return tuple(found)

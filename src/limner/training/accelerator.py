@@ -18,6 +18,7 @@ from torch import distributed
 from limner.core.errors import ConfigError
 from limner.devices.device import choose_device
 from limner.devices.processes import is_launched_by_limner, join_slurm_step, num_local_processes
+from limner.training.sharded_model import leave_meshes
 
 ACCELERATE_NAMES = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 """limner's names of precisions -> accelerate's."""
@@ -130,5 +131,6 @@ def _refuse_too_few(chosen: torch.device) -> None:
 def _leave_group() -> None:
     """End the threads of the process group, which now and then abort a process that ends while they run."""
     gc.collect()  # wrapped models hold the group
+    leave_meshes()
     if distributed.is_initialized():
         distributed.destroy_process_group()

@@ -224,7 +224,9 @@ def _learner(
 ) -> Learner:
     """Build the model with its initial weights and what trains it; write the plan as it then is."""
     if _is_probe(plan) and plan.train.sharding == "full":
-        raise ConfigError(f"train.sharding=full: only the last layer of {plan.network.name!r} is trained. Omit it.")
+        raise ConfigError(
+            f"train.sharding=full: only the last layer of {plan.network.name!r} is trained. Omit it."
+        )
     model = build_model(plan, network, is_fresh=is_fresh, say=say)
     model.set_low_resolution(first_stage(plan, run))
     plan = model.plan
@@ -370,7 +372,9 @@ def _deliver(
             "peak_bytes": peak_bytes(learner.device),
         }
         initial = read_initial_weights(run)
-        licence = initial.pop("licence", None)  # the licence of the initial weights also applies to derived ones
+        licence = initial.pop(
+            "licence", None
+        )  # the licence of the initial weights also applies to derived ones
         save_model(run.model, best_model, origin=origin | initial | read_teacher(run), licence=licence)
 
 

@@ -30,7 +30,14 @@ from limner.training.optimizers import (
     named_state,
     set_learning_rate,
 )
-from limner.training.sharded_model import gather_whole, load_whole, local_part, shard, weights_of, without_weights
+from limner.training.sharded_model import (
+    gather_whole,
+    load_whole,
+    local_part,
+    shard,
+    weights_of,
+    without_weights,
+)
 from limner.training.step import StepResult, compute_gradients
 from limner.weights.model import Model
 

@@ -10,7 +10,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from limner.core.errors import ConfigError, did_you_mean
 from limner.core.plan import OptimizerPlan
 from limner.devices.backends import has_fused_optimizers
-from limner.training.sharded_model import shard_like, is_sharded
+from limner.training.sharded_model import is_sharded, shard_like
 
 NORMS = (
     nn.modules.batchnorm._NormBase,
@@ -39,12 +39,12 @@ def build_optimizer(module: nn.Module, plan: OptimizerPlan) -> Optimizer:
     # Not every fused kernel takes sharded parameters, and PyTorch would update them one by one.
     sharded = any(is_sharded(parameter) for group in groups for parameter in group["params"])
     fused = True if all(map(has_fused_optimizers, devices)) and not sharded else None
-    kernels = {"fused": fused, "foreach": True if sharded else None}
+    each = True if sharded else None
     if plan.name == "sgd":
-        return SGD(groups, lr=plan.learning_rate, momentum=plan.momentum, **kernels)
+        return SGD(groups, lr=plan.learning_rate, momentum=plan.momentum, fused=fused, foreach=each)
     if plan.name == "adam":
-        return Adam(groups, lr=plan.learning_rate, betas=plan.betas, **kernels)
-    return AdamW(groups, lr=plan.learning_rate, betas=plan.betas, **kernels)
+        return Adam(groups, lr=plan.learning_rate, betas=plan.betas, fused=fused, foreach=each)
+    return AdamW(groups, lr=plan.learning_rate, betas=plan.betas, fused=fused, foreach=each)
 
 
 def add_parameters(optimizer: Optimizer, parameters: Mapping[str, nn.Parameter], plan: OptimizerPlan) -> None:

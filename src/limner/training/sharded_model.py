@@ -19,9 +19,13 @@ from limner.core.errors import ConfigError
 from limner.layers.blocks import find_blocks
 
 if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
     from torch.distributed.tensor import DTensor
 
 Module = TypeVar("Module", bound=nn.Module)
+
+_meshes: "list[DeviceMesh]" = []
+"""Those over which models of this process are divided."""
 
 
 def shard(module: nn.Module, device: torch.device) -> None:
@@ -43,6 +47,7 @@ def shard(module: nn.Module, device: torch.device) -> None:
     for parameter in module.parameters():
         parameter.data = parameter.data.contiguous()
     mesh = init_device_mesh(device.type, (distributed.get_world_size(),))
+    _meshes.append(mesh)
     for block in find_blocks(module):
         fully_shard(block, mesh=mesh)
     fully_shard(module, mesh=mesh)
@@ -51,6 +56,12 @@ def shard(module: nn.Module, device: torch.device) -> None:
     for part in module.modules():
         if isinstance(part, FSDPModule):
             _sum_only(part)
+
+
+def leave_meshes() -> None:
+    """Let go of the process group; PyTorch's caches of tensor layouts hold the meshes, and these the group."""
+    while _meshes:
+        getattr(_meshes.pop(), "_pg_registry", {}).clear()
 
 
 def is_sharded(tensor: torch.Tensor) -> bool:
@@ -112,7 +123,9 @@ def without_weights(module: Module, device: torch.device) -> Module:
         for p in module.parameters()
     }
     copied = copy.deepcopy(module, memo).eval()
-    return copied._apply(lambda tensor: tensor if tensor.is_meta else tensor.to(device))
+    move: Any = copied._apply  # untyped in PyTorch
+    move(lambda tensor: tensor if tensor.is_meta else tensor.to(device))
+    return copied
 
 
 @contextmanager
@@ -150,8 +163,8 @@ def _sum_only(part: Any) -> None:  # noqa: ANN401 - PyTorch's class
     """
     if not hasattr(part, "set_force_sum_reduction_for_comms"):
         raise ConfigError(
-            f"train.sharding=full: PyTorch {torch.__version__} divides models on accelerators only. Update it, "
-            "or use --set train.sharding=none."
+            f"train.sharding=full: PyTorch {torch.__version__} divides models on accelerators only. Update "
+            "it, or use --set train.sharding=none."
         )
     part.set_force_sum_reduction_for_comms(True)  # noqa: FBT003 - PyTorch's function
 
@@ -160,6 +173,6 @@ def _refuse_scalars(module: nn.Module) -> None:
     scalars = [name for name, parameter in module.named_parameters() if parameter.ndim == 0]
     if scalars:
         raise ConfigError(
-            f"train.sharding=full cannot divide parameters that are single numbers: {', '.join(scalars[:3])}. "
-            "Use --set train.sharding=none, or another network."
+            "train.sharding=full cannot divide parameters that are single numbers: "
+            f"{', '.join(scalars[:3])}. Use --set train.sharding=none, or another network."
         )

@@ -68,8 +68,8 @@ def compute_gradients(
     for position, piece in enumerate(pieces):
         piece = piece.to(accelerator.device) if copy is None else copy(piece)
         weight = share * len(piece.names) / len(batch.names)
-        # Processes exchange gradients once, with the last part; those of a divided model with every part, since
-        # whole gradients may not fit.
+        # Processes exchange gradients once, with the last part; those of a sharded model with every part,
+        # since whole gradients may not fit.
         exchange = nullcontext() if position == len(pieces) - 1 else accelerator.no_sync(model)
         with exchange:
             with accelerator.autocast():
@@ -119,7 +119,7 @@ def _clip_sharded(
     """Clip gradients of which each process has a part, by the norm of the whole."""
     accelerator.unscale_gradients()
     parts = [local_part(gradient) for gradient in gradients]
-    norm = accelerator.reduce(get_total_norm(parts).square(), "sum").sqrt()
+    norm: torch.Tensor = accelerator.reduce(get_total_norm(parts).square(), "sum").sqrt()
     if clip is not None:
         torch._foreach_mul_(parts, (clip / (norm + 1e-6)).clamp(max=1.0))  # as torch.nn.utils does
     return norm

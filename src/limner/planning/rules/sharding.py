@@ -27,5 +27,7 @@ def choose_sharding(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
         yield Decision("train.sharding", "none", f"{reason}, so each device has a whole model")
         return
     part = cost.sharded(devices).training_bytes(0, optimizer=optimizer)
-    reason += f", which leaves too little for images; divided between {devices} devices, {memory(part)} of each"
+    reason += (
+        f", which leaves too little for images; divided between {devices} devices, {memory(part)} of each"
+    )
     yield Decision("train.sharding", "full", reason)
