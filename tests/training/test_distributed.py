@@ -112,6 +112,7 @@ def rewrite_as_old(path, *, batch_size):
     for section, values in defaults.items():
         if isinstance(values, dict):
             plan[section] = {n: v for n, v in plan[section].items() if n not in values or v != values[n]}
+    plan = {section: values for section, values in plan.items() if values != {}}
     plan["train"]["batch_size"] = batch_size
     old = {"limner": "checkpoint 1", "plan": json.dumps(plan)}
     old["state"] = json.dumps({name: state[name] for name in OLD_STATE})
