@@ -8,6 +8,7 @@ this file accept ordinary ones, too, which are whole in every process.
 """
 
 import copy
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -44,6 +45,8 @@ def shard(module: nn.Module, device: torch.device) -> None:
     from torch.distributed.fsdp import FSDPModule, fully_shard
 
     _refuse_scalars(module)
+    # Of outputs that are views: changing one in place is an error of PyTorch, and nothing here does.
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module", category=UserWarning)
     for parameter in module.parameters():
         parameter.data = parameter.data.contiguous()
     mesh = init_device_mesh(device.type, (distributed.get_world_size(),))
