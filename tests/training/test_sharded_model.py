@@ -7,11 +7,11 @@ from torch import nn
 from limner.core.errors import ConfigError
 from limner.training.sharded_model import (
     gather_whole,
+    gathered_weights,
     is_sharded,
     load_whole,
     local_part,
     shard,
-    weights_of,
     without_weights,
 )
 
@@ -32,12 +32,12 @@ def test_a_copy_has_no_weights_except_inside_the_block():
     copied = without_weights(network, CPU)
     assert all(parameter.is_meta for parameter in copied.parameters())
     assert len(list(copied.parameters())) == 5 and not copied.training
-    with weights_of(copied, held_by=network):
+    with gathered_weights(copied, held_by=network):
         assert torch.equal(copied(images), network.eval()(images))
         assert copied.apart == 2
     assert all(parameter.is_meta for parameter in copied.parameters())
     network[0].bias.data += 1
-    with weights_of(copied, held_by=network):
+    with gathered_weights(copied, held_by=network):
         assert torch.equal(copied(images), network(images))
 
 

@@ -223,10 +223,7 @@ def _learner(
     say: Callable[[str], None],
 ) -> Learner:
     """Build the model with its initial weights and what trains it; write the plan as it then is."""
-    if _is_probe(plan) and plan.train.sharding == "full":
-        raise ConfigError(
-            f"train.sharding=full: only the last layer of {plan.network.name!r} is trained. Omit it."
-        )
+    _refuse_sharding(plan)
     model = build_model(plan, network, is_fresh=is_fresh, say=say)
     model.set_low_resolution(first_stage(plan, run))
     plan = model.plan
@@ -248,6 +245,22 @@ def _learner(
         say=say,
         samples_per_step=state.samples_per_step,
     )
+
+
+def _refuse_sharding(plan: Plan) -> None:
+    """Refuse to shard what is compiled or a probe.
+
+    Raises:
+        ConfigError: The plan does.
+    """
+    if plan.train.sharding == "full" and plan.train.compile:
+        raise ConfigError(
+            "A sharded model is not compiled. Use --set train.compile=false, or train.sharding=none."
+        )
+    if plan.train.sharding == "full" and _is_probe(plan):
+        raise ConfigError(
+            f"train.sharding=full: only the last layer of {plan.network.name!r} is trained. Use none."
+        )
 
 
 def _example_images(plan: Plan) -> torch.Tensor:

@@ -32,10 +32,10 @@ from limner.training.optimizers import (
 )
 from limner.training.sharded_model import (
     gather_whole,
+    gathered_weights,
     load_whole,
     local_part,
     shard,
-    weights_of,
     without_weights,
 )
 from limner.training.step import StepResult, compute_gradients
@@ -148,7 +148,7 @@ class Learner:
         if self._whole is None:
             yield self.eval_model
             return
-        with weights_of(self._whole, held_by=self.eval_model):
+        with gathered_weights(self._whole, held_by=self.eval_model):
             yield self._whole
 
     def compile(self, wanted: bool) -> None:

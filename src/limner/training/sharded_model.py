@@ -62,7 +62,7 @@ def shard(module: nn.Module, device: torch.device) -> None:
 
 
 def leave_meshes() -> None:
-    """Let go of the process group; PyTorch's caches of tensor layouts hold the meshes, and these the group."""
+    """Let go of the process group: PyTorch's caches of tensor layouts hold the meshes, and these hold it."""
     while _meshes:
         getattr(_meshes.pop(), "_pg_registry", {}).clear()
 
@@ -132,7 +132,7 @@ def without_weights(module: Module, device: torch.device) -> Module:
 
 
 @contextmanager
-def weights_of(module: nn.Module, *, held_by: nn.Module) -> Iterator[None]:
+def gathered_weights(module: nn.Module, *, held_by: nn.Module) -> Iterator[None]:
     """Give a module all weights of a divided one inside the block, in every process.
 
     Buffers of the two are the same afterwards. All processes must enter the block together.
