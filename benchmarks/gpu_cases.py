@@ -18,19 +18,19 @@ DENSE = (
     ("semantic", "unet", {}, ("cross_entropy", "dice")),
     ("classification", "classifier", {"backbone": "resnet18"}, ("cross_entropy",)),
     ("multilabel", "classifier", {"backbone": "resnet18"}, ("binary_cross_entropy",)),
+    ("instance", "unet-centres", {}, ("centre_offset",)),
+    ("panoptic", "panoptic-deeplab", {"backbone": "resnet18"}, ("centre_offset",)),
+    ("detection", "fcos", SMALL_ENCODER, ("point_boxes",)),
+    ("text-detection", "dbnet", {}, ("differentiable_binarization",)),
 )
 """Task, network, options and losses whose step never waits for the device."""
 
 MATCHED = (
     ("semantic", "mask2former", {"backbone": "resnet18"}, ("segment_set",)),
-    ("instance", "unet-centres", {}, ("centre_offset",)),
-    ("panoptic", "panoptic-deeplab", {"backbone": "resnet18"}, ("centre_offset",)),
-    ("detection", "fcos", SMALL_ENCODER, ("point_boxes",)),
     ("detection", "rtdetr", SMALL_ENCODER | {"num_queries": 100}, ("box_set",)),
     ("detection", "deformable-detr", SMALL_ENCODER, ("box_set",)),
-    ("text-detection", "dbnet", {}, ("differentiable_binarization",)),
 )
-"""The same for steps that match objects or count their pixels, which may wait."""
+"""The same for steps that match queries with objects on the host, for which they wait."""
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,25 @@ def test_a_step_does_not_wait_for_it(found):
     assert "waits for the device" in found["waiting"]  # the check sees a step that reads its loss
 
 
+@pytest.mark.parametrize(
+    ("loss", "times"),
+    [
+        ("lovasz", 0),
+        ("text", 0),
+        ("centres", 0),
+        ("points", 0),
+        ("boxes", 1),
+        ("segments", 1),
+        ("regions", 2),
+    ],
+)
+def test_losses_wait_for_it_only_to_match_and_for_the_classes_of_label_maps(found, loss, times):
+    """All layers, stages and images are matched on the host together."""
+    on_cpu, there = found["losses"][loss]["totals"]
+    assert there == pytest.approx(on_cpu, rel=1e-5)
+    assert len(found["losses"][loss]["waited"]) == times, found["losses"][loss]["waited"]
+
+
 def test_it_is_unknown_to_this_process():
     assert torch.accelerator.current_accelerator() is None or NAME not in str(
         torch.accelerator.current_accelerator()

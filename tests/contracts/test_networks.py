@@ -7,8 +7,9 @@ from functools import lru_cache
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import distributed, nn
 
+from limner.core.errors import ConfigError
 from limner.core.outputs import (
     CentreOffsets,
     ClassLogits,
@@ -25,6 +26,7 @@ from limner.layers.target_aware import target_inputs
 from limner.networks import NETWORKS, build_network
 from limner.networks.weightless import uninitialized
 from limner.tasks.box_objective import example_of_boxes
+from limner.training.sharded_model import gather_whole, is_sharded, shard
 from limner.weights.exported import RUNTIMES
 
 # The smallest sensible form of each row, so that the contract takes seconds.
@@ -293,6 +295,41 @@ def test_every_parameter_learns(name, dims):
             continue
         assert parameter.grad is not None, f"{parameter_name} takes no part"
         assert parameter.grad.isfinite().all(), parameter_name
+
+
+@pytest.fixture
+def one_process():
+    """A group of this process alone, between whose members parameters are divided."""
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    yield
+    distributed.destroy_process_group()
+
+
+@pytest.mark.long
+def test_a_sharded_network_has_the_same_scores_and_gradients(name, dims, one_process):
+    whole, sharded, images = built_for_training(name, dims), built_for_training(name, dims), draw(dims)
+    if any(parameter.ndim == 0 for parameter in whole.parameters()):
+        with pytest.raises(ConfigError, match="single numbers"):
+            shard(sharded, torch.device("cpu"))
+        return
+    shard(sharded, torch.device("cpu"))
+    targets = example_of_boxes(images).targets if dims == 2 else {}
+    found = []
+    for network in (whole, sharded):
+        torch.manual_seed(0)
+        found.append(every_score(network(images, *target_inputs(network, targets))))
+        sum((logits * torch.randn_like(logits)).sum() for logits in found[-1]).backward()
+    torch.testing.assert_close(*found)
+    gradients = {n: p.grad for n, p in whole.named_parameters()}
+    # Before a norm the gradient of a bias is zero but for rounding, at the scale of the others.
+    scale = max(g.abs().max().item() for g in gradients.values() if g is not None)
+    for parameter_name, parameter in sharded.named_parameters():
+        assert is_sharded(parameter), parameter_name
+        expected = gradients[parameter_name]
+        assert (parameter.grad is None) == (expected is None), parameter_name
+        if expected is not None:
+            own = gather_whole(parameter.grad)
+            torch.testing.assert_close(own, expected, atol=1e-5 * scale, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Every loss of the table: properties that all share, and values worked out by hand."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from limner.core.errors import ConfigError
 from limner.core.labels import IGNORE_INDEX
 from limner.core.plan import LossTerm
-from limner.losses import LOSSES, build_loss
+from limner.losses import LOSSES, build_loss, lovasz
 
 LN3 = math.log(3)
 
@@ -188,3 +189,21 @@ def test_lovasz_of_hard_predictions_is_one_minus_iou():
     target = torch.tensor([[[0, 0, 1, 1]]])
     prediction = confident(torch.tensor([[[0, 1, 0, 1]]]), 2)
     assert loss_named("lovasz")(prediction, target).item() == pytest.approx(2 / 3, abs=1e-5)
+
+
+def test_lovasz_without_waiting_for_an_accelerator_is_the_same():
+    """Masked instead of dropped: ignored pixels, and a class that no pixel has."""
+    draws = torch.Generator().manual_seed(0)
+    probabilities = torch.randn(4, 50, generator=draws).softmax(0)
+    labels = torch.randint(0, 3, (50,), generator=draws)
+    for ignored in (0, 7, 50):
+        labels[:ignored] = IGNORE_INDEX
+        values, gradients = [], []
+        for compute in (lovasz._of_pixels, partial(lovasz._without_waiting, valid=labels != IGNORE_INDEX)):
+            given = probabilities.clone().requires_grad_()
+            loss = compute(given, labels)
+            loss.backward()
+            values.append(loss.item())
+            gradients.append(given.grad)
+        assert values[1] == pytest.approx(values[0], abs=1e-6) and (values[0] > 0) == (ignored < 50)
+        torch.testing.assert_close(*gradients)

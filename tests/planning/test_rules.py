@@ -15,6 +15,7 @@ from limner.planning.decisions import YOU_SET_IT, Decision, decide
 from limner.planning.rules import RULES
 from limner.planning.rules.input import fit_crop
 from limner.planning.rules.network import choose_pretraining, warn_of_few_queries
+from limner.planning.rules.sharding import choose_sharding
 from limner.planning.settings import default_values, settable_fields
 from limner.tasks.presets import PRESETS, find_preset
 
@@ -405,6 +406,51 @@ def test_cost_is_linear():
     assert cost.pixels_that_fit(570, optimizer="adamw") == 10
     assert cost.seconds(10) == 8.0
     assert cost.pixels_that_fit(10, optimizer="adamw") == 0
+
+
+def test_a_sharded_model_holds_a_part_and_gathers_blocks_or_for_validation_all_weights():
+    cost = Cost(1000, 50.0, 2.0, 0.0, 0.0, 1.0, gathered_bytes=100)
+    assert cost.training_bytes(10, optimizer="adamw") == 5070  # 5 x 1000 + 50 + 20: nothing is gathered
+    quarter = cost.sharded(4)
+    # 5 x 1000 / 4 = 1250 are held. A step of 500 pixels needs 2 x 100 gathered, 50 and 1000: 1250 too.
+    assert quarter.training_bytes(500, optimizer="adamw") == 2500
+    # One of 10 pixels needs 270, and validation all 1000 weights.
+    assert quarter.training_bytes(10, optimizer="adamw") == 2250
+    assert quarter.pixels_that_fit(2500, optimizer="adamw") == 500
+    assert quarter.pixels_that_fit(2250, optimizer="adamw") == 375  # (2250 - 1250 - 250) / 2
+    assert quarter.pixels_that_fit(2249, optimizer="adamw") == 0
+    assert cost.sharded(1) == cost
+    # SGD without an average: weights, gradients and momentum
+    assert quarter.training_bytes(500, optimizer="sgd", averaged=False) == 750 + 1250
+
+
+@pytest.mark.parametrize(
+    ("gib", "devices", "expected"),
+    [
+        (1, 1, None),  # nothing to divide
+        (1, 8, "none"),  # 5 GiB of 17
+        (2, 8, "full"),  # 10 GiB of 17: more than half
+    ],
+)
+def test_a_model_is_sharded_if_a_whole_one_leaves_little_memory(make_case, gpu, gib, devices, expected):
+    cost = Cost(gib * GIB, 0.0, 1000.0, 0.0, 1e-6, 300.0, gathered_bytes=GIB // 8)
+    case = make_case(machine=replace(gpu, num_processes=devices), cost=cost)
+    decided = list(choose_sharding(case, default_values() | {"network.name": "unet"}))
+    assert [decision.value for decision in decided] == ([] if expected is None else [expected])
+    if expected == "full":
+        assert "take 10.0 GiB of 17.0 GiB" in decided[0].reason
+        # 10 / 8 GiB, and in validation 2 GiB of weights
+        assert "divided between 8 devices, 3.2 GiB of each" in decided[0].reason
+
+
+def test_a_sharded_model_leaves_memory_for_images(make_case, gpu):
+    # A whole one takes 16.5 of 17 GiB, and the rest holds 6 crops of 82,000 pixels.
+    cost = Cost(33 * GIB // 10, 0.0, 1000.0, 0.0, 1e-6, 300.0, gathered_bytes=GIB // 8)
+    alone, _ = settle(make_case(machine=gpu, cost=cost))
+    together, _ = settle(make_case(machine=replace(gpu, num_processes=8), cost=cost))
+    assert (alone["train.sharding"], alone["train.compile"]) == ("none", None)
+    assert (together["train.sharding"], together["train.compile"]) == ("full", False)
+    assert alone["train.accumulate"] > together["train.accumulate"] == 1
 
 
 MEAN_OF_WEIGHTS = (111.0, 112.0, 113.0)

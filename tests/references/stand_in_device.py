@@ -35,6 +35,7 @@ BY_MASK = {aten.index.Tensor, aten.index_put_.default, aten.index_put.default, a
 """Operators that look for the true elements first if an index is a mask; indices may be on the CPU."""
 
 _is_waiting_forbidden = False
+_waited: list[str] | None = None
 
 
 @contextmanager
@@ -46,6 +47,18 @@ def forbid_waiting():
         yield
     finally:
         _is_waiting_forbidden = False
+
+
+@contextmanager
+def count_waiting():
+    """Yield a list, to which the names of operators are added that wait for the device within the block."""
+    global _waited
+    _waited = []
+    try:
+        with forbid_waiting():
+            yield _waited
+    finally:
+        _waited = None
 
 
 class StandInTensor(torch.Tensor):
@@ -110,9 +123,11 @@ def compute(function, args, kwargs):
     is_copy = function.overloadpacket in COPIES
     if not is_copy and function not in BY_MASK and any(other.ndim for other in others):
         raise RuntimeError(f"{function}: tensors on {NAME} and on cpu")
-    if _is_waiting_forbidden:
+    # With its output's size, it need not look at the numbers of repetitions.
+    is_sized = function is aten.repeat_interleave.Tensor and kwargs.get("output_size") is not None
+    if _is_waiting_forbidden and not is_sized:
         to_cpu = devices == ["cpu"] or bool(others and ours and args[0] is others[0])
-        refuse_waiting(function, leaves, copies_out=is_copy and to_cpu)
+        refuse_waiting(function, args, copies_out=is_copy and to_cpu)
     inside = tree_map(_unwrapped, (args, kwargs))
     found = function(*inside[0], **inside[1])
     stays = {id(other) for other in others}
@@ -129,11 +144,19 @@ def compute(function, args, kwargs):
     return tree_map(wrap, found)
 
 
-def refuse_waiting(function, leaves, *, copies_out):
+def refuse_waiting(function, args, *, copies_out):
     """Raise an error for an operator that waits for the device."""
-    masks = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.dtype == torch.bool]
-    if function in WAITING or copies_out or (function in BY_MASK and masks):
-        raise RuntimeError(f"{function} waits for the device")
+    indices = args[1] if function in BY_MASK else ()
+    masks = [index for index in indices if isinstance(index, torch.Tensor) and index.dtype == torch.bool]
+    if function in WAITING or copies_out or masks:
+        note_waiting(f"{function} waits for the device")
+
+
+def note_waiting(what):
+    """Raise an error, or count it."""
+    if _waited is None:
+        raise RuntimeError(what)
+    _waited.append(what)
 
 
 def _unwrapped(leaf):
@@ -185,6 +208,6 @@ def make_strided(size, stride, *, dtype=None, **_):
 
 def copy_from(source, target, non_blocking=False):
     if _is_waiting_forbidden and not non_blocking:
-        raise RuntimeError("a copy waits for the device")
+        note_waiting("a copy waits for the device")
     _unwrapped(target).copy_(_unwrapped(source))
     return target

@@ -71,6 +71,114 @@ def step_without_waiting(run):
     return {"loss": float(result.losses["total"]), "waiting": said}
 
 
+def losses_that_wait():
+    """Compute losses and gradients of drawn outputs on the device, and on the CPU.
+
+    Returns:
+        Name -> the total loss on either, and what waited for the device.
+    """
+    import torch
+
+    from limner.core.batch import Batch
+    from limner.core.label_map import LabelMap
+    from limner.core.labels import LabelClass, LabelTable
+    from limner.core.plan import LossPlan, LossTerm
+    from limner.tasks import find_task
+
+    labels = LabelTable(tuple(LabelClass(f"class {i}", (i,), (0, 0, i)) for i in range(3)))
+    images = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
+    maps = torch.arange(64 * 64).reshape(64, 64).remainder(2).to(torch.uint8).repeat(2, 1, 1)
+    maps[0, :9] = 255  # ignored; class 2 is in no image
+    label_maps = Batch(images, (), {LabelMap: maps})
+    cases = {
+        "lovasz": ("semantic", "lovasz", label_maps, dense),
+        "text": ("text-detection", "differentiable_binarization", None, texts),
+        "centres": ("instance", "centre_offset", None, centre_offsets),
+        "points": ("detection", "point_boxes", None, point_boxes),
+        "boxes": ("detection", "box_set", None, query_boxes),
+        "segments": ("instance", "segment_set", None, query_masks),
+        "regions": ("semantic", "segment_set", label_maps, query_masks),
+    }
+    found = {}
+    for name, (task, loss, batch, outputs) in cases.items():
+        options = {"num_points": 200} if loss == "segment_set" else {}
+        plan = LossPlan(terms=(LossTerm(name=loss, options=options),))
+        objective = find_task(task).objective(plan)
+        criterion = objective.criterion(plan, labels=labels)
+        batch = batch or objective.example(images)
+        totals = {}
+        for device in ("cpu", stand_in_device.NAME):
+            on_device, on_it = batch.to(torch.device(device)), criterion.to(torch.device(device))
+            made = outputs(torch.Generator().manual_seed(0), torch.device(device))
+            torch.manual_seed(0)
+            with stand_in_device.count_waiting() as waited:
+                total = on_it.loss(made, on_device).total
+                total.backward()
+            totals[device] = float(total)
+        found[name] = {"totals": list(totals.values()), "waited": waited}
+    return found
+
+
+def drawn(generator, device, *shape):
+    import torch
+
+    return torch.randn(shape, generator=generator).to(device).requires_grad_()
+
+
+def dense(generator, device):
+    from limner.core.outputs import DenseLogits
+
+    return DenseLogits(drawn(generator, device, 2, 3, 64, 64))
+
+
+def texts(generator, device):
+    from limner.core.outputs import TextMaps
+
+    return TextMaps(*(drawn(generator, device, 2, 1, 16, 16) for _ in range(2)))
+
+
+def centre_offsets(generator, device):
+    from limner.core.outputs import CentreOffsets
+
+    return CentreOffsets(*(drawn(generator, device, 2, channels, 64, 64) for channels in (4, 1, 2)))
+
+
+def query_masks(generator, device):
+    from limner.core.outputs import QueryMasks
+
+    shapes = ((2, 30, 4), (2, 30, 8), (2, 8, 16, 16))
+    first = QueryMasks(*(drawn(generator, device, *shape) for shape in shapes))
+    return QueryMasks(*(drawn(generator, device, *shape) for shape in shapes), (first,))
+
+
+def point_boxes(generator, device):
+    import torch
+
+    from limner.core.outputs import PointBoxes
+
+    middles = torch.cartesian_prod(torch.arange(4.0, 64, 8), torch.arange(4.0, 64, 8))
+    points = torch.cat((middles, torch.full((64, 1), 8.0)), 1).to(device)
+    sides = drawn(generator, device, 2, 64, 4).exp() * 8
+    boxes = torch.cat((points[:, :2] - sides[..., :2], points[:, :2] + sides[..., 2:]), 2)
+    return PointBoxes(drawn(generator, device, 2, 64, 3), boxes, points)
+
+
+def query_boxes(generator, device):
+    import torch
+
+    from limner.core.outputs import NOTHING, DenoisedBoxes, QueryBoxes
+
+    def some(count):
+        places = drawn(generator, device, 2, count, 4).sigmoid()
+        return QueryBoxes(drawn(generator, device, 2, count, 3), places)
+
+    number = torch.arange(32)
+    truth = torch.where(number < 9, number, NOTHING).repeat(2, 1).to(device)  # of 9 boxes an image
+    return QueryBoxes(
+        some(30).class_logits, some(30).boxes, (some(30),), some(50), DenoisedBoxes((some(32),), truth, 1)
+    )
+
+
 def main(data, run):
     stand_in_device.register()
     from limner.api.doctor import doctor
@@ -88,6 +196,7 @@ def main(data, run):
         "predict": limner("predict", run / "model", data / "images", "--out", run.parent / "predicted"),
         "report": limner("report", run),
         **step_without_waiting(run),
+        "losses": losses_that_wait(),
     }
     (run.parent / "found.json").write_text(json.dumps(found), "utf-8")
 

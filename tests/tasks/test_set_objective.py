@@ -27,7 +27,7 @@ def outputs(num_classes: int) -> QueryMasks:
 
 def test_each_class_of_a_label_map_is_one_segment() -> None:
     semantic = torch.tensor([[0, 0, 2], [2, IGNORE_INDEX, 0]], dtype=torch.uint8)
-    targets = regions_of(semantic, num_classes=3)
+    (targets,) = regions_of(semantic[None], num_classes=3)
     assert targets.labels.tolist() == [0, 2]
     assert targets.masks.tolist() == [
         [[True, True, False], [False, False, True]],

@@ -1,12 +1,13 @@
 """Trainings in two processes, forked from this one, which has imported everything.
 
 ``python ranks.py FOLDER NAME ...``: each name is a function below. Both processes call it, as if
-`limner train --devices 2` had started them, and each prints into ``FOLDER/NAME-RANK.txt``. How they ended is
-printed as JSON: name -> exit codes, seconds.
+`limner train --devices 2` had started them, and each prints into ``FOLDER/NAME-RANK.txt``. Names with ``+``
+between them run at the same time. How they ended is printed as JSON: name -> exit codes, seconds.
 """
 
 import atexit
 import errno
+import itertools
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import sys
 import time
 import traceback
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import tiny_run
@@ -22,6 +24,7 @@ import torch
 import torch._dynamo
 import torch.distributed.fsdp
 import torch.distributed.nn
+import torch.distributed.tensor
 
 import limner.api.train  # noqa: F401 - what the forked processes need
 from limner.api import evaluate  # noqa: F401
@@ -30,14 +33,22 @@ from limner.core.errors import LimnerError, StoppedBySignal
 from limner.core.run_folder import RunFolder
 from limner.devices.launcher import environment_of
 from limner.loading.dataset import Dataset
-from limner.training import checkpoints, process_watch
+from limner.training import checkpoints, fit, process_watch
+from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoints
+from limner.training.learner import Learner
+from limner.training.loop import Loop
+from limner.training.sharded_model import is_sharded, local_part
+from limner.weights.tensors import tensors_hash
 
 SECONDS = 120
 """Longest scenario."""
 
 SOON = (0.1, 3.0, 4.0, 60.0, 1.0)
 """Times of a watch that a test can wait for."""
+
+learners = []
+"""What trained in this process, in order."""
 
 PLAIN = {
     "optimizer": {"name": "sgd"},
@@ -51,6 +62,7 @@ BATCHES = {
     "even": {"batch_size": 4},
     "uneven": {"batch_size": 5},
     "parts": {"batch_size": 6, "accumulate": 3},
+    "uneven_parts": {"batch_size": 5, "accumulate": 5},
 }
 
 
@@ -68,6 +80,80 @@ def exact(folder, rank):
 def resumed(folder, rank):
     """Go on with a run that one process has begun."""
     tiny_run.run_tiny(folder / "begun", plan_of("uneven"), plain=True, resume=True)
+
+
+def old(folder, rank):
+    """Go on with a run of two processes that had a batch of 2 each, as an early version saved it."""
+    tiny_run.run_tiny(folder / "old", old_plan(), plain=True, resume=True)
+
+
+def old_plan():
+    return tiny_run.tiny_plan(**{**PLAIN, "train": {**PLAIN["train"], "batch_size": 2}})
+
+
+def sharded(folder, rank):
+    """Train with the model divided between the processes, with several batches, and count what each holds."""
+    for batch in BATCHES:
+        learners.clear()
+        plan = plan_of(batch, sharding="full")
+        tiny_run.run_tiny(folder / f"sharded_{batch}", plan, build=tiny_run.BlockNetwork)
+    (learner,) = learners
+    tensors = [value for name, value in learner._tensors().items() if name.startswith("model/network")]
+    print("holds", sum(local_part(value).numel() for value in tensors if is_sharded(value)))
+
+
+def sharded_and_resumed(folder, rank):
+    """Go on with a run of one process, with a divided model, and stop another one in the middle."""
+    plan = plan_of("uneven", sharding="full")
+    tiny_run.run_tiny(folder / "begun_alone", plan, build=tiny_run.BlockNetwork, resume=True)
+    network = disturbed(rank, 1, stop_this_process, base=tiny_run.BlockNetwork)
+    with suppress(StoppedBySignal):
+        tiny_run.run_tiny(folder / "begun_sharded", plan, network=network)
+        raise AssertionError("nothing stopped it")
+
+
+def sharded_again(folder, rank):
+    """As `again`, with a divided model and an optimizer with more state."""
+    plan = tiny_run.tiny_plan(train={**PLAIN["train"], "batch_size": 4, "sharding": "full"})
+    tiny_run.run_tiny(folder / "sharded_whole", plan, build=tiny_run.BlockNetwork)
+    network = disturbed(rank, 1, stop_this_process, base=tiny_run.BlockNetwork)
+    with suppress(StoppedBySignal):
+        tiny_run.run_tiny(folder / "sharded_stopped", plan, network=network)
+        raise AssertionError("nothing stopped it")
+    tiny_run.run_tiny(folder / "sharded_stopped", plan, build=tiny_run.BlockNetwork, resume=True)
+
+
+def agreement(folder, rank):
+    """Train where the processes could disagree, and print what each thinks."""
+    still = tiny_run.tiny_plan(
+        optimizer={"learning_rate": 1e-9}, train={"steps": 12, "validate_every": 2, "early_stopping": 2}
+    )
+    think("stops early", tiny_run.run_tiny(folder / "early", still, plain=True))
+    train = Loop.run
+
+    def note_average(loop):
+        outcome = train(loop)
+        averages = {n: t for n, t in learners[-1].tensors().items() if n.startswith("average")}
+        print("thinks: the average is", tensors_hash(averages))
+        return outcome
+
+    Loop.run = note_average
+    timed = tiny_run.tiny_plan(train={"minutes": 0.03, "steps": 40, "ema_decay": 0.9, "workers": 0})
+    for jumping in (0, 1):
+        fit.Budget = partial(Budget, clock=jumping_clock(jumps=rank == jumping))
+        think(f"clock {jumping} jumps", tiny_run.run_tiny(folder / f"jump_{jumping}", timed))
+
+
+def think(what, result):
+    print(
+        "thinks:", what, result.steps, result.best_step, result.stopped_early, sorted(result.scores.items())
+    )
+
+
+def jumping_clock(*, jumps):
+    """A clock that may jump ahead an hour in the middle of a run, as that of a machine that was suspended."""
+    calls = itertools.count()
+    return lambda: time.monotonic() + 3600 * (jumps and next(calls) > 30)
 
 
 def again(folder, rank):
@@ -112,6 +198,13 @@ def out_of_memory(folder, rank):
 def hang(folder, rank):
     """The second process sleeps for ever."""
     fail_in(folder / "hang", rank, 1, lambda: time.sleep(SECONDS))
+
+
+def hang_sharded(folder, rank):
+    """The same with a sharded model, for whose weights the first process waits at the same step."""
+    process_watch.Pace.__init__.__defaults__ = SOON
+    network = disturbed(rank, 1, lambda: time.sleep(SECONDS), base=tiny_run.BlockNetwork)
+    tiny_run.run_tiny(folder / "hang_sharded", failing_plan(sharding="full"), network=network)
 
 
 def killed(folder, rank):
@@ -184,14 +277,16 @@ def fail_in(run, rank, failing, do):
     tiny_run.run_tiny(run, failing_plan(), network=disturbed(rank, failing, do))
 
 
-def failing_plan():
-    return tiny_run.tiny_plan(train={"steps": 8, "save_every": 2, "validate_every": 100, "workers": 0})
+def failing_plan(**train):
+    return tiny_run.tiny_plan(
+        train={"steps": 8, "save_every": 2, "validate_every": 100, "workers": 0, **train}
+    )
 
 
-def disturbed(rank, failing, do):
+def disturbed(rank, failing, do, *, base=tiny_run.TinyNetwork):
     """A network that does something in its fifth training pass in one process."""
 
-    class Disturbed(tiny_run.TinyNetwork):
+    class Disturbed(base):
         passes = 0
 
         def forward(self, images):
@@ -218,8 +313,14 @@ def start_ranks(folder, name, count=2):
 
 def run_ranks(folder, name):
     """Fork the processes, and return their exit codes and the seconds until the last one ended."""
+    return run_together(folder, [name])[name]
+
+
+def run_together(folder, names):
+    """Run scenarios at the same time; return name -> exit codes, and the seconds until all of it ended."""
     began = time.monotonic()
-    return [*map(wait, start_ranks(folder, name)), time.monotonic() - began]
+    started = {name: start_ranks(folder, name) for name in names}
+    return {name: [*map(wait, pids), time.monotonic() - began] for name, pids in started.items()}
 
 
 def fork(folder, name, rank, environment):
@@ -242,6 +343,7 @@ def fork(folder, name, rank, environment):
     except BaseException:
         traceback.print_exc()
         code = 1
+    learners.clear()  # which hold the group
     atexit._run_exitfuncs()  # the rest of a usual end takes seconds, for modules of the other process
     sys.stdout.flush()
     os._exit(code)
@@ -259,7 +361,22 @@ def wait(pid):
         time.sleep(0.02)
 
 
+def note_learners():
+    """Let `learners` have every learner that is built."""
+    build = Learner.__init__
+
+    def noted(learner, *arguments, **options):
+        learners.append(learner)
+        build(learner, *arguments, **options)
+
+    Learner.__init__ = noted
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    folder, *names = sys.argv[1:]
-    print(json.dumps({name: run_ranks(Path(folder), name) for name in names}))
+    note_learners()
+    folder, *groups = sys.argv[1:]
+    ended = {}
+    for names in groups:
+        ended |= run_together(Path(folder), names.split("+"))
+    print(json.dumps(ended))

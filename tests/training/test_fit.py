@@ -244,3 +244,15 @@ def test_a_run_folder_is_trained_by_one_process(tmp_path, tiny):
     (tmp_path / ".model.new.abc").mkdir()  # left by a process that was killed
     tiny.run_tiny(tmp_path, plan, resume=True)
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"train": {"sharding": "full", "compile": True}}, "A sharded model is not compiled"),
+        ({"train": {"sharding": "full"}, "network": {"name": "linear-probe"}}, "only the last layer of"),
+    ],
+)
+def test_what_cannot_be_sharded_is_refused(tmp_path, tiny, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        tiny.run_tiny(tmp_path, tiny.tiny_plan(**settings))

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from limner.core.errors import ConfigError
-from limner.training.learner import Learner, _on_device
+from limner.training.learner import Learner, _with_shared_statistics
 from limner.weights.model import Model
 
 
@@ -28,8 +28,8 @@ def one_of(count, device="meta"):  # an accelerator without one
 def test_few_samples_share_the_statistics_of_batch_norm(tiny, norm, samples, processes, is_synchronised):
     plan = tiny.tiny_plan(network={"norm": norm})
     model = Model.from_plan(plan, tiny.TinyNetwork())
-    moved = _on_device(model, one_of(processes), torch.channels_last, samples=samples)
-    assert any(isinstance(layer, nn.SyncBatchNorm) for layer in moved.modules()) is is_synchronised
+    model = _with_shared_statistics(model, one_of(processes), samples=samples)
+    assert any(isinstance(layer, nn.SyncBatchNorm) for layer in model.modules()) is is_synchronised
 
 
 def test_more_processes_than_samples_are_refused(tiny):

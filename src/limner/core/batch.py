@@ -39,7 +39,7 @@ class Batch:
         return cast("FormT | None", self.targets.get(kind))
 
     def to(self, device: torch.device, *, non_blocking: bool = True) -> "Batch":
-        """Return the batch on `device`."""
+        """Return the batch on `device`, except for targets that stay on the host, see `ImageTargets.to`."""
         targets = {
             kind: form.to(device, non_blocking=non_blocking)
             if isinstance(form, torch.Tensor)

@@ -26,12 +26,30 @@ class BoxTargets(ImageTargets):
     Attributes:
         xyxy: (N, 4) float32: left, top, right, bottom in pixels.
         labels: (N,) int64 trained labels 0..K-1.
-        is_ignored: (N,) bool: crowds and difficult objects. Finding them is neither right nor wrong.
+        is_ignored: (N,) bool, on the host: crowds and difficult objects. Finding them is neither right nor
+            wrong.
     """
 
     xyxy: "torch.Tensor"
     labels: "torch.Tensor"
     is_ignored: "torch.Tensor"
+
+    def to(self, device: "torch.device", *, non_blocking: bool = True) -> "BoxTargets":
+        """Return the targets on `device`, except `is_ignored`: the host must know how many boxes count."""
+        xyxy, labels = (each.to(device, non_blocking=non_blocking) for each in (self.xyxy, self.labels))
+        return BoxTargets(xyxy, labels, self.is_ignored)
+
+    def counted(self) -> "tuple[torch.Tensor, torch.Tensor]":
+        """Return boxes and labels of the objects that are not ignored, without waiting for their device."""
+        rows = self._rows(~self.is_ignored)
+        return self.xyxy[rows], self.labels[rows]
+
+    def ignored(self) -> "torch.Tensor":
+        """Return the boxes of what is ignored, without waiting for their device."""
+        return self.xyxy[self._rows(self.is_ignored)]
+
+    def _rows(self, wanted: "torch.Tensor") -> "torch.Tensor":
+        return wanted.nonzero().flatten().to(self.xyxy.device, non_blocking=True)
 
 
 @dataclass(frozen=True)

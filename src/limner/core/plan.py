@@ -136,8 +136,7 @@ class InputPlan(Config):
     cascade_mm: tuple[Annotated[float, Field(gt=0)], ...] | None = None
     """Spacing of a low-resolution stage in 3D, whose classes are further channels; null has none."""
     clip: tuple[tuple[float, float], ...] | None = None
-    """Lowest and highest value of each channel, in file values; values beyond are set to these. Null keeps
-    all values."""
+    """Lowest and highest file value of each channel, to which others are set. Null keeps all values."""
     dtype: str | None = None
     """Pixel type of the training images, such as `uint8`; images of another type are refused."""
     value_range: tuple[float, float] | None = None
@@ -351,6 +350,8 @@ class TrainPlan(Config):
     """Number of parts into which a batch is split to save memory; must divide `batch_size`."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Precision of the network's arithmetic; weights stay float32."""
+    sharding: Literal["none", "full"] = "none"
+    """Whether several devices divide weights, gradients, optimizer state and average, so that more fits."""
     gradient_clip: Annotated[float, Field(gt=0)] | None = None
     """Maximum norm of the whole gradient."""
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -369,8 +370,7 @@ class TrainPlan(Config):
     """Folder, list or glob of images without labels: the run also learns what its initial weights predict
     there with confidence; null uses none."""
     unlabelled_share: Part = 0.5
-    """Of the pixels that are predicted as each class there, the fraction that is learned: the most
-    confident."""
+    """Fraction of the pixels predicted as each class there that is learned: the most confident."""
     workers: Annotated[int, Field(ge=0)] = 2
     """Number of threads that prepare samples; affects the speed, not the result."""
     compile: bool | None = False

@@ -120,7 +120,7 @@ class ImageTargets:
     """The targets of one image in a batch, for kinds whose number varies by image; subclasses add fields."""
 
     def to(self, device: "torch.device", *, non_blocking: bool = True) -> "Self":
-        """Return the targets on `device`."""
+        """Return the targets on `device`, except for what the host must know without waiting for it."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         moved = {n: v.to(device, non_blocking=non_blocking) for n, v in values.items() if hasattr(v, "to")}
         return replace(self, **moved)

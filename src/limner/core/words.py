@@ -26,7 +26,7 @@ LEAST_WHOLE = 0.9
 
 @dataclass(frozen=True)
 class WordTargets(ImageTargets):
-    """The words of one image of a batch; N may be 0.
+    """The words of one image of a batch, on the host; N may be 0.
 
     Attributes:
         points: (P, 2) float32: x, y in pixels, the outlines concatenated.
@@ -39,6 +39,10 @@ class WordTargets(ImageTargets):
     num_points: "torch.Tensor"
     is_ignored: "torch.Tensor"
     texts: tuple[str | None, ...]
+
+    def to(self, device: "torch.device", *, non_blocking: bool = True) -> "WordTargets":
+        """Return the targets as they are: the host must know how many pixels their outlines enclose."""
+        return self
 
 
 @dataclass(frozen=True)

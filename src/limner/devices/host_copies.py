@@ -54,8 +54,10 @@ class HostCopies:
             copied = batch.to(self._device)
         computing.wait_stream(self._stream)
         for tensor in copied.tensors():
-            # Otherwise the allocator could reuse the memory before the computation has read it.
-            tensor.record_stream(computing)
+            # Otherwise the allocator could reuse the memory before the computation has read it. Some targets
+            # stay on the host.
+            if tensor.device.type != "cpu":
+                tensor.record_stream(computing)
         return copied
 
 

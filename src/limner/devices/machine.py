@@ -14,7 +14,7 @@ import torch
 from limner.devices.backends import memory_limit, module_of, native_formats
 from limner.devices.device import choose_device
 from limner.devices.host import available_bytes, cores_of_each
-from limner.devices.processes import num_local_processes
+from limner.devices.processes import num_local_processes, num_processes
 
 UNKNOWN_MEMORY = 4 * 2**30
 """Assumed memory in bytes if the system does not report it; nearly every machine has it."""
@@ -40,6 +40,7 @@ class Machine:
         num_cores: Number of CPU cores available to each of these processes.
         fast_bfloat16: Whether the device supports bfloat16 natively, so that it is faster than float32.
         fast_float16: The same for float16.
+        num_processes: Number of processes that train together, on all machines, each on a device like this.
     """
 
     device: str
@@ -48,6 +49,7 @@ class Machine:
     num_cores: int
     fast_bfloat16: bool
     fast_float16: bool = False
+    num_processes: int = 1
 
     @property
     def is_cpu(self) -> bool:
@@ -65,13 +67,12 @@ def examine(device: str = "auto") -> Machine:
         ConfigError: This machine has no such device.
     """
     chosen = choose_device(device)
-    cores = cores_of_each(num_local_processes())
+    cores, processes = cores_of_each(num_local_processes()), num_processes()
     if chosen.type == "cpu":
-        return Machine("cpu", cpu_name(), host_memory(), cores, cpu_has_bfloat16())
-    bfloat16, float16 = native_formats(chosen)
-    return Machine(
-        chosen.type, accelerator_name(chosen), accelerator_memory(chosen), cores, bfloat16, float16
-    )
+        bfloat16 = cpu_has_bfloat16()
+        return Machine("cpu", cpu_name(), host_memory(), cores, bfloat16, num_processes=processes)
+    name, memory = accelerator_name(chosen), accelerator_memory(chosen)
+    return Machine(chosen.type, name, memory, cores, *native_formats(chosen), num_processes=processes)
 
 
 def host_memory() -> Memory:

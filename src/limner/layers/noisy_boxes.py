@@ -72,14 +72,15 @@ def noisy_boxes(
         noise: How they are changed, by PyTorch's global generator of their device.
         num_classes: Number of classes.
     """
-    kept = [(each.xyxy[~each.is_ignored], each.labels[~each.is_ignored]) for each in targets]
+    kept = [each.counted() for each in targets]
     most = max(len(labels) for _, labels in kept)
     if most == 0:
         return None
     groups = max(noise.queries // most, 1)
     height, width = size
     corners = torch.stack([_padded(xyxy, most, 0.0) for xyxy, _ in kept])
-    corners = corners / corners.new_tensor([width, height] * 2)
+    sides = torch.tensor([width, height] * 2, dtype=corners.dtype)
+    corners = corners / sides.to(corners.device, non_blocking=True)
     labels = torch.stack([_padded(labels, most, num_classes) for _, labels in kept])
     is_true = labels < num_classes
     has_more = torch.arange(2 * most, device=labels.device) >= most

@@ -94,8 +94,7 @@ def assign_by_alignment(
     is_candidate = torch.zeros_like(is_inside).scatter_(0, best, True) & is_inside
     chosen = _best(overlaps, is_candidate)
     is_chosen = chosen != NOBODY
-    own = torch.zeros_like(is_inside)
-    own[is_chosen, chosen[is_chosen]] = True
+    own = torch.zeros_like(is_inside).scatter_(1, chosen.clamp(min=0)[:, None], is_chosen[:, None])
     agreement = agreement * own
     best_overlap = (overlaps * own).amax(0)
     scaled = agreement * (best_overlap / agreement.amax(0).clamp(min=torch.finfo(torch.float32).tiny))

@@ -9,7 +9,7 @@ https://arxiv.org/abs/2304.08069.
 Shape legend: B batch, L decoder layers, Q queries, K classes, N true boxes of an image, M pairs of an image.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -97,26 +97,33 @@ class BoxSetLoss(nn.Module):
         """
         truth = [_truth_of(target, size) for target in targets]
         total = max(sum(len(image.labels) for image in truth), 1)
-        parts = self._matched(_Layers.of((outputs, *outputs.auxiliary)), truth, total)
+        stages = {"": (_Layers.of((outputs, *outputs.auxiliary)), truth)}
         if outputs.proposals is not None:
             objects = [_Truth(image.boxes, torch.zeros_like(image.labels)) for image in truth]
-            of_first = self._matched(_Layers.of((outputs.proposals,)), objects, total)
-            parts |= {f"first_{name}": value for name, value in of_first.items()}
+            stages["first_"] = (_Layers.of((outputs.proposals,)), objects)
+        parts: dict[str, Tensor] = {}
+        for (name, (layers, wanted)), matches in zip(
+            stages.items(), self._matched(stages.values()), strict=True
+        ):
+            terms = self._terms(layers, wanted, matches, total)
+            parts |= {f"{name}{term}": value for term, value in terms.items()}
         if outputs.denoised is not None:
             copies = outputs.denoised
-            pairs = [_restored(copies, image) for image in range(len(truth))]
+            pairs = [_restored(copies, image, len(each.labels)) for image, each in enumerate(truth)]
             of_copies = self._terms(_Layers.of(copies.layers), truth, pairs, total * copies.groups)
             parts |= {f"noisy_{name}": value for name, value in of_copies.items()}
         return parts
 
-    def _matched(self, layers: _Layers, truth: Sequence[_Truth], total: int) -> dict[str, Tensor]:
-        """Return the terms of the pairs with the lowest costs."""
-        with torch.no_grad():
-            costs = [
-                self._costs(layers.logits[:, i], layers.boxes[:, i], image) for i, image in enumerate(truth)
-            ]
-            matches = assign(costs, device=layers.logits.device)
-        return self._terms(layers, truth, matches, total)
+    @torch.no_grad()
+    def _matched(self, stages: Collection[tuple[_Layers, Sequence[_Truth]]]) -> list[list[Matches]]:
+        """Return the pairs with the lowest costs of each stage, with one transfer to the host for all."""
+        costs = [
+            [self._costs(layers.logits[:, i], layers.boxes[:, i], image) for i, image in enumerate(truth)]
+            for layers, truth in stages
+        ]
+        together = [cost for of_stage in costs for cost in of_stage]
+        matches = iter(assign(together, device=together[0].device))
+        return [[next(matches) for _ in of_stage] for of_stage in costs]
 
     def _terms(
         self, layers: _Layers, truth: Sequence[_Truth], matches: Sequence[Matches], total: int
@@ -151,14 +158,17 @@ class BoxSetLoss(nn.Module):
         return self.class_cost * of_class + of_box.view(of_class.shape)
 
 
-def _restored(copies: DenoisedBoxes, image: int) -> Matches:
+def _restored(copies: DenoisedBoxes, image: int, num_boxes: int) -> Matches:
     """Return the pairs of copies and the true boxes that they are from, the same in each layer."""
-    (queries,) = (copies.truth[image] != NOTHING).nonzero(as_tuple=True)
+    # Copies to restore first, in their order; how many there are is known, so that the host need not wait.
+    is_nothing = (copies.truth[image] == NOTHING).int()
+    queries = is_nothing.argsort(stable=True)[: num_boxes * copies.groups]
     pairs = torch.stack((queries, copies.truth[image, queries]))[:, None].expand(-1, len(copies.layers), -1)
     return Matches(*pairs)
 
 
 def _truth_of(target: BoxTargets, size: tuple[int, int]) -> _Truth:
     height, width = size
-    single = target.xyxy[~target.is_ignored] / target.xyxy.new_tensor([width, height] * 2)
-    return _Truth(as_middles(single), target.labels[~target.is_ignored])
+    boxes, labels = target.counted()
+    sides = torch.tensor([width, height] * 2, dtype=boxes.dtype).to(boxes.device, non_blocking=True)
+    return _Truth(as_middles(boxes / sides), labels)

@@ -22,6 +22,7 @@ from limner.core.outputs import CentreOffsets
 from limner.core.segments import SegmentTargets
 from limner.losses.centre_targets import CentreTargets, draw_centre_targets
 from limner.losses.dice import DiceLoss
+from limner.losses.hardest import fraction_of, sum_of_largest
 from limner.losses.masked_mean import mean_where
 
 IGNORED = -1
@@ -125,8 +126,8 @@ class CentreOffsetLoss(nn.Module):
         known = targets.labels != IGNORED
         if self.hard_fraction == 1:
             return mean_where(of_pixel, known)
-        count = max(1, int(self.hard_fraction * int(known.sum())))
-        return of_pixel.flatten().topk(count, sorted=False).values.mean()
+        count = fraction_of(known.sum(), self.hard_fraction).clamp(min=1)
+        return sum_of_largest(of_pixel.flatten(), count) / count
 
 
 def _offset_loss(offsets: Tensor, targets: CentreTargets) -> Tensor:

@@ -52,9 +52,11 @@ def draw_centre_targets(
         sigma: Standard deviation of the Gaussians in pixels.
         share_of_diameter: Narrows the Gaussians of small objects to this part of their diameter, if set.
     """
-    maps, labels = _numbered(segments, nothing=len(is_thing) if bool(is_thing.all()) else -1)
+    maps, labels = _numbered(segments, nothing=torch.where(is_thing.all(), len(is_thing), -1))
     is_object = F.pad(is_thing, (0, 2))[labels]  # (N,); neither "nothing" nor, from the end, ignored ones are
-    areas = torch.bincount(maps.flatten(), minlength=len(labels)).float()
+    pixels = torch.ones(1, dtype=torch.int32, device=maps.device).expand(maps.numel())
+    counts = pixels.new_zeros(len(labels)).index_add_(0, maps.flatten(), pixels)
+    areas = counts.float()
     centres = _centres_of_mass(maps, areas)  # (N, D)
     inside = is_object[maps]
     grid = _coordinates(maps.shape[1:], maps.device)
@@ -64,17 +66,20 @@ def draw_centre_targets(
         dims = maps.ndim - 1
         sides = areas ** (1 / dims)  # of a square or cube of that area
         sigmas = (sides * share_of_diameter).clamp(NARROWEST, sigma)
-    images = torch.repeat_interleave(
-        torch.arange(len(segments), device=maps.device),
-        torch.tensor([len(each.labels) + 2 for each in segments], device=maps.device),
-    )
-    drawn = is_object & (areas > 0)
-    heat = _gaussians(centres[drawn], sigmas[drawn], images[drawn], shape=tuple(maps.shape))
+    numbers = torch.tensor([len(each.labels) + 2 for each in segments])
+    images = torch.repeat_interleave(torch.arange(len(segments)), numbers).to(maps.device, non_blocking=True)
+    drawn, reach = is_object & (areas > 0), int(3 * sigma + 1)
+    if maps.device.type == "cpu" or maps.ndim > 3:
+        # On an accelerator the host waits here, so only for volumes, where squares for the widest Gaussian
+        # that is possible would take too much memory.
+        centres, sigmas, images, drawn = centres[drawn], sigmas[drawn], images[drawn], drawn[drawn]
+        reach = int(3 * sigmas.max() + 1) if len(sigmas) else 0
+    heat = _gaussians(centres, sigmas, images, drawn, reach=reach, shape=tuple(maps.shape))
     infinite = torch.full_like(areas, torch.inf)
     return CentreTargets(labels[maps], torch.where(is_object, areas, infinite)[maps], heat, offsets)
 
 
-def _numbered(segments: Sequence[SegmentTargets], *, nothing: int) -> tuple[Tensor, Tensor]:
+def _numbered(segments: Sequence[SegmentTargets], *, nothing: Tensor) -> tuple[Tensor, Tensor]:
     """Return (B, *S) numbers 0..N-1 of the segments of all images, and the label (N,) of each number.
 
     Each image has a number for crowds, whose label is -1, and one for `nothing`, before those of its
@@ -84,7 +89,7 @@ def _numbered(segments: Sequence[SegmentTargets], *, nothing: int) -> tuple[Tens
     for each in segments:
         assert each.top is not None, "segments are stacked by `Segments.stack`"
         maps.append(each.top.long() + (count + 1))
-        labels += [each.labels.new_tensor([-1, nothing]), each.labels]
+        labels += [each.labels.new_full((1,), -1), nothing[None].to(each.labels.dtype), each.labels]
         count += len(each.labels) + 2
     return torch.stack(maps), torch.cat(labels)
 
@@ -107,7 +112,9 @@ def _centres_of_mass(maps: Tensor, areas: Tensor) -> Tensor:
     return torch.stack(centres, 1)
 
 
-def _gaussians(centres: Tensor, sigmas: Tensor, images: Tensor, *, shape: tuple[int, ...]) -> Tensor:
+def _gaussians(
+    centres: Tensor, sigmas: Tensor, images: Tensor, drawn: Tensor, *, reach: int, shape: tuple[int, ...]
+) -> Tensor:
     """Draw a Gaussian around each centre, the highest of several at each pixel: (B, 1, *S).
 
     As in the authors' code, it is centred on the nearest whole pixel and ends 3 sigma + 1 from there.
@@ -116,17 +123,18 @@ def _gaussians(centres: Tensor, sigmas: Tensor, images: Tensor, *, shape: tuple[
         centres: (N, D).
         sigmas: (N,) standard deviations.
         images: (N,) index of the image of each.
+        drawn: (N,) bool: whether it is drawn; the centre of others may be NaN.
+        reach: Most pixels to either side of a centre.
         shape: (B, *S).
     """
     if not len(centres):
         return centres.new_zeros(shape).unsqueeze(1)
-    reach = int(3 * sigmas.max() + 1)
     steps = torch.arange(-reach, reach + 1, device=centres.device)
     squares = torch.meshgrid(*[steps] * centres.shape[1], indexing="ij")  # D of (P,)
     nearest, narrow = centres.round().long(), sigmas.unsqueeze(1)
     distance = torch.stack(squares).square().sum(0).flatten()
     heat = torch.exp(distance / (-2 * narrow.square()))  # (N, P)
-    inside = torch.stack(squares).abs().amax(0).flatten() <= 3 * narrow + 1
+    inside = (torch.stack(squares).abs().amax(0).flatten() <= 3 * narrow + 1) & drawn.unsqueeze(1)
     flat = images.unsqueeze(1).expand(inside.shape)
     for axis, (square, length) in enumerate(zip(squares, shape[1:], strict=True)):
         place = nearest[:, axis, None] + square.flatten()

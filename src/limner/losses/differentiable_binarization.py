@@ -13,12 +13,14 @@ Shape legend: B batch, K kinds of text, *s spatial axes of the outputs, H and W 
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limner.core.errors import ConfigError
 from limner.core.outputs import TextMaps
 from limner.core.words import WordTargets
+from limner.losses.hardest import fraction_of, sum_of_largest
 from limner.losses.masked_mean import mean_where
 from limner.losses.text_targets import draw_text_targets
 
@@ -83,10 +85,10 @@ class DifferentiableBinarizationLoss(nn.Module):
 
         Args:
             outputs: Of B images with K = 1, at any resolution; compared at that of the images.
-            words: The words of each image, on the same device.
+            words: The words of each image, on the host.
             size: H and W of the images.
         """
-        targets = draw_text_targets(words, size, shrink=self.shrink)
+        targets = draw_text_targets(words, size, device=outputs.logits.device, shrink=self.shrink)
         found = outputs.resized(size)
         logits = found.logits.float()
         cores = targets.cores & targets.known
@@ -103,12 +105,14 @@ class DifferentiableBinarizationLoss(nn.Module):
         """Return the mean cross-entropy of the cores and of the hardest background pixels."""
         of_pixel = F.binary_cross_entropy_with_logits(logits, cores.float(), reduction="none")
         background = known & ~cores
-        num_positives, num_background = int(cores.sum()), int(background.sum())
-        wanted = max(self.negative_ratio * num_positives, self.least_negatives * num_background, 1)
-        num_negatives = min(num_background, int(wanted))
-        hardest = (of_pixel * background).flatten().topk(num_negatives, sorted=False).values
-        total = (of_pixel * cores).sum() + hardest.sum()
-        return total / max(num_positives + num_negatives, 1)
+        num_positives, num_background = cores.sum(), background.sum()
+        wanted = torch.maximum(
+            fraction_of(num_positives, self.negative_ratio), fraction_of(num_background, self.least_negatives)
+        )
+        num_negatives = wanted.clamp(min=1).minimum(num_background)
+        hardest = sum_of_largest((of_pixel * background).flatten(), num_negatives)
+        total = (of_pixel * cores).sum() + hardest
+        return total / (num_positives + num_negatives).clamp(min=1)
 
 
 def _dice(binary: Tensor, cores: Tensor) -> Tensor:

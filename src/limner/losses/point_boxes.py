@@ -98,18 +98,20 @@ class PointBoxLoss(nn.Module):
         is_counted = torch.ones_like(logits[..., :1])
         own_boxes, own_truth, weights = [], [], []
         for image, target in enumerate(targets):
-            single = target.xyxy[~target.is_ignored]
-            labels = target.labels[~target.is_ignored]
+            single, labels = target.counted()
             found, scores = boxes[image].detach(), logits[image].detach().sigmoid()
             learned = self._assign(outputs.points, found, scores, single, labels)
-            there = learned.boxes != NOBODY
-            chosen = learned.boxes[there]
-            wanted[image, there, labels[chosen]] = learned.quality[there]
-            excused = are_in_any(outputs.points, target.xyxy[target.is_ignored]) & ~there
-            is_counted[image, excused] = 0
-            own_boxes.append(boxes[image, there])
-            own_truth.append(single[chosen])
-            weights.append(learned.quality[there])
+            there, chosen = learned.boxes != NOBODY, learned.boxes.clamp(min=0)
+            if len(labels):
+                wanted[image].scatter_(1, labels[chosen][:, None], learned.quality[:, None])
+            excused = are_in_any(outputs.points, target.ignored()) & ~there
+            is_counted[image].masked_fill_(excused[:, None], 0)
+            rows = _learning(there, any_box=len(labels) > 0)
+            own_boxes.append(boxes[image][rows])
+            # Points without a box, whose weight is 0, are compared with themselves.
+            true = single[chosen[rows]] if len(labels) else boxes[image][rows]
+            own_truth.append(true.where(there[rows, None], own_boxes[-1].detach()))
+            weights.append(learned.quality[rows])
         weight = torch.cat(weights)
         total = weight.sum().clamp(min=1)
         _, generalized = paired_generalized_ious(torch.cat(own_boxes), torch.cat(own_truth))
@@ -141,3 +143,15 @@ class PointBoxLoss(nn.Module):
         """Return the cross-entropy of each score, weighted by its error."""
         error = (logits.sigmoid() - wanted).abs().pow(self.focus)
         return error * F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+
+
+def _learning(there: Tensor, *, any_box: bool) -> Tensor | slice:
+    """Return the points that learn a box; on an accelerator all, since the host would wait to know which.
+
+    Args:
+        there: (P,) bool: whether a point learns a box.
+        any_box: Whether there is a box to learn.
+    """
+    if not any_box:
+        return slice(0)
+    return there.nonzero()[:, 0] if there.device.type == "cpu" else slice(None)

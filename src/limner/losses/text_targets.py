@@ -8,7 +8,8 @@ falls from its highest value on the outline to its lowest. Authors' code: https:
 
 What differs, and why: instead of drawing shrunk and grown polygons with whole-numbered corners, each pixel is
 measured: it is in the core if it is inside and at least D - 1/2 from the outline. That is the same shape,
-exact for words of a few pixels, and works for all words of a batch at once, on any device. The half is that
+exact for words of a few pixels, and works for all words of a batch at once, on any device, for which the
+host never waits: the outlines are on the host, which counts the pixels around them. The half is that
 of the authors' drawing, which includes the pixels of the border; in decoding, the border of a core goes
 through the middles of its outermost pixels, so that it is at D again.
 
@@ -17,7 +18,8 @@ and width.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -27,6 +29,8 @@ from limner.core.words import WordTargets
 SMALLEST = 8.0
 """Words whose bounding box has a shorter side are ignored, in pixels (authors' `min_text_size`)."""
 
+
+Part = TypeVar("Part", "_Outlines", "_Windows")
 
 HALF_PIXEL = 0.5
 """Distance from the border of a core within which pixels outside of it belong to it."""
@@ -54,6 +58,7 @@ def draw_text_targets(
     words: Sequence[WordTargets],
     size: tuple[int, int],
     *,
+    device: torch.device | None = None,
     shrink: float = 0.4,
     lowest: float = 0.3,
     highest: float = 0.7,
@@ -63,20 +68,26 @@ def draw_text_targets(
     Ignored are words marked so, words smaller than `SMALLEST`, and those whose core has no pixel's middle.
 
     Args:
-        words: The words of each of the B images, on one device.
+        words: The words of each of the B images, on one device; the host waits for it unless it is the CPU.
         size: H and W.
+        device: Device of the targets; defaults to that of the words.
         shrink: r of the core; 1 does not shrink.
         lowest: Threshold far from every outline.
         highest: Threshold on an outline.
     """
     height, width = size
     outlines = _Outlines.of(words, shrink)
-    pixels = outlines.pixels(height, width)
-    distances, is_inside = outlines.measured(pixels)
+    windows = outlines.windows(height, width)
+    num_pixels, most_points = int(windows.num_pixels.sum()), max(outlines.count.tolist(), default=0)
+    device = device or outlines.points.device
+    outlines = _on(device, outlines)
+    pixels = _Pixels.of(_on(device, windows), num_pixels, height, width)
+    distances, is_inside = outlines.measured(pixels, most_points)
     depth = outlines.margins[pixels.word]
     in_core = is_inside & (distances >= depth - HALF_PIXEL)
     is_deep = is_inside & (distances >= depth)
-    has_core = torch.bincount(pixels.word[is_deep], minlength=len(outlines.margins)) > 0
+    num_deep = torch.zeros_like(outlines.count).index_add(0, pixels.word, is_deep.long())
+    has_core = num_deep > 0
     is_learned = (~outlines.is_ignored & has_core)[pixels.word]
     is_near = (is_inside | (distances <= depth)) & is_learned
     # On a large word the middle is far from the outline: there the threshold is the lowest.
@@ -85,11 +96,28 @@ def draw_text_targets(
     flat = torch.zeros(len(words) * height * width, device=pixels.place.device)
     above = flat.scatter_reduce(0, pixels.place, heights, "amax")
     return TextTargets(
-        cores=_marked(flat, pixels.place[in_core & is_learned]).view(shape),
-        known=~_marked(flat, pixels.place[is_inside & ~is_learned]).view(shape),
+        cores=_marked(flat, pixels.place, in_core & is_learned).view(shape),
+        known=~_marked(flat, pixels.place, is_inside & ~is_learned).view(shape),
         thresholds=(lowest + (highest - lowest) * above).view(shape),
-        near=_marked(flat, pixels.place[is_near]).view(shape),
+        near=_marked(flat, pixels.place, is_near).view(shape),
     )
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """The parts of the images that may be within D of a word.
+
+    Attributes:
+        low: (N, 2) int64 first column and row.
+        across: (N,) int64 width.
+        num_pixels: (N,) int64.
+        image: (N,) int64 number of the image.
+    """
+
+    low: Tensor
+    across: Tensor
+    num_pixels: Tensor
+    image: Tensor
 
 
 @dataclass(frozen=True)
@@ -107,6 +135,17 @@ class _Pixels:
     place: Tensor
     x: Tensor
     y: Tensor
+
+    @classmethod
+    def of(cls, windows: _Windows, num_pixels: int, height: int, width: int) -> "_Pixels":
+        """List the pixels of windows in images of H x W; there are `num_pixels`."""
+        of_word = torch.repeat_interleave(windows.num_pixels, output_size=num_pixels)
+        before = windows.num_pixels.cumsum(0) - windows.num_pixels
+        number = torch.arange(num_pixels, device=of_word.device) - before[of_word]
+        across = windows.across[of_word]
+        column, row = windows.low[of_word].T + torch.stack((number % across, number // across))
+        place = (windows.image[of_word] * height + row) * width + column
+        return cls(of_word, place, column + 0.5, row + 0.5)
 
 
 @dataclass(frozen=True)
@@ -150,34 +189,30 @@ class _Outlines:
         margins = areas * (1 - shrink**2) / lengths.clamp(min=1e-6)
         return cls(points, first, count, image, margins, is_ignored)
 
-    def pixels(self, height: int, width: int) -> _Pixels:
-        """Return the pixels of images of H x W that may be within D of a word."""
+    def windows(self, height: int, width: int) -> _Windows:
+        """Return the windows of images of H x W around the words."""
         word = torch.repeat_interleave(torch.arange(len(self.count), device=self.count.device), self.count)
         limit = torch.tensor([width, height], device=self.points.device)
         reach = self.margins[:, None]
         low = (_ends(self.points, word, len(self.count), "amin") - reach).floor().long().clamp(min=0)
         high = (_ends(self.points, word, len(self.count), "amax") + reach).ceil().long().minimum(limit)
-        sides = (high - low).clamp(min=0)  # (N, 2) width and height of each window
-        num_pixels = sides.prod(1)
-        of_word = torch.repeat_interleave(torch.arange(len(sides), device=sides.device), num_pixels)
-        number = (
-            torch.arange(len(of_word), device=sides.device) - (num_pixels.cumsum(0) - num_pixels)[of_word]
-        )
-        across = sides[:, 0][of_word]
-        column, row = low[of_word].T + torch.stack((number % across, number // across))
-        place = (self.image[of_word] * height + row) * width + column
-        return _Pixels(of_word, place, column + 0.5, row + 0.5)
+        sides = (high - low).clamp(min=0)  # (N, 2) width and height
+        return _Windows(low, sides[:, 0], sides.prod(1), self.image)
 
-    def measured(self, pixels: _Pixels) -> tuple[Tensor, Tensor]:
+    def measured(self, pixels: _Pixels, most_points: int) -> tuple[Tensor, Tensor]:
         """Return the distance (Q,) of each pixel from the outline of its word, and whether it is inside.
 
         Inside is what a ray from the pixel leaves by crossing the outline an odd number of times.
+
+        Args:
+            pixels: The pixels.
+            most_points: Number of points of the outline that has the most.
         """
         nearest = torch.full_like(pixels.x, torch.inf)
         is_inside = torch.zeros_like(pixels.x, dtype=torch.bool)
-        for edge in range(int(self.count.max()) if len(self.count) else 0):
+        for edge in range(most_points):
             # Of a word with fewer edges, the last one is measured again, and not crossed again.
-            number = torch.minimum(self.count - 1, torch.tensor(edge, device=self.count.device))
+            number = (self.count - 1).clamp(max=edge)
             start = self.points[self.first + number]
             way = self.points[self.first + (number + 1) % self.count] - start
             (x0, y0), (dx, dy) = start[pixels.word].T, way[pixels.word].T
@@ -201,6 +236,14 @@ def _ends(points: Tensor, word: Tensor, num_words: int, which: str) -> Tensor:
     return empty.scatter_reduce(0, word[:, None].expand(-1, 2), points, which, include_self=False)
 
 
-def _marked(flat: Tensor, places: Tensor) -> Tensor:
-    """Return a map like `flat` that is True at some places."""
-    return torch.zeros_like(flat, dtype=torch.bool).index_fill(0, places, True)
+def _marked(flat: Tensor, places: Tensor, is_wanted: Tensor) -> Tensor:
+    """Return a map like `flat` that is True at the wanted ones of some places."""
+    # What is not wanted marks a place behind the map: picking out the others would wait for their number.
+    marks = torch.zeros(len(flat) + 1, dtype=torch.bool, device=flat.device)
+    return marks.index_fill_(0, places.where(is_wanted, len(flat)), True)[:-1]
+
+
+def _on(device: torch.device, part: Part) -> Part:
+    """Return the tensors of a part on a device."""
+    moved = (getattr(part, field.name).to(device, non_blocking=True) for field in fields(part))
+    return type(part)(*moved)

@@ -139,7 +139,9 @@ class UNet(nn.Module):
         for block in self.decoder:
             if self.training and self.auxiliary_head is not None and len(skips) == 1:
                 auxiliary = (AuxiliaryLogits(self.auxiliary_head(features), 0.4),)
+            left = len(skips) - 1
             features = block(features, skips)
+            del skips[left:]  # the block has taken it, unless a hook gave it a copy of the list
         logits = self.head(features)
         return DenseLogits(self._crop(logits, size), auxiliary)
 

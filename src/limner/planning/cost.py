@@ -9,7 +9,7 @@ Shape legend: B batch, C channels, K classes.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import torch
@@ -19,6 +19,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from limner.devices.device import synchronize
 from limner.devices.precision import precision_context
 from limner.devices.threads import CoreUse
+from limner.layers.blocks import num_gathered
 
 BATCH = 2
 """Batch size of the measured inputs: batch normalisation needs two."""
@@ -59,6 +60,8 @@ class Cost:
         seconds_per_pixel: Additional time per pixel of each sample.
         forward_bytes_per_pixel: Peak memory of prediction per pixel.
         others: CPU cores that other programs used while the time was measured on a CPU.
+        gathered_bytes: Size in float32 of the weights that a device gathers at once if they are sharded.
+        shards: Number of devices between which weights, gradients and optimizer state are divided.
     """
 
     weight_bytes: int
@@ -68,23 +71,42 @@ class Cost:
     seconds_per_pixel: float
     forward_bytes_per_pixel: float
     others: float = 0.0
+    gathered_bytes: int = 0
+    shards: int = 1
+
+    def sharded(self, shards: int) -> "Cost":
+        """Return the cost of one of `shards` devices between which the model is divided."""
+        return replace(self, shards=shards)
 
     def training_bytes(self, num_pixels: int, *, optimizer: str, averaged: bool = True) -> int:
-        """Return the estimated peak memory of a training step.
+        """Return the estimated peak memory of training on a device.
+
+        A sharded model needs the weights that are gathered at once and their gradients in a step, or all
+        weights in validation.
 
         Args:
             num_pixels: Number of pixels of all samples in memory at once.
             optimizer: Name of the optimizer, which determines its state's size.
             averaged: Whether an average of the weights is kept too.
         """
-        copies = COPIES_OF_WEIGHTS[optimizer] + averaged
-        activations = self.fixed_bytes + num_pixels * self.bytes_per_pixel
-        return int(self.weight_bytes * copies + activations)
+        held, step = self._held_bytes(optimizer, averaged=averaged), self._step_bytes(num_pixels)
+        return int(held + (step if self.shards == 1 else max(step, self.weight_bytes)))
 
     def pixels_that_fit(self, num_bytes: int, *, optimizer: str) -> int:
         """Return the number of pixels per step that fit in `num_bytes`; 0 if not even the weights fit."""
-        left = num_bytes - self.training_bytes(0, optimizer=optimizer)
-        return max(int(left / self.bytes_per_pixel), 0)
+        if self.training_bytes(0, optimizer=optimizer) > num_bytes:
+            return 0
+        left = num_bytes - int(self._held_bytes(optimizer, averaged=True) + self._step_bytes(0))
+        return int(left / self.bytes_per_pixel)
+
+    def _held_bytes(self, optimizer: str, *, averaged: bool) -> float:
+        """Return the memory of weights, gradients, optimizer state and average."""
+        return self.weight_bytes * (COPIES_OF_WEIGHTS[optimizer] + averaged) / self.shards
+
+    def _step_bytes(self, num_pixels: int) -> float:
+        """Return the memory of a step besides."""
+        gathered = 0 if self.shards == 1 else 2 * self.gathered_bytes
+        return gathered + self.fixed_bytes + num_pixels * self.bytes_per_pixel
 
     def seconds(self, num_pixels: int) -> float:
         """Return the estimated time of forward and backward for a total number of pixels."""
@@ -133,6 +155,7 @@ def measure_cost(
         bytes_per_pixel=by_pixel * workspace,
         seconds_per_step=large - pixel_seconds * pixels[1],
         seconds_per_pixel=pixel_seconds,
+        gathered_bytes=4 * num_gathered(network),
         # Prediction saves nothing for backward: only a map, its input and its output are in memory.
         forward_bytes_per_pixel=3 * meters[1].largest_bytes / pixels[1],
         others=use.by_others() if inputs[0].device.type == "cpu" else 0.0,

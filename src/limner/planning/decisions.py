@@ -52,6 +52,11 @@ class Case:
         spacing = settled["input.spacing_mm"] if settled["input.resample"] else None
         return self.fingerprint.resampled(spacing).resized(settled["input.resize"])
 
+    def cost(self, settled: Mapping[str, Any]) -> Cost:
+        """Return the cost of training the chosen network on one of the devices, which may divide it."""
+        cost = self.measure(settled)
+        return cost.sharded(self.machine.num_processes) if settled["train.sharding"] == "full" else cost
+
     @property
     def spatial_dims(self) -> int:
         """2 for images, 3 for volumes."""

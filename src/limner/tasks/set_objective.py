@@ -11,7 +11,7 @@ import torch
 from limner.core.batch import Batch
 from limner.core.errors import ConfigError
 from limner.core.label_map import LabelMap
-from limner.core.labels import LabelTable, ignored_among
+from limner.core.labels import LabelTable
 from limner.core.outputs import DenseLogits, Outputs, QueryMasks
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.core.segments import Segments, SegmentTargets
@@ -122,24 +122,33 @@ class SetCriterion(Criterion):
         if segments is None:
             label_maps = batch.get(LabelMap)
             assert label_maps is not None, "training needs labelled batches"
-            segments = tuple(regions_of(labels, self.num_classes) for labels in label_maps)
+            segments = regions_of(label_maps, self.num_classes)
         parts = {name: self.weight * part for name, part in self.set_loss(outputs, segments).items()}
         if self.queries is not None:
             parts |= self.queries(outputs, batch.images)
         return LossValue.of(parts, weight=1.0)
 
 
-def regions_of(labels: torch.Tensor, num_classes: int) -> SegmentTargets:
-    """Return each class in a label map as one segment; ignored pixels are in none.
+def regions_of(label_maps: torch.Tensor, num_classes: int) -> tuple[SegmentTargets, ...]:
+    """Return each class in each label map as one segment; ignored pixels are in none.
+
+    The host waits once, for the classes of all images.
 
     Args:
-        labels: (*S) 0..K-1, or what is `ignored_among` K classes.
+        label_maps: (B, *S) 0..K-1, or what is `ignored_among` K classes.
         num_classes: K.
     """
-    counts = torch.bincount(labels.flatten().long(), minlength=num_classes)[: ignored_among(num_classes)]
-    present = counts.nonzero().flatten()
-    masks = labels == present.view(-1, *[1] * labels.ndim)
-    return SegmentTargets(masks, present)
+    places = label_maps.flatten(1).long().clamp(max=num_classes)
+    seen = torch.zeros(len(places), num_classes + 1, dtype=torch.bool, device=places.device)
+    of_images = seen.scatter_(1, places, True)[:, :num_classes].tolist()
+    found = []
+    for labels, classes in zip(label_maps, of_images, strict=True):
+        present = torch.tensor(
+            [index for index, is_there in enumerate(classes) if is_there], dtype=torch.long
+        )
+        present = present.to(labels.device, non_blocking=True)
+        found.append(SegmentTargets(labels == present.view(-1, *[1] * labels.ndim), present))
+    return tuple(found)
 
 
 def _shape_of(outputs: Outputs) -> str:

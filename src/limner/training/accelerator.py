@@ -18,6 +18,7 @@ from torch import distributed
 from limner.core.errors import ConfigError
 from limner.devices.device import choose_device
 from limner.devices.processes import is_launched_by_limner, join_slurm_step, num_local_processes
+from limner.training.sharded_model import leave_meshes
 
 ACCELERATE_NAMES = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 """limner's names of precisions -> accelerate's."""
@@ -26,7 +27,7 @@ DEVICE_VARIABLE = "ACCELERATE_TORCH_DEVICE"
 """Environment variable by which accelerate is told the device of a single process."""
 
 SPLIT_MODELS = ("FSDP", "DEEPSPEED", "MEGATRON_LM", "TP")
-"""Unsupported distribution types that split the model over processes: checkpoints need whole models."""
+"""Unsupported distribution types of accelerate that split the model over processes: `sharding` does so."""
 
 
 LONGEST_EXCHANGE = timedelta(hours=6)
@@ -76,8 +77,8 @@ def build_accelerator(device: str, *, precision: str) -> Accelerator:
     if accelerator.distributed_type in {getattr(DistributedType, name, None) for name in SPLIT_MODELS}:
         raise ConfigError(
             f"accelerate is set up for {accelerator.distributed_type}, which splits the model over "
-            "processes; limner's checkpoints need whole models. Choose multi-GPU or multi-CPU in: "
-            "accelerate config."
+            "processes. Choose multi-GPU or multi-CPU in: accelerate config. To let limner split the model, "
+            "use --set train.sharding=full."
         )
     return accelerator
 
@@ -130,5 +131,6 @@ def _refuse_too_few(chosen: torch.device) -> None:
 def _leave_group() -> None:
     """End the threads of the process group, which now and then abort a process that ends while they run."""
     gc.collect()  # wrapped models hold the group
+    leave_meshes()
     if distributed.is_initialized():
         distributed.destroy_process_group()

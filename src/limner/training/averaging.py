@@ -5,6 +5,8 @@ import copy
 import torch
 from torch import nn
 
+from limner.training.sharded_model import local_part
+
 
 class WeightAverage:
     """A copy of a module with an exponential moving average of its weights.
@@ -28,12 +30,15 @@ class WeightAverage:
         """Update the average with the weights of `module`.
 
         Args:
-            module: The module in training, with the same architecture.
+            module: The module in training, with the same architecture, and divided between processes in the
+                same way.
             step: Number of optimizer steps done, 1 after the first.
         """
         weight = 1 - decay_at(step, self.decay)
-        followed = module.state_dict()
-        held = self.module.state_dict()
+        followed, held = (
+            {name: local_part(value) for name, value in each.state_dict().items()}
+            for each in (module, self.module)
+        )
         floating = [name for name, value in held.items() if value.is_floating_point()]
         torch._foreach_lerp_([held[n] for n in floating], [followed[n] for n in floating], weight)
         for name in held.keys() - set(floating):

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic_core import to_jsonable_python
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
-from limner.planning.settings import dotted
+from limner.planning.settings import default_values, dotted, nest
 from limner.storage.whole_files import written_aside
 from limner.training.as_run import as_run
 from limner.training.disk_refusals import stopping_training
@@ -34,27 +35,12 @@ FREE_TO_CHANGE = (
     "train.workers",
     "train.save_every",
     "train.accumulate",
+    "train.sharding",
     "train.trackers",
     "inference.largest_component",
 )
 """Keys of a plan that a resumed run may change: the weights do not depend on them, or the checkpoint
 stores their values."""
-
-
-ADDED: dict[str, Any] = {
-    "network.norm": None,
-    "network.freeze": [],
-    "augment.crop_area": None,
-    "augment.crop_aspect": [0.75, 1.3333],
-    "augment.random_changes": 0,
-    "augment.change_strength": 0.5,
-    "augment.erasing": 0.0,
-    "augment.mixup": 0.0,
-    "augment.cutmix": 0.0,
-    "train.epochs": None,
-    "train.balanced": False,
-}
-"""Settings that plans of older checkpoints lack -> the value that they had."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +217,9 @@ def refuse_another_plan(checkpoint: RunCheckpoint, plan: Plan, *, where: Path) -
         ConfigError: Settings differ; the message lists them.
     """
     now = dotted(plan.model_dump(mode="json"))
-    before = ADDED | dotted(dict(checkpoint.plan))
+    defaults = dotted(to_jsonable_python(nest(default_values())))
+    # Plans of older checkpoints lack the settings that were added since.
+    before = {key: value for key, value in defaults.items() if key in now} | dotted(dict(checkpoint.plan))
     at_end = before
     if plan.train.minutes is not None:
         finished = as_run(Plan.model_validate(checkpoint.plan), checkpoint.state)

@@ -133,8 +133,7 @@ def fit(
                 loop.start(checkpoint, remark=remark)
                 outcome = loop.run()
             watch.at("writing the model", allowed=inf)
-            if is_main:
-                _deliver(learner, plan, run, outcome, val=val, say=watcher.say)
+            _deliver(learner, plan, run, outcome, val=val, say=watcher.say, is_main=is_main)
             watch.at("the end", allowed=inf)
             accelerator.wait_for_everyone()
     return _result(run, outcome)
@@ -224,6 +223,7 @@ def _learner(
     say: Callable[[str], None],
 ) -> Learner:
     """Build the model with its initial weights and what trains it; write the plan as it then is."""
+    _refuse_sharding(plan)
     model = build_model(plan, network, is_fresh=is_fresh, say=say)
     model.set_low_resolution(first_stage(plan, run))
     plan = model.plan
@@ -245,6 +245,22 @@ def _learner(
         say=say,
         samples_per_step=state.samples_per_step,
     )
+
+
+def _refuse_sharding(plan: Plan) -> None:
+    """Refuse to shard what is compiled or a probe.
+
+    Raises:
+        ConfigError: The plan does.
+    """
+    if plan.train.sharding == "full" and plan.train.compile:
+        raise ConfigError(
+            "A sharded model is not compiled. Use --set train.compile=false, or train.sharding=none."
+        )
+    if plan.train.sharding == "full" and _is_probe(plan):
+        raise ConfigError(
+            f"train.sharding=full: only the last layer of {plan.network.name!r} is trained. Use none."
+        )
 
 
 def _example_images(plan: Plan) -> torch.Tensor:
@@ -339,32 +355,40 @@ def _deliver(
     *,
     val: Dataset | None,
     say: Callable[[str], None],
+    is_main: bool,
 ) -> None:
-    """Write the plan as it was actually run, and the model folder with the best weights."""
+    """Write the plan as it was actually run, and the model folder with the best weights.
+
+    All processes must call this together, and the main one writes.
+    """
     state = outcome.state
     plan = as_run(plan, state)
-    if state.best_step not in (-1, state.step):
-        try:
-            learner.load_eval_model(Checkpoints(run).read_best(state.best_step))
-        except ModelError as error:
-            say(f"{error}\nThe model folder contains the last weights instead of the best.")
-    best_model = learner.eval_model
-    best_model.plan = plan if val is None else _with_components(best_model, plan, val, learner.device)
-    _write_plan(run, best_model.plan)
-    origin = {
-        "data": plan.data.path,
-        "num_images": plan.data.num_images,
-        "steps": state.step,
-        "seconds": round(state.seconds, 1),
-        "weights_of_step": state.step if state.best_step == -1 else state.best_step,
-        "weights_are_averaged": plan.train.ema_decay is not None,
-        "validation_score": state.best_score,
-        "pretrained": plan.network.pretrained,
-        "peak_bytes": peak_bytes(learner.device),
-    }
-    initial = read_initial_weights(run)
-    licence = initial.pop("licence", None)  # the licence of the initial weights also applies to derived ones
-    save_model(run.model, best_model, origin=origin | initial | read_teacher(run), licence=licence)
+    with learner.evaluating() as best_model:
+        if not is_main:
+            return
+        if state.best_step not in (-1, state.step):
+            try:
+                learner.load_eval_model(Checkpoints(run).read_best(state.best_step), best_model)
+            except ModelError as error:
+                say(f"{error}\nThe model folder contains the last weights instead of the best.")
+        best_model.plan = plan if val is None else _with_components(best_model, plan, val, learner.device)
+        _write_plan(run, best_model.plan)
+        origin = {
+            "data": plan.data.path,
+            "num_images": plan.data.num_images,
+            "steps": state.step,
+            "seconds": round(state.seconds, 1),
+            "weights_of_step": state.step if state.best_step == -1 else state.best_step,
+            "weights_are_averaged": plan.train.ema_decay is not None,
+            "validation_score": state.best_score,
+            "pretrained": plan.network.pretrained,
+            "peak_bytes": peak_bytes(learner.device),
+        }
+        initial = read_initial_weights(run)
+        licence = initial.pop(
+            "licence", None
+        )  # the licence of the initial weights also applies to derived ones
+        save_model(run.model, best_model, origin=origin | initial | read_teacher(run), licence=licence)
 
 
 def _with_components(model: Model, plan: Plan, val: Dataset, device: torch.device) -> Plan:

@@ -1,7 +1,7 @@
 """A model with its optimizer and weight average, trained one step at a time."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from math import ceil
 
@@ -30,6 +30,14 @@ from limner.training.optimizers import (
     named_state,
     set_learning_rate,
 )
+from limner.training.sharded_model import (
+    gather_whole,
+    gathered_weights,
+    load_whole,
+    local_part,
+    shard,
+    without_weights,
+)
 from limner.training.step import StepResult, compute_gradients
 from limner.weights.model import Model
 
@@ -50,10 +58,11 @@ class Learner:
 
     Raises:
         ConfigError: The plan freezes a part that the network does not have, or all of it; or there are more
-            processes than samples in a step.
+            processes than samples in a step; or the plan shards a model that cannot be sharded.
 
     Attributes:
         model: The model in training, unwrapped.
+        is_sharded: Whether weights, gradients, optimizer state and average are divided between processes.
         accumulate: Number of parts a batch is split into; grows when memory runs out.
     """
 
@@ -74,20 +83,24 @@ class Learner:
         self._accelerator = accelerator
         self._say = say
         self.accumulate = plan.train.accumulate
+        self.is_sharded = plan.train.sharding == "full" and accelerator.num_processes > 1
         self._layout = choose_memory_format(
             accelerator.device, spatial_dims=plan.input.spatial_dims, training=True
         )
         self._copies = HostCopies(accelerator.device)
-        self.model = _on_device(model, accelerator, self._layout, samples=self._samples_at_once()).train()
+        self.model = _with_shared_statistics(model, accelerator, samples=self._samples_at_once()).train()
+        if not self.is_sharded:
+            self.model = self.model.to(accelerator.device).to(memory_format=self._layout)
         self.model.freeze()
-        if prefers_winograd(accelerator.device) and not plan.train.compile:
+        if prefers_winograd(accelerator.device) and not plan.train.compile and not self.is_sharded:
             use_winograd(self.model)
-        if accelerator.device.type == "cpu" and not plan.train.compile:
+        if accelerator.device.type == "cpu" and not plan.train.compile and not self.is_sharded:
             use_onednn(self.model)  # for validation
         if accelerator.device.type == "cpu" and plan.train.precision == "bfloat16":
             pad_single_pixels(self.model)
         decay = plan.train.ema_decay
         self._average = None if decay is None else WeightAverage(self.model, decay=decay)
+        self._whole = self._shard() if self.is_sharded else None
         self._optimizer = build_optimizer(self.model, plan.optimizer)
         self._adapters = {name: p for name, p in criterion.named_parameters() if p.requires_grad}
         if self._adapters:
@@ -100,21 +113,43 @@ class Learner:
         if plan.train.compile:
             self.compile(True)
         is_alone = accelerator.num_processes == 1
-        self._prepared: nn.Module = self.model if is_alone else accelerator.prepare_model(self.model)
+        is_exchanging = not is_alone and not self.is_sharded  # a sharded model exchanges its gradients itself
+        self._prepared: nn.Module = accelerator.prepare_model(self.model) if is_exchanging else self.model
 
     @property
     def device(self) -> torch.device:
         """The training device."""
         return torch.device(self._accelerator.device)
 
+    def _shard(self) -> Model:
+        """Divide the model and its average between the processes; return the copy that is validated."""
+        whole = without_weights(self.model, self.device)
+        shard(self.model, self.device)
+        if self._average is not None:
+            shard(self._average.module, self.device)
+        return whole
+
     @property
     def eval_model(self) -> Model:
-        """The model that is validated and saved: the average if there is one."""
+        """Holder of the weights that are validated and saved: the average if there is one."""
         if self._average is None:
             return self.model
         averaged = self._average.module
         assert isinstance(averaged, Model)
         return averaged
+
+    @contextmanager
+    def evaluating(self) -> Iterator[Model]:
+        """Yield the model that is validated and saved, with all weights.
+
+        All processes must enter the block together: if the model is sharded, they gather its weights for as
+        long as the block lasts.
+        """
+        if self._whole is None:
+            yield self.eval_model
+            return
+        with gathered_weights(self._whole, held_by=self.eval_model):
+            yield self._whole
 
     def compile(self, wanted: bool) -> None:
         """Compile the network from the next step on, or stop; what cannot be compiled runs as it is."""
@@ -144,6 +179,8 @@ class Learner:
         notify_progress(self.model, progress)
         if self._average is not None:
             notify_progress(self._average.module, progress)
+        if self._whole is not None:
+            notify_progress(self._whole, progress)
 
     def gradients(
         self,
@@ -193,8 +230,13 @@ class Learner:
 
     def _parts(self, samples: int) -> int:
         """Return the number of parts of a process's batch that are as small as those of a process alone."""
-        is_alone = self._accelerator.num_processes == 1
-        return self.accumulate if is_alone else ceil(samples * self.accumulate / self._plan.train.batch_size)
+        processes, batch = int(self._accelerator.num_processes), self._plan.train.batch_size
+        if processes == 1:
+            return self.accumulate
+        if self.is_sharded:  # as many in each process, since all gather weights for each part
+            fewest, most = self._samples_per_step // processes, ceil(self._samples_per_step / processes)
+            return min(ceil(most * self.accumulate / batch), fewest)
+        return ceil(samples * self.accumulate / batch)
 
     def _share(self, samples: int) -> float:
         """Return the number of samples of this process, divided by the mean over the processes."""
@@ -220,7 +262,22 @@ class Learner:
             self._average.update(self.model, step=step)
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Return all tensors for a checkpoint: ``model/...``, ``average/...`` and ``optimizer/...``."""
+        """Return all tensors for a checkpoint: ``model/...``, ``average/...`` and ``optimizer/...``.
+
+        All processes must call this together: the first one gets the parts of all others if the model is
+        sharded, on the CPU, and the others get nothing.
+        """
+        if not self.is_sharded:
+            return self._tensors()
+        gathered: dict[str, torch.Tensor] = {}
+        for name, tensor in self._tensors().items():
+            whole = gather_whole(tensor)
+            if self._accelerator.is_main_process:
+                gathered[name] = whole.cpu()
+        return gathered
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        """Return the tensors of a checkpoint, or this process's parts of them."""
         parts = {"model": self.model.state_dict(), "optimizer": named_state(self._optimizer)}
         if self._average is not None:
             parts["average"] = self._average.module.state_dict()
@@ -233,27 +290,32 @@ class Learner:
         return [name for name in self._infinite() if name not in self._infinite_by_design]
 
     def _infinite(self) -> list[str]:
-        """Return the names of tensors with values that are not finite, waiting for the device once."""
-        floats = {name: t for name, t in self.tensors().items() if t.is_floating_point()}
-        are_finite = torch.stack([t.isfinite().all() for t in floats.values()]).tolist()
-        return [name for name, is_finite in zip(floats, are_finite, strict=True) if not is_finite]
+        """Return the names of tensors with values that are not finite, waiting for the device once.
+
+        If the model is sharded, all processes must call this together, and get the names of all parts.
+        """
+        floats = {name: local_part(t) for name, t in self._tensors().items() if t.is_floating_point()}
+        broken = torch.stack([(~t.isfinite().all()).to(self.device) for t in floats.values()]).int()
+        if self.is_sharded:
+            broken = self._accelerator.reduce(broken, "sum")
+        return [name for name, count in zip(floats, broken.tolist(), strict=True) if count]
 
     def load(self, checkpoint: RunCheckpoint) -> None:
         """Restore the state from a checkpoint."""
-        self.model.load_state_dict(checkpoint.part("model"))
+        load_whole(self.model, checkpoint.part("model"))
         for name, saved in checkpoint.part("criterion").items() if self._adapters else ():
             self._adapters[name].data.copy_(saved)
         load_named_state(self._optimizer, checkpoint.part("optimizer"))
         if self._average is not None:
-            self._average.module.load_state_dict(checkpoint.part("average"))
+            load_whole(self._average.module, checkpoint.part("average"))
         # `accumulate` in the run folder's plan may have been increased after this checkpoint was written.
         self.accumulate = max(self.accumulate, checkpoint.state.accumulate)
         if checkpoint.state.scaler and self._accelerator.scaler is not None:
             self._accelerator.scaler.load_state_dict(checkpoint.state.scaler)
 
-    def load_eval_model(self, checkpoint: RunCheckpoint) -> None:
-        """Load only the weights of `eval_model`, at the end of a run."""
-        self.eval_model.load_state_dict(checkpoint.part("model" if self._average is None else "average"))
+    def load_eval_model(self, checkpoint: RunCheckpoint, model: Model) -> None:
+        """Load only the weights of the model that `evaluating` yields, at the end of a run."""
+        model.load_state_dict(checkpoint.part("model" if self._average is None else "average"))
 
     def scaler_state(self) -> dict[str, float]:
         """Return the float16 gradient scaler's state; empty without one."""
@@ -321,11 +383,11 @@ def _refuse_idle(num_processes: int, samples: int) -> None:
         )
 
 
-def _on_device(model: Model, accelerator: Accelerator, layout: torch.memory_format, *, samples: int) -> Model:
-    """Move a model to the device; where it has few samples, batch norm uses those of all accelerators."""
+def _with_shared_statistics(model: Model, accelerator: Accelerator, *, samples: int) -> Model:
+    """Let batch norm use the samples of all accelerators if each has few."""
     is_shared = accelerator.num_processes > 1 and accelerator.device.type != "cpu"
     norm = model.plan.network.norm
     if is_shared and (norm == "sync" or (norm is None and samples < ENOUGH_FOR_STATISTICS)):
         convert: Callable[[Model], Model] = nn.SyncBatchNorm.convert_sync_batchnorm
         model = convert(model)
-    return model.to(accelerator.device).to(memory_format=layout)
+    return model

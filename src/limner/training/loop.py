@@ -197,8 +197,12 @@ class Loop:
             self._follow_trial(self._trial, seconds)
 
     def _compile_trial(self) -> CompileTrial | None:
-        """Return the trial that `train.compile` asks for, unless it has ended before a resume."""
-        if self._plan.train.compile is not None or self._learner.device.type == "cpu":
+        """Return the trial that `train.compile` asks for, unless it has ended before a resume.
+
+        A sharded model is never compiled: it would be cut at every block, whose weights are gathered between.
+        """
+        is_fixed = self._plan.train.compile is not None or self._learner.is_sharded
+        if is_fixed or self._learner.device.type == "cpu":
             return None
         if self.state.compiled is not None:
             self._learner.compile(self.state.compiled)
@@ -245,7 +249,8 @@ class Loop:
         """Log, validate and save if due after a step."""
         train, step = self._plan.train, self.state.step
         if self._validator is not None and self._sync_from_main(self._budget.wants_estimate):
-            self._budget.expect_validation(self._validator.estimate_seconds(self._learner.eval_model))
+            with self._learner.evaluating() as model:
+                self._budget.expect_validation(self._validator.estimate_seconds(model))
         if step % LOG_EVERY == 0 or step in EARLY_LOGS:
             self._write_log()
         validates, saves = (
@@ -273,8 +278,8 @@ class Loop:
         if self._validator is None:
             return False
         started = self._budget.seconds
-        with self._learner.eager():
-            self._scores = self._validator.scores(self._learner.eval_model)
+        with self._learner.eager(), self._learner.evaluating() as model:
+            self._scores = self._validator.scores(model)
         score = self._scores[find_task(self._plan.task).main_score(self._learner.model.labels)]
         self._budget.validated(self._budget.seconds - started)
         shown = {f"val/{name}": value for name, value in self._scores.items()}
@@ -302,9 +307,10 @@ class Loop:
         self.state.window = self._log.values
         self.state.scaler = self._learner.scaler_state()
         self._watch.at("writing a checkpoint", allowed=SAVE_SECONDS)
+        tensors = self._learner.tensors()
         if self._accelerator.is_main_process:
             self._watcher.flush()
-            self._checkpoints.save(self._learner.tensors(), self.state, self._plan)
+            self._checkpoints.save(tensors, self.state, self._plan)
             if is_best:
                 self._checkpoints.keep_as_best()
         self._watch.at("the end of a checkpoint", allowed=SAVE_SECONDS)

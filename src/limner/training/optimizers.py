@@ -10,6 +10,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from limner.core.errors import ConfigError, did_you_mean
 from limner.core.plan import OptimizerPlan
 from limner.devices.backends import has_fused_optimizers
+from limner.training.sharded_model import is_sharded, shard_like
 
 NORMS = (
     nn.modules.batchnorm._NormBase,
@@ -35,12 +36,15 @@ def build_optimizer(module: nn.Module, plan: OptimizerPlan) -> Optimizer:
     """
     groups = parameter_groups(module, plan)
     devices = {parameter.device for group in groups for parameter in group["params"]}
-    fused = True if all(map(has_fused_optimizers, devices)) else None
+    # Not every fused kernel takes sharded parameters, and PyTorch would update them one by one.
+    sharded = any(is_sharded(parameter) for group in groups for parameter in group["params"])
+    fused = True if all(map(has_fused_optimizers, devices)) and not sharded else None
+    each = True if sharded else None
     if plan.name == "sgd":
-        return SGD(groups, lr=plan.learning_rate, momentum=plan.momentum, fused=fused)
+        return SGD(groups, lr=plan.learning_rate, momentum=plan.momentum, fused=fused, foreach=each)
     if plan.name == "adam":
-        return Adam(groups, lr=plan.learning_rate, betas=plan.betas, fused=fused)
-    return AdamW(groups, lr=plan.learning_rate, betas=plan.betas, fused=fused)
+        return Adam(groups, lr=plan.learning_rate, betas=plan.betas, fused=fused, foreach=each)
+    return AdamW(groups, lr=plan.learning_rate, betas=plan.betas, fused=fused, foreach=each)
 
 
 def add_parameters(optimizer: Optimizer, parameters: Mapping[str, nn.Parameter], plan: OptimizerPlan) -> None:
@@ -101,12 +105,14 @@ def named_state(optimizer: Optimizer) -> dict[str, torch.Tensor]:
 
 
 def load_named_state(optimizer: Optimizer, state: Mapping[str, torch.Tensor]) -> None:
-    """Load the result of `named_state`; tensors get their parameter's device and memory layout."""
+    """Load the result of `named_state` as whole tensors, which get their parameter's device and layout."""
     parameters = dict(_named_parameters(optimizer))
     for full_name, value in state.items():
         name, _, key = full_name.rpartition("/")
         parameter = parameters[name]
-        if value.shape == parameter.shape and value.ndim > 0:
+        if is_sharded(parameter) and value.shape == parameter.shape:
+            held = shard_like(parameter, value)
+        elif value.shape == parameter.shape and value.ndim > 0:
             # Fused kernels operate on raw memory, so the layout must be that of the parameter.
             held = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
         else:

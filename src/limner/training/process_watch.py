@@ -44,6 +44,9 @@ FAILED = "failed"
 EXIT_CODE = 1
 """Exit code of a process that its watch ends: not that of an error to fix, so that launchers start again."""
 
+EXCHANGES = "torch/distributed/"
+"""Part of the line of code at which a process waits for others."""
+
 EXCHANGE_SIGNS = ("gloo", "nccl", "connection closed by peer", "connection reset by peer", "broken pipe")
 """Parts of the messages of collective operations that another process has left."""
 
@@ -211,7 +214,8 @@ class ProcessWatch:
         last = min(place.phase for place, _ in places.values())
         behind = {rank: (p, now - moved) for rank, (p, moved) in places.items() if p.phase == last}
         if all(still > place.limit for place, still in behind.values()):
-            rank, (place, still) = next(iter(behind.items()))
+            # At the same place, such as a step of a sharded model, some only wait for the one that hangs.
+            rank, (place, still) = min(behind.items(), key=lambda item: EXCHANGES in item[1][0].line)
             where = "; ".join(f"process {r} at {p.line or 'an unknown line'}" for r, (p, _) in behind.items())
             self._note(rank, place.host, f"it hangs: at {place.what} for {still:.0f} s ({where})")
 
@@ -351,7 +355,7 @@ def _line_of(thread: int) -> str:
     if frame is None:
         return ""
     place = traceback.extract_stack(frame, 1)[0]
-    return f"{place.filename}:{place.lineno} in {place.name}"
+    return f"{Path(place.filename).as_posix()}:{place.lineno} in {place.name}"
 
 
 def _reason(error: BaseException) -> str:

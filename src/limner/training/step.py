@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_map
 from limner.core.batch import Batch
 from limner.layers.target_aware import target_inputs
 from limner.tasks.objective import Criterion
+from limner.training.sharded_model import is_sharded, local_part
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def compute_gradients(
     for position, piece in enumerate(pieces):
         piece = piece.to(accelerator.device) if copy is None else copy(piece)
         weight = share * len(piece.names) / len(batch.names)
-        # Processes exchange gradients once, with the last part.
+        # Processes exchange gradients once, with the last part; those of a sharded model with every part,
+        # since whole gradients may not fit.
         exchange = nullcontext() if position == len(pieces) - 1 else accelerator.no_sync(model)
         with exchange:
             with accelerator.autocast():
@@ -102,10 +104,25 @@ def split_batch(batch: Batch, parts: int) -> list[Batch]:
 
 
 def _clip(model: nn.Module, accelerator: Accelerator, clip: float | None) -> torch.Tensor:
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    if any(map(is_sharded, gradients)):
+        return _clip_sharded(gradients, accelerator, clip)
     if clip is not None:
         return torch.as_tensor(accelerator.clip_grad_norm_(model.parameters(), clip)).detach()
     accelerator.unscale_gradients()
-    return get_total_norm([p.grad for p in model.parameters() if p.grad is not None]).detach()
+    return get_total_norm(gradients).detach()
+
+
+def _clip_sharded(
+    gradients: list[torch.Tensor], accelerator: Accelerator, clip: float | None
+) -> torch.Tensor:
+    """Clip gradients of which each process has a part, by the norm of the whole."""
+    accelerator.unscale_gradients()
+    parts = [local_part(gradient) for gradient in gradients]
+    norm: torch.Tensor = accelerator.reduce(get_total_norm(parts).square(), "sum").sqrt()
+    if clip is not None:
+        torch._foreach_mul_(parts, (clip / (norm + 1e-6)).clamp(max=1.0))  # as torch.nn.utils does
+    return norm
 
 
 def in_float32(outputs: Any) -> Any:  # noqa: ANN401 - a pytree

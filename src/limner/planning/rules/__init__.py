@@ -33,6 +33,7 @@ from limner.planning.rules.network import (
 from limner.planning.rules.optimization import choose_learning_rate, choose_optimizer, choose_schedule
 from limner.planning.rules.patch import choose_patch
 from limner.planning.rules.probe import choose_probe
+from limner.planning.rules.sharding import choose_sharding
 from limner.planning.rules.volume_augmentation import choose_volume_augmentation
 from limner.planning.rules.volumes import choose_normalized_voxels, choose_spacing, choose_volumes
 
@@ -49,6 +50,7 @@ RULES: tuple[Rule, ...] = (
     choose_normalization,
     choose_values,
     choose_precision,
+    choose_sharding,
     choose_geometry,
     choose_reduction,
     choose_crop,

@@ -41,7 +41,7 @@ def choose_batch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Use the preset's batch size, at most the number of images, split into parts that fit in memory."""
     preset, images = preset_of(case, settled), case.fingerprint.num_samples
     crop = settled["input.crop_size"]
-    cost = case.measure(settled)
+    cost = case.cost(settled)
     budget = memory_budget(case)
     fitting = max(cost.pixels_that_fit(budget, optimizer=settled["optimizer.name"]) // prod(crop), 1)
     wanted = preset.batch_size
@@ -91,7 +91,10 @@ def choose_workers(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]
 
 
 def choose_compiling(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Let runs on accelerators try whether to compile the network."""
-    if not case.machine.is_cpu:
+    """Let runs on accelerators try whether to compile the network, unless devices divide it."""
+    if settled["train.sharding"] == "full":
+        reason = "devices gather the weights of a sharded model block by block, where compiled code would end"
+        yield Decision("train.compile", False, reason)
+    elif not case.machine.is_cpu:
         reason = "the run tries in its first minute whether compiling pays"
         yield Decision("train.compile", None, reason)

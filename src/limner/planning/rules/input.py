@@ -210,7 +210,7 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
         return
     if case.spatial_dims == 3:
         return  # see `choose_patch`
-    cost = case.measure(settled)
+    cost = case.cost(settled)
     fitting = cost.pixels_that_fit(memory_budget(case), optimizer=settled["optimizer.name"])
     enough = _crop_of_objects(case, settled)
     allowed = min(preset.crop_pixels, fitting // FEWEST_SAMPLES, enough or preset.crop_pixels)

@@ -64,7 +64,7 @@ def what_fits(case: Case, settled: Mapping[str, Any]) -> tuple[Callable[[Topolog
             return elements <= most and prod(topology.patch) <= voxels
 
         return fits, limit
-    cost, budget = case.measure(settled), memory_budget(case)
+    cost, budget = case.cost(settled), memory_budget(case)
     fitting = cost.pixels_that_fit(budget, optimizer=settled["optimizer.name"]) // FEWEST_SAMPLES
     limits.append((fitting, f"more does not fit in {memory(budget)} of memory"))
     if case.machine.is_cpu and case.minutes is not None:
