@@ -79,6 +79,13 @@ class WorkOptions:
             "starts on other hosts; the same command also continues it."
         ),
     ] = None
+    pack: Annotated[
+        str | None,
+        typer.Option(
+            help="Pack the results of some hundred images into one file: tar (archives for WebDataset, with "
+            "the images) or parquet (a row for each image)."
+        ),
+    ] = None
 
 
 @with_option_groups
@@ -93,7 +100,9 @@ def predict(
             "s3://; further models before them are averaged."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the results, or an address such as s3://.")
+    ],
     *,
     drafts: DraftOptions,
     uncertain: Annotated[
@@ -138,6 +147,7 @@ def predict(
             sizes=files.sizes,
             resume=work.resume,
             processes=work.processes,
+            pack=work.pack,
             track=tracker(),
         )
     )
@@ -161,12 +171,14 @@ def _models_and_images(model: Path, paths: list[str]) -> tuple[list[str | Path],
 def _show(result: "PredictResult") -> None:
     """Print what was predicted; the exit code is 1 if an image could not be."""
     from limner.cli.console import console, messages
+    from limner.storage.remote_requests import address_of
 
     for failure in result.failures:
         messages().print(f"skipped {failure.path}: {failure.reason}", style="error")
     total = result.num_predicted + len(result.failures)
     where = result.csv or result.out
-    console().print(f"{result.num_predicted} of {total} images predicted; the results are in {where}")
+    at = address_of(where) or where
+    console().print(f"{result.num_predicted} of {total} images predicted; the results are in {at}")
     if result.num_lost:
         messages().print(
             f"{result.num_lost} processes ended early; the others did their work", style="warning"
