@@ -1,11 +1,12 @@
 import csv
 import json
+from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 
 import pytest
 import yaml
 
+import limner.api.tune as module
 from limner.api.plan import plan as make_plan
 from limner.api.tune import tune
 from limner.core.errors import ConfigError, TrainingError, WriteError
@@ -156,15 +157,15 @@ def test_what_makes_no_sense_is_refused(search, cells):
 
 @pytest.fixture
 def scored(monkeypatch):
-    """Trials that are not trained: their score is that of their learning rate. The runs, in order."""
-    folders = []
+    """Trials that are not trained: their score is that of their learning rate. Their places, in order."""
+    places = []
 
-    def score(prepared, *args, **named):
-        folders.append(prepared.folder.root.name)
-        return SimpleNamespace(best_score=-abs(prepared.plan.optimizer.learning_rate - 2e-3), steps=3)
+    def score(search, trial):
+        places.append((trial.round, trial.number))
+        return replace(trial, score=-abs(trial.settings["optimizer.learning_rate"] - 2e-3), steps=3)
 
-    monkeypatch.setattr(training, "fit_run", score)
-    return folders
+    monkeypatch.setattr(module._Search, "_tried", score)
+    return places
 
 
 def test_processes_that_share_a_search_have_the_trials_of_one(search, scored, tmp_path):
@@ -174,7 +175,8 @@ def test_processes_that_share_a_search_have_the_trials_of_one(search, scored, tm
     shared = search(trials=6, processes=1)
     assert shared.trials == alone.trials
     assert scored == 2 * in_order and len(in_order) == 8
-    assert [row["steps"] for row in csv.DictReader(shared.table.open(newline=""))] == ["3"] * 8
+    with shared.table.open(newline="") as file:
+        assert [row["steps"] for row in csv.DictReader(file)] == ["3"] * 8
     assert search(trials=6, processes=1).trials == shared.trials  # a host that starts late
     assert len(scored) == 16
     with pytest.raises(ConfigError, match=r"(?s)a different search.*shared by processes"):
@@ -182,15 +184,15 @@ def test_processes_that_share_a_search_have_the_trials_of_one(search, scored, tm
 
 
 def test_a_process_takes_over_the_trial_of_a_killed_one(search, scored, tmp_path, monkeypatch):
-    real = training.fit_run
+    real = module._Search._tried
 
-    def stops(prepared, *args, **named):
-        if prepared.folder.root.name == "1-3":
+    def stops(self, trial):
+        if trial.number == 3:
             raise KeyboardInterrupt
-        return real(prepared, *args, **named)
+        return real(self, trial)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "fit_run", stops)
+        patch.setattr(module._Search, "_tried", stops)
         with pytest.raises(KeyboardInterrupt):
             search(processes=1)
     ledger = tmp_path / "tuned" / ".limner-work" / "1-1" / LEDGER
@@ -199,7 +201,8 @@ def test_a_process_takes_over_the_trial_of_a_killed_one(search, scored, tmp_path
     assert [row["number"] for row in rows] == [1, 2]
     (ledger / "claims" / "000002.0").write_text(json.dumps(this_process("") | {"started": "long ago"}))
     found = search(processes=1)
-    assert scored == ["1-1", "1-2", "1-4", "1-3", "2-1", "2-2"]  # what no process has claimed comes first
+    # What no process has claimed comes first.
+    assert scored == [(1, 1), (1, 2), (1, 4), (1, 3), (2, 1), (2, 2)]
     assert found.best.steps == 3
 
 
