@@ -139,10 +139,10 @@ def _status(error: BaseException) -> int | None:
     """
     response = getattr(error, "response", None)
     of_boto = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
-    named = (getattr(error, name, None) for name in ("status", "status_code", "code"))
-    for status in (of_boto.get("HTTPStatusCode"), *named):
-        if isinstance(status, int):
-            return status
+    statuses = (getattr(error, name, None) for name in ("status", "status_code", "code"))
+    known = next((one for one in statuses if isinstance(one, int)), of_boto.get("HTTPStatusCode"))
+    if isinstance(known, int):
+        return known
     cause = error.__cause__
     if isinstance(error, FileNotFoundError) and cause is not None and not isinstance(cause, LookupError):
         return _status(cause) or 0
