@@ -150,6 +150,7 @@ def test_archives_have_pairs_of_image_and_prediction(run, cells, tmp_path, alone
         predict(run, cells / "images", out, processes=1)
 
 
+@pytest.mark.peer
 def test_webdataset_reads_the_pairs(run, cells, tmp_path, alone):
     webdataset = pytest.importorskip("webdataset")
     predict(run, cells / "images", tmp_path / "out", pack="tar", overlay=False)
@@ -194,6 +195,7 @@ def test_a_lost_archive_is_written_again(run, cells, tmp_path, alone, monkeypatc
     assert_samples(samples_of(archives[name] for name in sorted(archives)), alone, cells / "images")
 
 
+@pytest.mark.peer
 def test_tables_have_a_row_for_each_image(run, cells, tmp_path, alone):
     pytest.importorskip("pyarrow")
     from pyarrow import parquet
