@@ -146,7 +146,7 @@ def _sum_up(ledger: ShardLedger, writer: ImageWriter, sink: Sink) -> dict[str, A
 
 
 class _Entries:
-    """What was written about each image, in their order; read anew each time."""
+    """What was written about each image, in their order; read again each time."""
 
     def __init__(self, ledger: ShardLedger) -> None:
         self._ledger = ledger

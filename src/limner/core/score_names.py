@@ -322,8 +322,8 @@ SCORES: dict[str, Score] = {
     **{
         f"box_ar_{most}": Score(
             f"box AR with {most} per image",
-            f"Average recall of the boxes as COCO defines it: the fraction of the true boxes that the {most} "
-            "of a class with the highest scores in each image find, averaged over the classes and over IoU "
+            "Average recall of the boxes as COCO defines it: the fraction of the true boxes found by the "
+            f"{most} highest-scoring boxes of each class and image, averaged over the classes and over IoU "
             "thresholds of 0.50, 0.55, ..., 0.95; wrong boxes do not lower it.",
             LISTED,
         )
@@ -382,7 +382,7 @@ SCORES: dict[str, Score] = {
         "DetEval h-mean",
         "Harmonic mean by the rules of Total-Text (DetEval): 0.7 of a true and 0.6 of a found word must "
         "overlap; words found in several pieces, and pieces that cover several words, count 0.8. High even "
-        "if lines of text are divided in another way than in the truth.",
+        "if lines of text are divided differently from the truth.",
         LISTED,
     ),
     # Objects and panoptic segments alike; precision and recall of label maps too.

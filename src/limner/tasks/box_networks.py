@@ -7,7 +7,7 @@ from typing import Any
 from limner.core.errors import ConfigError
 from limner.core.plan import Decision
 from limner.tasks.presets import UNLIMITED
-from limner.tasks.situation import Situation
+from limner.tasks.situation import Situation, on_machine, within_budget
 
 BOX_NETWORK = "fcos"
 
@@ -66,9 +66,8 @@ def default_box_network(situation: Situation, settled: Mapping[str, Any]) -> Ite
     preset = next(
         row for row in BOX_PRESETS if row.on_cpu == machine.is_cpu and (minutes or UNLIMITED) <= row.minutes
     )
-    budget = f" in {minutes:g} min" if minutes else ""
-    place = "the CPU" if machine.is_cpu else machine.name
-    reason = f"each point predicts the box around it, which is learned from scratch{budget} on {place}"
+    where = f"{within_budget(situation)} {on_machine(situation)}"
+    reason = f"each point predicts the box around it, which is learned from scratch{where}"
     yield Decision("network.name", BOX_NETWORK, reason)
     if settled.get("network.name", BOX_NETWORK) == BOX_NETWORK:
         yield Decision("network.options", dict(preset.options), preset.why)
