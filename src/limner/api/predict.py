@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.api.image_writer import ImageWriter
-from limner.api.predict_shards import Sharing, predict_shared
+from limner.api.predict_shards import predict_shared, sharing_of
 from limner.api.prediction_result import Failure, PredictResult, json_and_csv
 from limner.api.prediction_sinks import destination_of
 from limner.core.config import parse_config
@@ -70,6 +70,7 @@ def predict(
     resume: bool = False,
     processes: int | None = None,
     pack: str | None = None,
+    ray: str | None = None,
     settings: Settings | None = None,
     value_range: ValueRange | None = None,
     device: str = "auto",
@@ -113,6 +114,8 @@ def predict(
             address and for packs.
         pack: Kind of file into which the results of some hundred images are packed, a name of
             `limner.api.prediction_packs.PACKS`; None for files of each image.
+        ray: Address of a Ray cluster, or ``local`` or ``auto``, whose tasks do the work instead of processes
+            here; `processes` is their number then, by default one on each GPU or machine.
         settings: Window, overlap, flips and scales; defaults to those of the model's plan.
         value_range: As in `load`.
         device: As in `load`.
@@ -128,12 +131,11 @@ def predict(
         WriteError: A file cannot be written; `resume` continues.
     """
     named = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    destination = destination_of(out, pack)
-    _refuse_searched(named, destination.place)
-    processes = destination.num_processes(processes)
-    if processes is not None:
-        _refuse_sharing(processes, {"--to": to is not None, "--uncertain": uncertain is not None})
-    images = list_images(named) if processes is None else ()
+    sharing = sharing_of(destination_of(out, pack), processes, ray, device=device)
+    _refuse_searched(named, sharing.destination.place)
+    if sharing.is_shared:
+        _refuse_sharing({"--to": to is not None, "--uncertain": uncertain is not None})
+    images = () if sharing.is_shared else list_images(named)
     predictor = open_predictor(
         model, device=device, precision=precision, settings=settings, value_range=value_range
     )
@@ -146,19 +148,19 @@ def predict(
         drafts = _drafts(predictor, images, out, resume=resume, tool=to, tolerance=tolerance, **least)
         return _predict_drafts(drafts, images, resume=resume, track=track)
     folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats), sort, sizes)
-    _refuse_unsuitable(predictor, folder, is_packed=destination.is_packed)
+    _refuse_unsuitable(predictor, folder, is_packed=sharing.destination.is_packed)
     _refuse_for_images(predictor, {"--animation": animation, "--sizes": sizes})
     truth = None if compare is None else _truth(compare, predictor)
     probe = None if uncertain is None else _probe(predictor, uncertain)
-    writer = ImageWriter(predictor, folder, truth, animation, probe, uncertain or 0, destination.is_packed)
-    if processes is not None:
+    is_packed = sharing.destination.is_packed
+    writer = ImageWriter(predictor, folder, truth, animation, probe, uncertain or 0, is_packed)
+    if sharing.is_shared:
         options: dict[str, Any] = {"overlay": overlay, "probabilities": probabilities, "sort": sort}
         options |= {"compare": compare, "animation": animation, "sizes": sizes, "settings": settings}
         options |= {"value_range": value_range, "device": device, "precision": precision}
         options |= {"formats": tuple(formats), "pack": pack}
         join = partial(predict, model, named, out=out, processes=1, **options)
-        shared = Sharing(destination, processes, join)
-        return predict_shared(writer, named, shared, compare=compare, track=track)
+        return predict_shared(writer, named, sharing, join=join, compare=compare, track=track)
     request = Request(writer.asked(_state_of_images(images), compare), resume=resume)
     return _predict_images(images, writer, request, track)
 
@@ -310,14 +312,12 @@ def _refuse_searched(named: Iterable[str | Path], out: SharedFolder) -> None:
             refuse_inside(out.path, searched)
 
 
-def _refuse_sharing(processes: int, given: Mapping[str, bool]) -> None:
+def _refuse_sharing(given: Mapping[str, bool]) -> None:
     """Refuse what processes that share the work cannot do.
 
     Raises:
-        ConfigError: One of the options is given, or the number of processes is out of range.
+        ConfigError: One of the options is given.
     """
-    if processes < 1:
-        raise ConfigError(f"--processes is a number of processes, 1 or more; found {processes}.")
     for option, is_given in given.items():
         if is_given:
             raise ConfigError(

@@ -17,8 +17,9 @@ from limner.api.image_writer import DESCRIBED, ImageWriter
 from limner.api.prediction_packs import kind_of
 from limner.api.prediction_result import Failure, PredictResult, json_and_csv
 from limner.api.prediction_sinks import Destination, ShardSink, Sink, work_folder
+from limner.api.ray_work import RayCluster, require_ray, work_on_ray
 from limner.api.shared_work import num_lost, refuse_unsendable, started, work_on
-from limner.core.errors import DataError
+from limner.core.errors import ConfigError, DataError
 from limner.core.picture import Picture
 from limner.core.progress import Track
 from limner.images.read_image import read_image
@@ -40,13 +41,45 @@ class Sharing:
 
     Attributes:
         destination: Where the results go.
-        processes: Number of processes here; this one is the first of them.
-        join: What another process calls to work too.
+        processes: Number of processes here, of which this one is the first, or of tasks on a cluster; None
+            if the user did not choose.
+        cluster: The cluster whose tasks work instead of processes here; None without.
     """
 
     destination: Destination
-    processes: int
-    join: Callable[[], object]
+    processes: int | None
+    cluster: RayCluster | None = None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the work is shared at all, if only with processes to come."""
+        is_asked = self.processes is not None or self.cluster is not None
+        return is_asked or not self.destination.is_plain
+
+    @property
+    def num_local(self) -> int:
+        """Number of processes here that predict."""
+        return 1 if self.processes is None or self.cluster is not None else self.processes
+
+
+def sharing_of(destination: Destination, processes: int | None, ray: str | None, *, device: str) -> Sharing:
+    """Return how the work is shared.
+
+    Args:
+        destination: Where the results go.
+        processes: As in `Sharing`.
+        ray: Address of a Ray cluster, or None.
+        device: ``auto``, or a PyTorch device name.
+
+    Raises:
+        ConfigError: The number of processes is out of range.
+        MissingPartError: Ray is not installed.
+    """
+    if processes is not None and processes < 1:
+        raise ConfigError(f"--processes is a number of processes, 1 or more; found {processes}.")
+    if ray is not None:
+        require_ray()
+    return Sharing(destination, processes, None if ray is None else RayCluster(ray, processes, device))
 
 
 def predict_shared(
@@ -54,6 +87,7 @@ def predict_shared(
     named: Sequence[str | Path],
     sharing: Sharing,
     *,
+    join: Callable[[], object],
     compare: Path | str | None,
     track: Track,
 ) -> PredictResult:
@@ -64,6 +98,7 @@ def predict_shared(
             go elsewhere.
         named: The images, as users name them.
         sharing: How they share the work, and where results go.
+        join: What another process calls to work too.
         compare: The labelled folder with their truth, or None.
         track: Shows the progress of all processes.
 
@@ -74,27 +109,40 @@ def predict_shared(
         UnreachableError: A server fails; the same command continues.
         WriteError: A file cannot be written; the same command continues.
     """
-    destination, processes = sharing.destination, sharing.processes
-    if processes > 1:
-        refuse_unsendable(sharing.join, "Pass the model by its path, and settings as an InferencePlan.")
+    destination, others = sharing.destination, sharing.num_local - 1
+    if others or sharing.cluster is not None:
+        refuse_unsendable(join, "Pass the model by its path, and settings as an InferencePlan.")
     asked = writer.asked(_state_of_sources(named), compare)
     asked |= {} if destination.pack is None else {"pack": destination.pack.suffix}
-    writer.predictor.share_cores(processes)
+    writer.predictor.share_cores(sharing.num_local)
     with work_folder(destination) as work:
         writer = replace(writer, folder=replace(writer.folder, root=work))
         sink = Sink(destination, work, kinds=_kinds_of_files(writer))
         rows = partial(image_rows, named)
         ledger = open_ledger(destination.place, asked, rows, by=BY, min_shards=sink.min_shards)
-        with started([] if ledger is None else [sharing.join] * (processes - 1)) as helpers:
+        with started([] if ledger is None else [join] * others) as helpers:
             if ledger is not None:
-                predict_shard = partial(_predict_shard, ledger, writer=writer, sink=sink)
-                steps = work_on(ledger, predict_shard, partial(_sum_up, ledger, writer, sink))
+                steps = _steps(ledger, writer, sink, join, sharing.cluster)
                 for _ in track(steps, "Predicting", ledger.head.num_items):
                     pass
             lost = num_lost(helpers)
     summary = read_summary(destination.place, asked, by=BY)
     assert summary is not None, "the ledger is removed when its summary is written"
     return _result(Path(destination.place.where), summary, lost)
+
+
+def _steps(
+    ledger: ShardLedger,
+    writer: ImageWriter,
+    sink: Sink,
+    join: Callable[[], object],
+    cluster: RayCluster | None,
+) -> Iterator[None]:
+    """Work here, or wait for the tasks of a cluster; yield once for each image."""
+    if cluster is not None:
+        return work_on_ray(ledger, join, cluster)
+    predict_shard = partial(_predict_shard, ledger, writer=writer, sink=sink)
+    return work_on(ledger, predict_shard, partial(_sum_up, ledger, writer, sink))
 
 
 def _kinds_of_files(writer: ImageWriter) -> tuple[str, ...]:

@@ -82,10 +82,6 @@ class Destination:
         """Whether results stay where they are written: in a folder on a disk, each in its own file."""
         return self.pack is None and isinstance(self.place, DiskFolder)
 
-    def num_processes(self, asked: int | None) -> int | None:
-        """Return the number of processes that share the work; None for one that works alone."""
-        return asked if self.is_plain or asked is not None else 1
-
 
 def destination_of(out: Path | str, pack: str | None) -> Destination:
     """Return what the user asks for.

@@ -86,6 +86,13 @@ class WorkOptions:
             "the images) or parquet (a row for each image)."
         ),
     ] = None
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Let --processes tasks of a Ray cluster work: auto, local, ray://HOST:PORT or HOST:PORT.",
+        ),
+    ] = None
 
 
 @with_option_groups
@@ -149,6 +156,7 @@ def predict(
             resume=work.resume,
             processes=work.processes,
             pack=work.pack,
+            ray=work.ray,
             track=tracker(),
         )
     )

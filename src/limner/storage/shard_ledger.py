@@ -199,7 +199,7 @@ class ShardLedger:
         """
         # In this order: the record of a finished shard is written before its claim is removed.
         claimed = self._claims.latest()
-        self.done = self._numbers_done()
+        self.look()
         self._refuse_replaced()
         missing = [number for number in range(self.head.num_shards) if number not in self.done]
         free = [number for number in missing if _name(number) not in claimed]
@@ -210,6 +210,14 @@ class ShardLedger:
                 return number
             self._claims.release(_name(number))
         return None
+
+    def look(self) -> None:
+        """Look which shards are finished, without claiming one.
+
+        Raises:
+            FileNotFoundError: As in `take`.
+        """
+        self.done = self._numbers_done()
 
     def rows(self, number: int) -> list[list[str]]:
         """Return the items of a shard."""
