@@ -4,11 +4,13 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 import limner.api.compare_networks as module
 from limner.api import train as train_module
 from limner.api.compare_networks import compare_networks
 from limner.core.errors import ConfigError, UnknownNameError
+from limner.core.network_comparison import ComparedNetwork
 from limner.networks import network_settings
 
 SMALL = {
@@ -126,3 +128,42 @@ def test_networks_for_slices_and_for_volumes_are_not_mixed(tmp_path, monkeypatch
     with pytest.raises(RuntimeError, match="goes on"):
         compare_networks(tmp_path, ["unet", "segnet"], spatial="2d")
     assert given[1] == {"input": {"spatial_dims": 2}}
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_trains(module_cells, compared, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", str(torch.get_num_threads()))  # of both processes
+    said = []
+    watcher = SimpleNamespace(
+        **{name: lambda *_: None for name in ("start", "step", "log", "flush", "close")}
+    )
+    watcher.say = said.append
+    options = {"settings": SMALL, "device": "cpu", "watchers": [watcher]}
+    shared = compare_networks(module_cells, NAMES, out=tmp_path / "out", processes=2, **options)
+    assert [(row.name, row.problem, row.steps) for row in shared.networks] == [
+        (name, "", 2) for name in NAMES
+    ]
+    assert [row.scores for row in shared.networks] == [row.scores for row in compared.networks]
+    assert shared.page.is_file() and not [line for line in said if "ended early" in line]
+    with pytest.raises(ConfigError, match=r"(?s)a different comparison.*shared by processes"):
+        compare_networks(module_cells, NAMES, out=compared.root, processes=1, settings=SMALL, device="cpu")
+
+
+def test_networks_that_failed_are_tried_again_by_processes_that_share_them(cells, tmp_path, monkeypatch):
+    tried = []
+
+    def train(data, run, settings, execution):
+        name = settings["network"]["name"]
+        tried.append(name)
+        if tried.count(name) == 1 and name == "enet":
+            raise RuntimeError("the sky fell")
+
+    monkeypatch.setattr(module, "_train", train)
+    monkeypatch.setattr(module, "_row", lambda name, *_, **__: ComparedNetwork(name, steps=2))
+    options = {"out": tmp_path / "out", "settings": SMALL, "device": "cpu", "processes": 1}
+    first = compare_networks(cells, NAMES, **options)
+    assert [row.problem for row in first.networks] == ["RuntimeError: the sky fell", ""]
+    second = compare_networks(cells, NAMES, **options)
+    assert [row.problem for row in second.networks] == ["", ""] and len(tried) == 4
+    compare_networks(cells, NAMES, **options)
+    assert len(tried) == 4

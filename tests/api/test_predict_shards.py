@@ -11,7 +11,7 @@ from limner.api import predict_shards
 from limner.core.errors import ConfigError, DataError
 from limner.core.plan import InferencePlan
 from limner.storage.folder_lock import this_process
-from limner.storage.remote_files import UnreachableError
+from limner.storage.remote_requests import UnreachableError
 from limner.storage.shard_ledger import LEDGER
 from limner.storage.unfinished import UNFINISHED
 
@@ -45,7 +45,7 @@ def test_one_process_of_several_writes_what_one_process_writes(run, cells, tmp_p
 def test_two_processes_and_a_claim_of_a_killed_one(run, cells, tmp_path, alone, monkeypatch):
     out = tmp_path / "out"
     with monkeypatch.context() as patched:  # the index is there, and a process died with a shard in hand
-        patched.setattr(predict_shards, "_work", lambda ledger, writer: iter(()))
+        patched.setattr(predict_shards, "work_on", lambda *work: iter(()))
         with pytest.raises(AssertionError):
             predict(run, cells / "images", out, processes=1)
     claim = this_process("") | {"started": "long ago"}

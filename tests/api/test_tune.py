@@ -1,16 +1,20 @@
 import csv
 import json
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import yaml
 
+import limner.api.tune as module
 from limner.api.plan import plan as make_plan
 from limner.api.tune import tune
 from limner.core.errors import ConfigError, TrainingError, WriteError
 from limner.core.tuning import Tuning
 from limner.planning.search import rounds
 from limner.planning.search.proposals import SpreadEvenly
+from limner.storage.folder_lock import this_process
+from limner.storage.shard_ledger import LEDGER
 from limner.training import fit_run as training
 from limner.training import rate_test
 
@@ -149,3 +153,77 @@ def test_what_makes_no_sense_is_refused(search, cells):
         search(minutes=None)
     with pytest.raises(ConfigError, match="specify what to search"):
         search(over=[])
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """Trials that are not trained: their score is that of their learning rate. Their places, in order."""
+    places = []
+
+    def score(search, trial):
+        places.append((trial.round, trial.number))
+        return replace(trial, score=-abs(trial.settings["optimizer.learning_rate"] - 2e-3), steps=3)
+
+    monkeypatch.setattr(module._Search, "_tried", score)
+    return places
+
+
+def test_processes_that_share_a_search_have_the_trials_of_one(search, scored, tmp_path):
+    alone = search(trials=6)
+    in_order = [*scored]
+    (tmp_path / "tuned").rename(tmp_path / "alone")
+    shared = search(trials=6, processes=1)
+    assert shared.trials == alone.trials
+    assert scored == 2 * in_order and len(in_order) == 8
+    with shared.table.open(newline="") as file:
+        assert [row["steps"] for row in csv.DictReader(file)] == ["3"] * 8
+    assert search(trials=6, processes=1).trials == shared.trials  # a host that starts late
+    assert len(scored) == 16
+    with pytest.raises(ConfigError, match=r"(?s)a different search.*shared by processes"):
+        search(trials=6)
+
+
+def test_a_process_takes_over_the_trial_of_a_killed_one(search, scored, tmp_path, monkeypatch):
+    real = module._Search._tried
+
+    def stops(self, trial):
+        if trial.number == 3:
+            raise KeyboardInterrupt
+        return real(self, trial)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module._Search, "_tried", stops)
+        with pytest.raises(KeyboardInterrupt):
+            search(processes=1)
+    ledger = tmp_path / "tuned" / ".limner-work" / "1-1" / LEDGER
+    assert sorted(path.name for path in (ledger / "done").iterdir()) == ["000000.jsonl", "000001.jsonl"]
+    rows = json.loads((tmp_path / "tuned" / "trials.json").read_text())
+    assert [row["number"] for row in rows] == [1, 2]
+    (ledger / "claims" / "000002.0").write_text(json.dumps(this_process("") | {"started": "long ago"}))
+    found = search(processes=1)
+    # What no process has claimed comes first.
+    assert scored == [(1, 1), (1, 2), (1, 4), (1, 3), (2, 1), (2, 2)]
+    assert found.best.steps == 3
+
+
+def test_what_proposals_know_does_not_depend_on_the_number_of_processes(search, scored):
+    class Counting(SpreadEvenly):
+        uses_scores = True
+
+        def __init__(self):
+            self.known = []
+
+        def propose(self, space, number, done):
+            self.known.append(len(done))
+            return super().propose(space, number, done)
+
+    proposer = Counting()
+    search(trials=6, processes=1, proposer=proposer)
+    assert proposer.known == [0, 0, 0, 4, 4]
+
+
+def test_processes_that_share_nothing_are_refused(search, cells, tmp_path):
+    with pytest.raises(ConfigError, match="1 or more; found 0"):
+        search(processes=0)
+    with pytest.raises(ConfigError, match="shares the trials of a search"):
+        tune(cells, out=tmp_path / "tuned", processes=2, device="cpu")

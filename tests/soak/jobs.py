@@ -172,6 +172,10 @@ def _predict_shared(given: Path) -> None:
     limner.predict(given / "run", given / "data/images", out="out", device="cpu", processes=1)
 
 
+def _predict_packed(given: Path) -> None:
+    limner.predict(given / "run", given / "data/images", out="out", device="cpu", pack="tar")
+
+
 def _train(given: Path) -> None:
     limner.train(given / "data", run=Path("out").absolute(), settings=SMALL, device="cpu")
 
@@ -341,6 +345,7 @@ JOBS = {
     "train": Job(_train, _resumed(_train), timed=("report.html",)),
     "predict": Job(_predict),
     "predict shared": Job(_predict_shared),
+    "predict packed": Job(_predict_packed),
     "convert": Job(_convert),
     "webdataset": Job(lambda given: _convert_to("webdataset", given / "data")),
     "split": Job(_split, output="data", copied="data"),

@@ -27,7 +27,16 @@ MINUTES = float(os.environ.get("LIMNER_SOAK_MINUTES", "0"))
 FIRST_SEED = int(os.environ.get("LIMNER_SOAK_SEED", "0"))
 COMMANDS = ("train", "predict", "convert", "split", "evaluate", "report", "tune", "compare-networks")
 COMMANDS += ("plan", "export", "import", "folds", "corrections", "explain", "evaluate --out", "compare")
-COMMANDS += ("browse", "check --page", "drafts", "uncertain", "self-training", "predict shared", "webdataset")
+COMMANDS += (
+    "browse",
+    "check --page",
+    "drafts",
+    "uncertain",
+    "self-training",
+    "predict shared",
+    "predict packed",
+)
+COMMANDS += ("webdataset",)
 TASKS = ("classification", "detection", "text-detection", "volumes")
 OF_TASKS = tuple(f"{task}: {verb}" for task in TASKS for verb in ("train", "predict", "evaluate"))
 JOBS = (*COMMANDS, *OF_TASKS, "volumes: predict everything", "volumes: explain", "volumes: convert")

@@ -2,138 +2,32 @@
 
 import io
 import tarfile
-import threading
-import urllib.error
-import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from limner.core.errors import DataError, MissingPartError
-from limner.storage import remote_files, tar_members
+from limner.storage import tar_members
 from limner.storage.file_contents import file_content
-from limner.storage.remote_files import UnreachableError, address_of, is_remote, list_remote
+from limner.storage.remote_files import is_remote, list_remote
+from limner.storage.remote_requests import UnreachableError, address_of, is_missing, is_taken
 
 fsspec = pytest.importorskip("fsspec")
 
 DRIVERS = ["loopback", *(["http"] if find_spec("aiohttp") else [])]
 
 
-class Server(ThreadingHTTPServer):
-    """Serves `objects`; each attribute is a way to fail."""
-
-    daemon_threads = True
-    fails_every = 0
-    cuts = False
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.objects, self.versions, self.count = {}, {}, 0
-        self.lock = threading.Lock()
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *words):
-        pass
-
-    def do_HEAD(self):
-        self.answer(with_body=False)
-
-    def do_GET(self):
-        self.answer(with_body=True)
-
-    def answer(self, *, with_body):
-        server, name = self.server, self.path.lstrip("/")
-        with server.lock:
-            server.count += 1
-            fails = server.fails_every and server.count % server.fails_every == 0
-        if fails or name not in server.objects:
-            self.send_response(503 if fails else 404)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        data, wanted = server.objects[name], self.headers.get("Range")
-        first, last = 0, len(data) - 1
-        if wanted:
-            start, _, stop = wanted.removeprefix("bytes=").partition("-")
-            first, last = int(start), min(int(stop) if stop else last, last)
-        body = data[first : last + 1]
-        self.send_response(206 if wanted else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Accept-Ranges", "bytes")
-        self.send_header("ETag", f'"{server.versions.get(name, 1)}"')
-        if wanted:
-            self.send_header("Content-Range", f"bytes {first}-{last}/{len(data)}")
-        self.end_headers()
-        if with_body:
-            self.wfile.write(body[: len(body) // 2] if server.cuts else body)
-            self.close_connection = self.close_connection or server.cuts
-
-
-class HTTPError(Exception):
-    def __init__(self, status):
-        super().__init__(f"HTTP {status}")
-        self.status = status
-
-
-class Loopback(fsspec.AbstractFileSystem):
-    """A driver of a few lines over urllib, where aiohttp is not installed."""
-
-    protocol = "loopback"
-    cachable = False
-
-    @classmethod
-    def _strip_protocol(cls, path):
-        return path.removeprefix("loopback://")
-
-    def _get(self, path, *, method="GET", headers=()):
-        request = urllib.request.Request(f"http://{path}", method=method, headers=dict(headers))
-        try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
-                return answer.read(), answer.headers
-        except urllib.error.HTTPError as error:
-            if error.code == 404:
-                raise FileNotFoundError(path) from None
-            raise HTTPError(error.code) from None
-
-    def info(self, path, **options):
-        headers = self._get(path, method="HEAD")[1]
-        return {"name": path, "size": int(headers["Content-Length"]), "type": "file", "ETag": headers["ETag"]}
-
-    def cat_file(self, path, start=None, end=None, **options):
-        ranged = () if start is None else [("Range", f"bytes={start}-{end - 1}")]
-        return self._get(path, headers=ranged)[0]
-
-    def _open(self, path, mode="rb", block_size=None, cache_options=None, **options):
-        return Opened(self, path, mode, block_size=block_size, cache_type="readahead")
-
-
-class Opened(fsspec.spec.AbstractBufferedFile):
-    def _fetch_range(self, start, end):
-        return self.fs.cat_file(self.path, start, end)
-
-
 @pytest.fixture
 def server(monkeypatch, tmp_path):
-    monkeypatch.setenv("LIMNER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(remote_files, "WAITS_SECONDS", (0.0,) * 5)
-    fsspec.register_implementation("loopback", Loopback, clobber=True)
-    remote_files._file_system.cache_clear()
-    tar_members._members_in_state.cache_clear()
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    from loopback_store import serving
+
+    with serving(monkeypatch, tmp_path / "cache") as server:
+        yield server
 
 
 def path_of(server, driver, name):
-    return Path(f"{driver}://127.0.0.1:{server.server_port}/{name}")
+    return Path(server.address(name, driver))
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -210,3 +104,46 @@ def test_folders_and_globs_are_listed():
     assert len(list_remote("memory://limner-test/a/*.jpg")) == 1
     assert list_remote("memory://limner-test/a/1.jpg") == ["memory://limner-test/a/1.jpg"]
     files.rm("/limner-test", recursive=True)
+
+
+def test_a_file_that_grew_since_it_was_listed_is_read_as_it_is_now(server, monkeypatch):
+    from loopback_store import Loopback
+
+    listed = {}
+    ask = Loopback.info
+
+    def remembered(self, path, **options):
+        return listed.setdefault(path, ask(self, path))
+
+    monkeypatch.setattr(Loopback, "info", remembered)
+    monkeypatch.setattr(Loopback, "invalidate_cache", lambda self, path=None: listed.clear())
+    server.objects["a.jpg"] = b"old"
+    path = path_of(server, "loopback", "a.jpg")
+    assert file_content(path) == b"old"
+    server.objects["a.jpg"] = b"newer"
+    assert file_content(path) == b"newer"
+
+
+class BotoError(Exception):
+    """As botocore's ClientError, which s3fs keeps as the cause of its own."""
+
+    def __init__(self, status):
+        self.response = {"ResponseMetadata": {"HTTPStatusCode": status}}
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "missing", "taken"),
+    [
+        (FileNotFoundError(), None, True, False),
+        (FileNotFoundError(), BotoError(404), True, False),
+        (FileNotFoundError(), KeyError(), True, False),  # of the memory
+        (FileNotFoundError(), BotoError(503), False, False),
+        (FileNotFoundError(), ConnectionResetError(), False, False),  # of an HTTP server
+        (FileExistsError(), BotoError(412), False, True),
+        (BotoError(412), None, False, True),
+        (OSError(5, "failing"), BotoError(500), False, False),
+    ],
+)
+def test_errors_of_drivers_are_told_apart(error, cause, missing, taken):
+    error.__cause__ = cause
+    assert (is_missing(error), is_taken(error)) == (missing, taken)

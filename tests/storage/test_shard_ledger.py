@@ -2,16 +2,22 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
+import threading
 import time
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from limner.core.errors import ConfigError, DataError
 from limner.storage import shard_ledger, work_claims
+from limner.storage.folder_lock import this_process
+from limner.storage.remote_folder import RemoteFolder
 from limner.storage.shard_ledger import LEDGER, SUMMARY, open_ledger, read_summary
+from limner.storage.shared_folder import DiskFolder
 from limner.storage.unfinished import SHARED, UNFINISHED
-from limner.storage.whole_files import write_whole
 
 ASKED = {"what": "numbers"}
 
@@ -20,8 +26,13 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def begin(root, number=10, asked=ASKED):
-    return open_ledger(root, asked, lambda: ([f"image {n}", f"{n:04d}"] for n in range(number)), by="predict")
+def place(root):
+    return DiskFolder(root) if isinstance(root, Path) else root
+
+
+def begin(root, number=10, asked=ASKED, **named):
+    rows = partial(map, lambda n: [f"image {n}", f"{n:04d}"], range(number))
+    return open_ledger(place(root), asked, rows, by="predict", **named)
 
 
 def work(ledger, *, most=10**9):
@@ -36,7 +47,7 @@ def work(ledger, *, most=10**9):
                 continue
             lines = []
             for path, output in ledger.rows(number):
-                write_whole(ledger.root / "out" / output, path)
+                ledger.root.write(f"out/{output}", path)
                 lines.append({"item": output, "files": [[f"out/{output}", len(path)]]})
                 ledger.beat()
             ledger.commit(number, lines)
@@ -46,23 +57,24 @@ def work(ledger, *, most=10**9):
         most -= 1
 
 
-def test_all_items_are_done_in_the_order_of_the_index(tmp_path, monkeypatch):
-    monkeypatch.setattr(shard_ledger, "MIN_SHARDS", 4)
-    one, two = begin(tmp_path), begin(tmp_path)
+def test_all_items_are_done_in_the_order_of_the_index(tmp_path):
+    one, two = begin(tmp_path, min_shards=4), begin(tmp_path)
     assert [one.head.items_of(n) for n in range(one.head.num_shards)] == [3, 3, 3, 1]
     first = one.take()
     work(two, most=3)  # shards 1 to 3 are finished before shard 0
     assert (first, two.take(), two.num_done) == (0, None, 7)
     one.release(first)
     work(two)
-    assert read_summary(tmp_path, ASKED, by="predict") == {"outputs": [f"{n:04d}" for n in range(10)]}
+    assert read_summary(DiskFolder(tmp_path), ASKED, by="predict") == {
+        "outputs": [f"{n:04d}" for n in range(10)]
+    }
     assert names(tmp_path) == [SUMMARY, "out"]
     assert begin(tmp_path) is None  # a process that starts late
-    assert read_summary(tmp_path / "none", ASKED, by="predict") is None
+    assert read_summary(DiskFolder(tmp_path / "none"), ASKED, by="predict") is None
 
 
 def test_shards_are_small_for_few_items_and_limited_for_many():
-    heads = {n: shard_ledger.LedgerHead({}, n, 1, ()) for n in (1, 3)}
+    heads = {n: shard_ledger.LedgerHead({}, "index", n, 1, ()) for n in (1, 3)}
     assert [heads[3].items_of(n) for n in range(3)] == [1, 1, 1]
     assert shard_ledger.shard_size(1) == shard_ledger.shard_size(256) == 1
     assert shard_ledger.shard_size(20_000) == 79
@@ -75,7 +87,7 @@ def test_only_the_same_request_joins(tmp_path):
         begin(tmp_path, asked={"what": "letters"})
     work(begin(tmp_path))
     with pytest.raises(ConfigError, match="what letters"):
-        read_summary(tmp_path, {"what": "letters"}, by="predict")
+        read_summary(DiskFolder(tmp_path), {"what": "letters"}, by="predict")
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path):
@@ -91,7 +103,7 @@ def test_a_list_that_fails_leaves_nothing(tmp_path):
         raise DataError("no images")
 
     with pytest.raises(DataError, match="no images"):
-        open_ledger(tmp_path, ASKED, fail, by="predict")
+        open_ledger(DiskFolder(tmp_path), ASKED, fail, by="predict")
     assert not names(tmp_path)
 
 
@@ -113,7 +125,7 @@ def test_what_a_power_cut_spoilt_is_done_again(tmp_path, damage):
         "empty record": lambda: (tmp_path / LEDGER / "done" / "000003.jsonl").write_bytes(b""),
     }[damage]()
     work(begin(tmp_path))
-    assert len(read_summary(tmp_path, ASKED, by="predict")["outputs"]) == 10
+    assert len(read_summary(DiskFolder(tmp_path), ASKED, by="predict")["outputs"]) == 10
     assert (tmp_path / "out" / "0003").read_text() == "image 3"
 
 
@@ -147,7 +159,80 @@ def test_twenty_kills_and_each_item_is_there_once(tmp_path, monkeypatch):
     for one in workers:
         one.join()
     assert kills == 20
-    summary = read_summary(tmp_path, ASKED, by="predict")
+    summary = read_summary(DiskFolder(tmp_path), ASKED, by="predict")
     assert summary["outputs"] == [f"{n:04d}" for n in range(1200)]
     assert names(tmp_path / "out") == summary["outputs"]
     assert names(tmp_path) == [SUMMARY, "out"]
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    pytest.importorskip("fsspec")
+    from loopback_store import serving
+
+    with serving(monkeypatch, tmp_path / "cache") as server:
+        monkeypatch.setattr(RemoteFolder, "wait_seconds", 0.01)
+        yield server
+
+
+@pytest.fixture
+def remote(server):
+    return RemoteFolder(server.address("bucket/results"))
+
+
+def test_two_processes_share_the_work_at_an_address_that_fails_every_third_time(server, remote):
+    server.fails_every, server.loses_answer_every, server.stores_half_every = 3, 4, 5
+    others = []
+
+    def join():
+        try:
+            work(begin(RemoteFolder(remote.where), 24))
+        except Exception as error:
+            others.append(error)
+
+    thread = threading.Thread(target=join)
+    thread.start()
+    ledger = begin(remote, 24)
+    if ledger is not None:
+        work(ledger)
+    thread.join()
+    assert not others
+    server.fails_every = server.loses_answer_every = server.stores_half_every = 0
+    summary = read_summary(remote, ASKED, by="predict")
+    assert summary["outputs"] == [f"{n:04d}" for n in range(24)]
+    assert {name: data for name, data in server.objects.items() if "/out/" in name} == {
+        f"bucket/results/out/{n:04d}": b"image %d" % n for n in range(24)
+    }
+    assert [name for name in server.objects if "/out/" not in name] == [f"bucket/results/{SUMMARY}"]
+    assert begin(remote, 24) is None
+    with pytest.raises(ConfigError, match=r"(?s)different.*loopback://.*bucket/results"):
+        read_summary(remote, {"what": "letters"}, by="predict")
+
+
+def test_a_killed_process_loses_the_shard_in_hand_also_at_an_address(server, remote):
+    ledger = begin(remote, 3)
+    work(ledger, most=1)
+    claim = this_process("") | {"started": "long ago"}
+    ledger.root.write(f"{LEDGER}/claims/000001.0", json.dumps(claim))
+    assert json.loads(server.objects[f"bucket/results/{UNFINISHED}"])["asked"] == ASKED | SHARED
+    work(begin(remote, 3))
+    assert len(read_summary(remote, ASKED, by="predict")["outputs"]) == 3
+    assert not [name for name in server.objects if LEDGER in name or UNFINISHED in name]
+
+
+def test_an_address_with_other_files_is_refused(server, remote):
+    server.objects["bucket/results/mine.txt"] = b""
+    with pytest.raises(ConfigError, match=r"(?s)bucket/results.*mine\.txt in it"):
+        begin(remote)
+
+
+def test_a_process_whose_images_are_not_those_of_the_others_stops(tmp_path):
+    """On stores that let two processes begin: the later ledger counts."""
+    early = begin(tmp_path, 3)
+    number = early.take()
+    shutil.rmtree(tmp_path / LEDGER)
+    (tmp_path / UNFINISHED).unlink()
+    begin(tmp_path, 4)
+    for late in (early.take, lambda: early.commit(number, [])):
+        with pytest.raises(DataError, match=r"(?s)with other images.*4 images.*listed 3"):
+            late()

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 RANGE_FILE = "value_range.json"
 """Name of the file with the stated range of the images' values, which exists only if one was stated."""
 
+DESCRIBED = "described"
+"""What an entry calls the prediction of its image as JSON-ready values."""
+
 
 @dataclass(frozen=True)
 class ImageWriter:
@@ -41,6 +44,7 @@ class ImageWriter:
         animation: Whether to write a film of each volume.
         probe: Measures how uncertain images are; None if not requested.
         num_next: Number of images to choose for labelling.
+        describes: Whether entries have the prediction as JSON-ready values.
     """
 
     predictor: AnyPredictor
@@ -49,6 +53,7 @@ class ImageWriter:
     animation: bool
     probe: "UncertaintyProbe | None" = None
     num_next: int = 0
+    describes: bool = False
 
     @cached_property
     def writer(self) -> PredictionWriter:
@@ -118,7 +123,7 @@ class ImageWriter:
             self.folder.write_picture(COMPARISONS, item.output, drawn)
         if self.animation:
             self._write_animation(item, picture, prediction, true)
-        return entry
+        return entry | self._described(prediction, picture)
 
     def _predicted(self, picture: Picture, name: str) -> tuple[Any, dict[str, Any]]:
         """Return the prediction of an image, and what is measured of it for its entry."""
@@ -132,6 +137,13 @@ class ImageWriter:
 
         found, measured = self.probe.predict(picture, name=name, probabilities=probabilities)
         return found, {MEASURED: measured.to_json()}
+
+    def _described(self, prediction: Any, picture: Picture) -> dict[str, Any]:  # noqa: ANN401 - of the task
+        """Return what `limner serve` answers about an image, for its entry, if requested."""
+        if not self.describes:
+            return {}
+        found = self.predictor.task.to_json(prediction, self.predictor.labels)
+        return {DESCRIBED: {"size": list(picture.array.shape[:-1]), **found}}
 
     def _write_animation(
         self, item: ImagePath, picture: Picture, prediction: SemanticPrediction, true: Sample | None

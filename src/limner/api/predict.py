@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.api.image_writer import ImageWriter
-from limner.api.predict_shards import predict_shared
+from limner.api.predict_shards import predict_shared, sharing_of
 from limner.api.prediction_result import Failure, PredictResult, json_and_csv
+from limner.api.prediction_sinks import destination_of
 from limner.core.config import parse_config
 from limner.core.errors import ConfigError, DataError, did_you_mean
 from limner.core.plan import InferencePlan, ResizePlan
@@ -36,7 +37,9 @@ from limner.inference.open_predictor import AnyPredictor, Settings, open_predict
 from limner.inference.reading_ahead import read_ahead
 from limner.storage.file_states import state_of
 from limner.storage.filled_folder import FilledFolder, Request, filled_folder
-from limner.storage.output_folder import refuse_inside
+from limner.storage.output_folder import inside, refuse_inside
+from limner.storage.remote_requests import address_of
+from limner.storage.shared_folder import DiskFolder, SharedFolder
 from limner.storage.user_paths import user_path
 from limner.tasks.prediction_folder import PredictionFolder
 from limner.transforms.fit_values import ValueRange
@@ -66,6 +69,8 @@ def predict(
     sizes: bool = False,
     resume: bool = False,
     processes: int | None = None,
+    pack: str | None = None,
+    ray: str | None = None,
     settings: Settings | None = None,
     value_range: ValueRange | None = None,
     device: str = "auto",
@@ -82,7 +87,8 @@ def predict(
             ONNX or OpenVINO needs no PyTorch.
         paths: Images, folders, globs, ``.txt`` lists, tar archives, tables of Parquet and addresses, see
             `limner.inference.image_listing`.
-        out: The output folder, outside those in `paths`; only files of earlier predictions are replaced.
+        out: The output folder, outside those in `paths`; only files of earlier predictions are replaced. Also
+            an address such as ``s3://bucket/results``, for which `processes` is 1 or more.
         to: A labelling tool, a name of `TOOLS`: `out`, a new folder, gets the images and what was found in
             them in the format of the tool, to be corrected there, instead of the usual results.
         tolerance: Pixels by which outlines for a tool may be off; fewer corners are easier to move.
@@ -104,7 +110,12 @@ def predict(
         resume: Continue a prediction that was interrupted; its result is as if it had not been.
         processes: Number of processes here that share the work with each other, and with all others, also on
             other hosts, that are given the same request and `out`, which is a new folder. The same request
-            also continues work that was interrupted. None for one process that works alone.
+            also continues work that was interrupted. None for one process that works alone, or 1 for an
+            address and for packs.
+        pack: Kind of file into which the results of some hundred images are packed, a name of
+            `limner.api.prediction_packs.PACKS`; None for files of each image.
+        ray: Address of a Ray cluster, or ``local`` or ``auto``, whose tasks do the work instead of processes
+            here; `processes` is their number then, by default one on each GPU or machine.
         settings: Window, overlap, flips and scales; defaults to those of the model's plan.
         value_range: As in `load`.
         device: As in `load`.
@@ -115,14 +126,16 @@ def predict(
         ModelError: The model cannot be loaded.
         DataError: There are no images, `out` is inside a folder in `paths`, or other classes in `compare`.
         ConfigError: `out` has files that limner did not write, or an interrupted prediction.
+        MissingPartError: A library for an address, a table or a pack is not installed.
         UnreachableError: A server fails; `resume`, or the same request with `processes`, continues.
         WriteError: A file cannot be written; `resume` continues.
     """
     named = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    _refuse_searched(named, user_path(out))
-    if processes is not None:
-        _refuse_sharing({"--to": to is not None, "--uncertain": uncertain is not None}, processes)
-    images = list_images(named) if processes is None else ()
+    sharing = sharing_of(destination_of(out, pack), processes, ray, device=device)
+    _refuse_searched(named, sharing.destination.place)
+    if sharing.is_shared:
+        _refuse_sharing({"--to": to is not None, "--uncertain": uncertain is not None})
+    images = () if sharing.is_shared else list_images(named)
     predictor = open_predictor(
         model, device=device, precision=precision, settings=settings, value_range=value_range
     )
@@ -135,18 +148,19 @@ def predict(
         drafts = _drafts(predictor, images, out, resume=resume, tool=to, tolerance=tolerance, **least)
         return _predict_drafts(drafts, images, resume=resume, track=track)
     folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats), sort, sizes)
-    _refuse_unsuitable(predictor, folder)
+    _refuse_unsuitable(predictor, folder, is_packed=sharing.destination.is_packed)
     _refuse_for_images(predictor, {"--animation": animation, "--sizes": sizes})
     truth = None if compare is None else _truth(compare, predictor)
     probe = None if uncertain is None else _probe(predictor, uncertain)
-    writer = ImageWriter(predictor, folder, truth, animation, probe, uncertain or 0)
-    if processes is not None:
+    is_packed = sharing.destination.is_packed
+    writer = ImageWriter(predictor, folder, truth, animation, probe, uncertain or 0, is_packed)
+    if sharing.is_shared:
         options: dict[str, Any] = {"overlay": overlay, "probabilities": probabilities, "sort": sort}
-        options |= {"formats": tuple(formats)}
         options |= {"compare": compare, "animation": animation, "sizes": sizes, "settings": settings}
         options |= {"value_range": value_range, "device": device, "precision": precision}
+        options |= {"formats": tuple(formats), "pack": pack}
         join = partial(predict, model, named, out=out, processes=1, **options)
-        return predict_shared(writer, named, compare=compare, processes=processes, join=join, track=track)
+        return predict_shared(writer, named, sharing, join=join, compare=compare, track=track)
     request = Request(writer.asked(_state_of_images(images), compare), resume=resume)
     return _predict_images(images, writer, request, track)
 
@@ -258,13 +272,15 @@ def _state_of_images(images: Sequence[ImagePath]) -> str:
     return f"{len(images)} images, state {state_of((i.path for i in images), outputs)}"
 
 
-def _refuse_unsuitable(predictor: AnyPredictor, folder: PredictionFolder) -> None:
-    """Reject outputs that the model's task does not have.
+def _refuse_unsuitable(predictor: AnyPredictor, folder: PredictionFolder, *, is_packed: bool) -> None:
+    """Reject outputs that the model's task, or a pack, does not have.
 
     Raises:
         ConfigError: There is one.
     """
     task = predictor.task
+    if is_packed:
+        _refuse_packing(predictor, folder)
     if folder.sorting and not task.allowed.sorting:
         raise ConfigError(
             f"--sort is for classes of whole images; this model's task is {task.name!r}. Omit --sort."
@@ -279,30 +295,50 @@ def _refuse_unsuitable(predictor: AnyPredictor, folder: PredictionFolder) -> Non
         )
 
 
-def _refuse_searched(named: Iterable[str | Path], out: Path) -> None:
+def _refuse_searched(named: Iterable[str | Path], out: SharedFolder) -> None:
     """Refuse an output folder inside one of the folders of the images.
 
     Raises:
         DataError: It is inside one.
     """
     for path in named:
+        address = address_of(path)
+        if not isinstance(out, DiskFolder):
+            if address is not None and address.endswith("/") and f"{out.where}/".startswith(address):
+                raise inside(out.where, address)
+            continue
         searched = searched_folder(user_path(path))
         if searched is not None:
-            refuse_inside(out, searched)
+            refuse_inside(out.path, searched)
 
 
-def _refuse_sharing(given: Mapping[str, bool], processes: int) -> None:
+def _refuse_sharing(given: Mapping[str, bool]) -> None:
     """Refuse what processes that share the work cannot do.
 
     Raises:
-        ConfigError: One of the options is given, or the number of processes is out of range.
+        ConfigError: One of the options is given.
     """
-    if processes < 1:
-        raise ConfigError(f"--processes is a number of processes, 1 or more; found {processes}.")
     for option, is_given in given.items():
         if is_given:
             raise ConfigError(
-                f"{option} needs one process, which sees all images. Omit --processes, or {option}."
+                f"{option} needs one process, which sees all images, and a folder on a disk. Omit "
+                f"--processes, --pack and addresses for --out, or {option}."
+            )
+
+
+def _refuse_packing(predictor: AnyPredictor, folder: PredictionFolder) -> None:
+    """Refuse what packs have no place for.
+
+    Raises:
+        ConfigError: The model predicts volumes, or files are requested whose number differs between images.
+    """
+    if predictor.plan.input.takes_volumes:
+        raise ConfigError("--pack is for images; this model predicts volumes. Omit --pack.")
+    given = {"--sort": folder.sorting, "--format cutouts": "cutouts" in folder.formats}
+    for option, is_given in given.items():
+        if is_given:
+            raise ConfigError(
+                f"{option} writes folders of files, which are not packed. Omit --pack, or {option}."
             )
 
 

@@ -1,58 +1,105 @@
-"""Prediction of many images by several processes, here and on other hosts, which share one output folder.
+"""Prediction of many images by several processes, here and on other hosts, which share one folder or address.
 
 Each process works on shards of the images, see `limner.storage.shard_ledger`. The results are those of one
 process: the same files, and the same order in the files about all images.
 """
 
 import glob
-import multiprocessing
 import os
-import pickle
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import blake2b
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from limner.api.image_writer import ImageWriter
+from limner.api.image_writer import DESCRIBED, ImageWriter
+from limner.api.prediction_packs import kind_of
 from limner.api.prediction_result import Failure, PredictResult, json_and_csv
-from limner.core.errors import ConfigError, DataError, LimnerError
+from limner.api.prediction_sinks import Destination, ShardSink, Sink, work_folder
+from limner.api.ray_work import RayCluster, require_ray, work_on_ray
+from limner.api.shared_work import num_lost, refuse_unsendable, started, work_on
+from limner.core.errors import ConfigError, DataError
+from limner.core.picture import Picture
 from limner.core.progress import Track
-from limner.devices.host import cores_of_each
 from limner.images.read_image import read_image
 from limner.inference.image_paths import ImagePath, image_rows
 from limner.inference.reading_ahead import read_ahead
 from limner.storage.file_states import file_state
-from limner.storage.remote_files import address_of, is_remote
-from limner.storage.shard_ledger import WAIT_SECONDS, ShardLedger, open_ledger, read_summary
+from limner.storage.remote_files import is_remote
+from limner.storage.remote_requests import address_of
+from limner.storage.shard_ledger import ShardLedger, open_ledger, read_summary
 from limner.storage.user_paths import user_path
 from limner.storage.whole_files import guard_writes
 
 BY = "predict"
 
-THREADS = "OMP_NUM_THREADS"
-"""Environment variable with the number of threads of a process."""
+
+@dataclass(frozen=True)
+class Sharing:
+    """How processes share the work.
+
+    Attributes:
+        destination: Where the results go.
+        processes: Number of processes here, of which this one is the first, or of tasks on a cluster; None
+            if the user did not choose.
+        cluster: The cluster whose tasks work instead of processes here; None without.
+    """
+
+    destination: Destination
+    processes: int | None
+    cluster: RayCluster | None = None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the work is shared at all, if only with processes to come."""
+        is_asked = self.processes is not None or self.cluster is not None
+        return is_asked or not self.destination.is_plain
+
+    @property
+    def num_local(self) -> int:
+        """Number of processes here that predict."""
+        return 1 if self.processes is None or self.cluster is not None else self.processes
+
+
+def sharing_of(destination: Destination, processes: int | None, ray: str | None, *, device: str) -> Sharing:
+    """Return how the work is shared.
+
+    Args:
+        destination: Where the results go.
+        processes: As in `Sharing`.
+        ray: Address of a Ray cluster, or None.
+        device: ``auto``, or a PyTorch device name.
+
+    Raises:
+        ConfigError: The number of processes is out of range.
+        MissingPartError: Ray is not installed.
+    """
+    if processes is not None and processes < 1:
+        raise ConfigError(f"--processes is a number of processes, 1 or more; found {processes}.")
+    if ray is not None:
+        require_ray()
+    return Sharing(destination, processes, None if ray is None else RayCluster(ray, processes, device))
 
 
 def predict_shared(
     writer: ImageWriter,
     named: Sequence[str | Path],
+    sharing: Sharing,
     *,
-    compare: Path | str | None,
-    processes: int,
     join: Callable[[], object],
+    compare: Path | str | None,
     track: Track,
 ) -> PredictResult:
     """Predict images together with all processes that are given the same request and folder.
 
     Args:
-        writer: Predicts and writes each image.
+        writer: Predicts and writes each image; its folder is replaced by one for temporary files if results
+            go elsewhere.
         named: The images, as users name them.
-        compare: The labelled folder with their truth, or None.
-        processes: Number of processes here; this one is the first of them.
+        sharing: How they share the work, and where results go.
         join: What another process calls to work too.
+        compare: The labelled folder with their truth, or None.
         track: Shows the progress of all processes.
 
     Raises:
@@ -62,83 +109,88 @@ def predict_shared(
         UnreachableError: A server fails; the same command continues.
         WriteError: A file cannot be written; the same command continues.
     """
-    if processes > 1:
-        _refuse_unsendable(join)
-    root = writer.folder.root
+    destination, others = sharing.destination, sharing.num_local - 1
+    if others or sharing.cluster is not None:
+        refuse_unsendable(join, "Pass the model by its path, and settings as an InferencePlan.")
     asked = writer.asked(_state_of_sources(named), compare)
-    writer.predictor.share_cores(processes)
-    ledger = open_ledger(root, asked, lambda: image_rows(named), by=BY)
-    with _started(join, 0 if ledger is None else processes - 1) as helpers:
-        if ledger is not None:
-            for _ in track(_work(ledger, writer), "Predicting", ledger.head.num_items):
-                pass
-        num_lost = sum(helper.exitcode not in (None, 0) for helper in helpers)
-    summary = read_summary(root, asked, by=BY)
+    asked |= {} if destination.pack is None else {"pack": destination.pack.suffix}
+    writer.predictor.share_cores(sharing.num_local)
+    with work_folder(destination) as work:
+        writer = replace(writer, folder=replace(writer.folder, root=work))
+        sink = Sink(destination, work, kinds=_kinds_of_files(writer))
+        rows = partial(image_rows, named)
+        ledger = open_ledger(destination.place, asked, rows, by=BY, min_shards=sink.min_shards)
+        with started([] if ledger is None else [join] * others) as helpers:
+            if ledger is not None:
+                steps = _steps(ledger, writer, sink, join, sharing.cluster)
+                for _ in track(steps, "Predicting", ledger.head.num_items):
+                    pass
+            lost = num_lost(helpers)
+    summary = read_summary(destination.place, asked, by=BY)
     assert summary is not None, "the ledger is removed when its summary is written"
-    return _result(root, summary, num_lost=num_lost)
+    return _result(Path(destination.place.where), summary, lost)
 
 
-def _work(ledger: ShardLedger, writer: ImageWriter) -> Iterator[None]:
-    """Work on shards until all images are done, also those of other processes; yield once for each image."""
-    shown = 0
-    while not ledger.is_finished:
-        _stop_without_parent()
-        for _ in range(shown, ledger.num_done):  # by other processes
-            shown += 1
-            yield
-        try:
-            number = ledger.take()
-            if number is not None:
-                for _ in _predict_shard(ledger, number, writer):
-                    shown += 1
-                    yield
-            elif not (ledger.is_done and _finish(ledger, writer)):
-                time.sleep(WAIT_SECONDS)
-        except FileNotFoundError:
-            if not ledger.is_finished:
-                raise
-    yield from (None for _ in range(shown, ledger.head.num_items))
+def _steps(
+    ledger: ShardLedger,
+    writer: ImageWriter,
+    sink: Sink,
+    join: Callable[[], object],
+    cluster: RayCluster | None,
+) -> Iterator[None]:
+    """Work here, or wait for the tasks of a cluster; yield once for each image."""
+    if cluster is not None:
+        return work_on_ray(ledger, join, cluster)
+    predict_shard = partial(_predict_shard, ledger, writer=writer, sink=sink)
+    return work_on(ledger, predict_shard, partial(_sum_up, ledger, writer, sink))
 
 
-def _predict_shard(ledger: ShardLedger, number: int, writer: ImageWriter) -> Iterator[None]:
+def _kinds_of_files(writer: ImageWriter) -> tuple[str, ...]:
+    """Return the kinds of the files that are written for each image."""
+    files = writer.files(ImagePath(Path("image.png"), "image"))
+    return tuple(kind_of(path.relative_to(writer.folder.root).as_posix(), "image") for path in files)
+
+
+def _predict_shard(ledger: ShardLedger, number: int, writer: ImageWriter, sink: Sink) -> Iterator[None]:
     """Predict the images of a shard, yield after each of them, and record the shard."""
     lines: list[dict[str, Any]] = []
-    try:
-        items = [ImagePath(Path(path), output) for path, output in ledger.rows(number)]
+    items = [ImagePath(Path(path), output) for path, output in ledger.rows(number)]
+    with sink.shard(number, ledger.beat) as shard:
         for item, picture in read_ahead(items, lambda image: read_image(image.path)):
-            written = _WrittenFiles(ledger.root)
-            try:
-                with guard_writes(written):
-                    entry = writer.write(item, picture())
-                lines.append({"item": item.output, "entry": entry, "files": [*written.sizes.items()]})
-            except DataError as error:
-                lines.append({"item": item.output, "path": str(item.path), "failed": str(error)})
+            lines.append(_predict_image(item, picture, writer, shard))
             ledger.beat()
             yield
-        ledger.commit(number, lines)
-    except BaseException:
-        ledger.release(number)
-        raise
+        lines[-1].setdefault("files", []).extend(shard.finish().items())
+    ledger.commit(number, lines)
 
 
-def _finish(ledger: ShardLedger, writer: ImageWriter) -> bool:
-    """Write what is about all images, unless another process does; return whether this one did."""
-    if not ledger.take_finish():
-        return False
+def _predict_image(
+    item: ImagePath, picture: Callable[[], Picture], writer: ImageWriter, shard: ShardSink
+) -> dict[str, Any]:
+    """Predict an image, and return its line of the record."""
+    written = _WrittenFiles(writer.folder.root)
     try:
+        with guard_writes(written):
+            entry = writer.write(item, picture())
+        kept = shard.add(item, entry.pop(DESCRIBED, {}), written.sizes)
+        return {"item": item.output, "entry": entry, "files": [*kept.items()]}
+    except DataError as error:
+        shard.fail(item, str(error))
+        return {"item": item.output, "path": str(item.path), "failed": str(error)}
+
+
+def _sum_up(ledger: ShardLedger, writer: ImageWriter, sink: Sink) -> dict[str, Any]:
+    """Write what is about all images, and return the summary."""
+    files = _WrittenFiles(writer.folder.root)
+    with guard_writes(files):
         written = writer.finish(_Entries(ledger))
-        failures = [(line["path"], line["failed"]) for line in ledger.lines() if "failed" in line]
-        ledger.finish(
-            {
-                "num_predicted": ledger.head.num_items - len(failures),
-                "written": None if written is None else written.name,
-                "failures": failures,
-            }
-        )
-    except BaseException:
-        ledger.release_finish()
-        raise
-    return True
+    sink.bring(files.sizes)
+    failures = [(line["path"], line["failed"]) for line in ledger.lines() if "failed" in line]
+    return {
+        "num_predicted": ledger.head.num_items - len(failures),
+        "written": None if written is None else written.name,
+        "failures": failures,
+    }
 
 
 class _Entries:
@@ -166,76 +218,15 @@ class _WrittenFiles:
 
     def replacing(self, aside: Path, path: Path) -> None:
         """Note a written file."""
-        self.sizes[path.relative_to(self._root).as_posix()] = aside.stat().st_size
+        if path.is_relative_to(self._root):  # not of a cache
+            self.sizes[path.relative_to(self._root).as_posix()] = aside.stat().st_size
 
 
-def _result(root: Path, summary: Mapping[str, Any], *, num_lost: int) -> PredictResult:
+def _result(root: Path, summary: Mapping[str, Any], lost: int) -> PredictResult:
     failures = tuple(Failure(Path(path), reason) for path, reason in summary["failures"])
     written = None if summary["written"] is None else root / summary["written"]
     tables = json_and_csv(written)
-    return PredictResult(root, (), failures, *tables, summary["num_predicted"], num_lost=num_lost)
-
-
-@contextmanager
-def _started(join: Callable[[], object], number: int) -> Iterator[Sequence[SpawnProcess]]:
-    """Start processes that work too; they are ended when the block is, since nothing is left to do then."""
-    helpers: list[SpawnProcess] = []
-    context = multiprocessing.get_context("spawn")
-    try:
-        with _fewer_threads(number + 1):
-            for _ in range(number):
-                helper = context.Process(target=_join, args=(join,))
-                helper.start()
-                helpers.append(helper)
-        yield helpers
-    finally:
-        for helper in helpers:
-            helper.terminate()
-        for helper in helpers:
-            helper.join()
-
-
-@contextmanager
-def _fewer_threads(processes: int) -> Iterator[None]:
-    """Give processes that are started in the block their part of the cores, unless the user chose."""
-    if THREADS in os.environ:
-        yield
-        return
-    os.environ[THREADS] = str(cores_of_each(processes))
-    try:
-        yield
-    finally:
-        del os.environ[THREADS]
-
-
-def _join(join: Callable[[], object]) -> None:
-    """Work in a process that was started for it; its error ends it with a message."""
-    try:
-        join()
-    except LimnerError as error:
-        raise SystemExit(str(error)) from None
-
-
-def _stop_without_parent() -> None:
-    """End a process that was started to help, and whose command was killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None and not parent.is_alive():
-        raise SystemExit("The command that started this process has ended.")
-
-
-def _refuse_unsendable(join: Callable[[], object]) -> None:
-    """Refuse a request that cannot be sent to another process.
-
-    Raises:
-        ConfigError: It has an object or function in it.
-    """
-    try:
-        pickle.dumps(join)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise ConfigError(
-            f"The prediction cannot be sent to other processes ({error}). Pass the model by its path, and "
-            "settings as an InferencePlan."
-        ) from None
+    return PredictResult(root, (), failures, *tables, summary["num_predicted"], num_lost=lost)
 
 
 def _state_of_sources(named: Iterable[str | Path]) -> str:

@@ -5,9 +5,12 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
+from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any, TypeVar
 
+from limner.api.shared_trials import WORK, Line, helping, refuse_count, run_trials
 from limner.core.config import merge
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.execution import Execution
@@ -15,8 +18,9 @@ from limner.core.progress import Track, silent
 from limner.core.run_folder import RUNS, RunFolder
 from limner.core.tuning import RateTest, Trial, Tuning
 from limner.core.watchers import Watcher
-from limner.planning.search.proposals import Proposer, best_proposer
-from limner.planning.search.rounds import Round, plan_rounds, survivors
+from limner.devices.shared_machine import devices_of, shared_machine
+from limner.planning.search.proposals import EXPLORE, Proposer, best_proposer
+from limner.planning.search.rounds import KEPT, Round, plan_rounds, survivors
 from limner.planning.search.space import Space, own_values, read_space
 from limner.planning.settings import flatten, nest
 from limner.preparation.planned import (
@@ -36,6 +40,7 @@ from limner.storage.filled_folder import filled_folder, own_files
 from limner.storage.folder_lock import locked_folder
 from limner.storage.json_files import write_json
 from limner.storage.output_folder import refuse_inside
+from limner.storage.unfinished import SHARED
 from limner.storage.user_paths import user_path
 from limner.storage.whole_files import write_whole
 from limner.tasks import find_task
@@ -61,6 +66,7 @@ def tune(
     settings: dict[str, Any] | None = None,
     accept: bool = False,
     device: str = "auto",
+    processes: int | None = None,
     proposer: Proposer | None = None,
     track: Track = silent,
     watchers: Sequence[Watcher] = (),
@@ -81,6 +87,9 @@ def tune(
         settings: Values of the plan shared by all trials, nested as in plan.yaml.
         accept: Accept the proposals of `check`, by writing them to dataset.yaml.
         device: ``auto``, or a PyTorch device name.
+        processes: Number of processes here that share the trials of a search, each of them on a device of its
+            own, or with a part of the cores; also with those of the same call on other hosts that see `out`.
+            The same call also continues. None for one process that works alone.
         proposer: Proposes candidates; defaults to Optuna if installed, else to evenly spread points.
         track: Shows progress.
         watchers: Observers of the runs.
@@ -93,28 +102,40 @@ def tune(
         DataError: The data has errors that prevent training, or no validation images.
         TrainingError: The range test had to stop, or the disk is full; the same call continues a search.
     """
-    _check_search_options(over, minutes)
-    execution = Execution(device, track, watchers)
+    _check_search_options(over, minutes, processes)
+    devices = devices_of(device, processes or 1)
+    execution = Execution(devices[0], track, watchers)
     asked = with_shorthands(settings, task=task, network=network)
     refuse_among_images(None if out is None else user_path(out), data)
-    planned = plan_data(data, asked, execution, accept=accept, allow_cascade=False)
-    tuning = _begin(planned, out)
-    if minutes is None:
-        return _test_rates(tuning, planned, execution)
-    wanted, _ = settings_and_data(data, asked)
-    space = read_space(over, flatten(planned.plan))
-    proposer = proposer or best_proposer(planned.plan.train.seed)
-    search = _Search(tuning, planned, wanted=wanted, space=space, proposer=proposer, execution=execution)
-    return search.run(trials, minutes, asked={"over": list(over), "settings": wanted})
+    with shared_machine(len(devices)):
+        planned = plan_data(data, asked, execution, accept=accept, allow_cascade=False)
+        tuning = _begin(planned, out)
+        if minutes is None:
+            return _test_rates(tuning, planned, execution)
+        wanted, _ = settings_and_data(data, asked)
+        space = read_space(over, flatten(planned.plan))
+        proposer = proposer or best_proposer(planned.plan.train.seed)
+        kind: type[_Search] = _Search if processes is None else _SharedSearch
+        search = kind(tuning, planned, wanted=wanted, space=space, proposer=proposer, execution=execution)
+        given: dict[str, Any] = {"minutes": minutes, "trials": trials, "task": task, "network": network}
+        given |= {"settings": settings, "processes": 1, "proposer": proposer}
+        join = partial(tune, data, tuple(over), out=tuning.root, **given)
+        with helping(join, devices, execution):
+            return search.run(trials, minutes, asked={"over": list(over), "settings": wanted})
 
 
-def _check_search_options(over: Sequence[str], minutes: float | None) -> None:
+def _check_search_options(over: Sequence[str], minutes: float | None, processes: int | None) -> None:
+    refuse_count(processes)
     if over and minutes is None:
         raise ConfigError("Specify the training time of the whole search, such as --minutes 60.")
     if minutes is not None and not over:
         raise ConfigError(
             "--minutes is the time of a search: specify what to search, such as "
             "--over optimizer.learning_rate. Without --over learning rates are tested in 100 steps."
+        )
+    if processes is not None and not over:
+        raise ConfigError(
+            "--processes shares the trials of a search. Omit it, or specify --over and --minutes."
         )
 
 
@@ -182,6 +203,8 @@ def _read(path: Path, parse: Callable[[Any], Values], otherwise: Values) -> Valu
 class _Search:
     """Trains candidates in rounds; results are written after each trial."""
 
+    is_shared = False
+
     def __init__(
         self,
         tuning: Tuning,
@@ -204,22 +227,36 @@ class _Search:
         if not self._tuning.num_images:
             raise ConfigError("A search compares validation scores, and this data has no validation images.")
         asked = {"data": self._tuning.data, "minutes": minutes, "trials": num_trials, **asked}
+        asked |= SHARED if self.is_shared else {}
         root = self._tuning.root
-        with claimed_folder(root, SETUP, asked, what="search", besides=own_files(root, by="tune")):
+        besides = own_files(root, by="tune")
+        with claimed_folder(root, SETUP, asked, what="search", besides=besides, is_shared=self.is_shared):
             self._run_rounds(rounds)
         return self._tuning
 
     def _run_rounds(self, rounds: Sequence[Round]) -> None:
         before: list[Trial] = []
         for number, planned in enumerate(rounds, start=1):
-            candidates = survivors(before, planned.num_trials)
+            known = survivors(before, planned.num_trials)
+            count = len(known) if before else planned.num_trials
+            at_once = count if before or not self._proposer.uses_scores else self._num_at_once(count)
             done: list[Trial] = []
-            for place in range(1, (len(candidates) if before else planned.num_trials) + 1):
-                known = candidates[place - 1] if before else None
-                candidate = place if known is None else known.candidate
-                settings = self._settings(place, done) if known is None else known.settings
-                done.append(self._trial(Trial(number, place, candidate, planned.minutes, settings)))
+            while len(done) < count:
+                trials = []
+                for place in range(len(done) + 1, min(len(done) + at_once, count) + 1):
+                    candidate = known[place - 1].candidate if before else place
+                    settings = known[place - 1].settings if before else self._settings(place, done)
+                    trials.append(Trial(number, place, candidate, planned.minutes, settings))
+                done += self._run_trials(trials)
             before = done
+
+    def _num_at_once(self, count: int) -> int:
+        """Return the number of candidates that are proposed before the first of them is trained."""
+        return 1
+
+    def _run_trials(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Run trials, or resume them."""
+        return [self._trial(trial) for trial in trials]
 
     def _settings(self, number: int, done: list[Trial]) -> dict[str, Any]:
         """Return a new candidate; the first is the unchanged plan, as the baseline."""
@@ -233,17 +270,21 @@ class _Search:
         if same and same[0].is_done:
             return same[0]
         trial = same[0] if same else trial
-        self._save(trial)
+        self._save([trial])
+        trial = self._tried(trial)
+        self._save([trial])
+        self._clear(trial)
+        return trial
+
+    def _tried(self, trial: Trial) -> Trial:
+        """Train a trial, and return it with its score, or with its problem."""
         run = RunFolder(self._tuning.run_of(trial))
         try:
-            trial = self._train(trial, run)
+            return self._train(trial, run)
         except Exception as error:  # a failing trial must not stop the others
             if is_disk_error(error):  # no failure of its settings: the next call repeats it
                 raise
-            trial = replace(trial, problem=note_problem(run, error))
-        self._save(trial)
-        _clear(run)
-        return trial
+            return replace(trial, problem=note_problem(run, error))
 
     def _train(self, trial: Trial, run: RunFolder) -> Trial:
         from limner.training.fit_run import fit_run
@@ -267,20 +308,47 @@ class _Search:
         plan = plan_checked(self._planned.checked, wanted, device, given, allow_cascade=False)
         return prepare_run(replace(self._planned, plan=plan), run.root.absolute(), device=device)
 
-    def _save(self, trial: Trial) -> None:
-        """Store a trial, and write all results so far."""
-        others = [t for t in self._tuning.trials if (t.round, t.number) != (trial.round, trial.number)]
-        trials = sorted([*others, trial], key=lambda t: (t.round, t.number))
-        self._tuning = replace(self._tuning, trials=tuple(trials))
-        write_json(self._tuning.root / TRIALS, [asdict(t) for t in trials])
+    def _save(self, trials: Sequence[Trial]) -> None:
+        """Store trials, and write all results so far."""
+        found = {(trial.round, trial.number): trial for trial in (*self._tuning.trials, *trials)}
+        self._tuning = replace(self._tuning, trials=tuple(found[place] for place in sorted(found)))
+        write_json(self._tuning.root / TRIALS, [asdict(trial) for trial in self._tuning.trials])
         if self._tuning.best is not None:
             best = merge(self._wanted, nest(self._tuning.best.settings))
             write_whole(self._tuning.recipe, render_recipe(self._tuning, best))
             write_tuning(self._tuning, method=self._proposer.name)
 
+    def _clear(self, trial: Trial) -> None:
+        """Remove the checkpoints of a finished trial, which is never resumed; the model stays."""
+        from limner.training.checkpoints import Checkpoints
 
-def _clear(run: RunFolder) -> None:
-    """Remove the checkpoints of a finished trial, which is never resumed; the model stays."""
-    from limner.training.checkpoints import Checkpoints
+        Checkpoints(RunFolder(self._tuning.run_of(trial))).remove()
 
-    Checkpoints(run).remove()
+
+class _SharedSearch(_Search):
+    """Trains the trials that no other process has; each process writes the results that it knows."""
+
+    is_shared = True
+
+    def _num_at_once(self, count: int) -> int:
+        return max(EXPLORE, ceil(count / KEPT))
+
+    def _run_trials(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Run trials together with the other processes."""
+        name = f"{trials[0].round}-{trials[0].number}"
+        lines = run_trials(
+            self._tuning.root / WORK / name,
+            {"trials": f"{len(trials)} of round {trials[0].round}, from {trials[0].number}"},
+            [[json.dumps(asdict(trial))] for trial in trials],
+            lambda row: asdict(self._tried(Trial(**json.loads(row[0])))),
+            by="tune",
+            after=self._note,
+        )
+        found = [Trial(**line) for line in lines]
+        self._save(found)
+        return found
+
+    def _note(self, own: Line, lines: list[Line]) -> None:
+        """Store all trials so far, and remove the checkpoints of the one that this process has trained."""
+        self._save([Trial(**line) for line in (own, *lines)])
+        self._clear(Trial(**own))

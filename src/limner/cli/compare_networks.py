@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limner.cli.shared_options import Accept, Device, Spatial
+from limner.cli.shared_options import Accept, Device, Processes, Spatial
 
 if TYPE_CHECKING:
     from limner.core.network_comparison import Comparison
@@ -26,6 +26,7 @@ def compare_networks(
     ] = None,
     accept: Accept = False,
     device: Device = "auto",
+    processes: Processes = None,
 ) -> None:
     """Train several networks in the same way, and compare them.
 
@@ -46,6 +47,7 @@ def compare_networks(
         settings=merge_assignments(settings or []),
         accept=accept,
         device=device,
+        processes=processes,
         track=tracker(),
         watchers=[ProgressDisplay()],
     )

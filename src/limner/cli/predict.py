@@ -79,6 +79,20 @@ class WorkOptions:
             "starts on other hosts; run it again to continue after an interruption."
         ),
     ] = None
+    pack: Annotated[
+        str | None,
+        typer.Option(
+            help="Pack the results of some hundred images into one file: tar (archives for WebDataset, with "
+            "the images) or parquet (a row for each image)."
+        ),
+    ] = None
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Let --processes tasks of a Ray cluster work: auto, local, ray://HOST:PORT or HOST:PORT.",
+        ),
+    ] = None
 
 
 @with_option_groups
@@ -93,7 +107,9 @@ def predict(
             "s3://; further models before them are averaged."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the results, or an address such as s3://.")
+    ],
     *,
     drafts: DraftOptions,
     uncertain: Annotated[
@@ -139,6 +155,8 @@ def predict(
             sizes=files.sizes,
             resume=work.resume,
             processes=work.processes,
+            pack=work.pack,
+            ray=work.ray,
             track=tracker(),
         )
     )
@@ -162,12 +180,14 @@ def _models_and_images(model: Path, paths: list[str]) -> tuple[list[str | Path],
 def _show(result: "PredictResult") -> None:
     """Print what was predicted; the exit code is 1 if an image could not be."""
     from limner.cli.console import console, messages
+    from limner.storage.remote_requests import address_of
 
     for failure in result.failures:
         messages().print(f"skipped {failure.path}: {failure.reason}", style="error")
     total = result.num_predicted + len(result.failures)
     where = result.csv or result.out
-    console().print(f"{result.num_predicted} of {total} images predicted; the results are in {where}")
+    at = address_of(where) or where
+    console().print(f"{result.num_predicted} of {total} images predicted; the results are in {at}")
     if result.num_lost:
         messages().print(
             f"{result.num_lost} processes ended early; the others took over their work", style="warning"

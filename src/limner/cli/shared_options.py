@@ -23,3 +23,10 @@ Spatial = Annotated[
     typer.Option(help="Volumes: 2d (slices), 2.5d (slices with their neighbours), 3d or auto (default)."),
 ]
 Accept = Annotated[bool, typer.Option(help="Accept the proposals of `limner check`.")]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        help="Train in this number of processes at the same time, each with a device of its own or a part of "
+        "the cores, and with those of the same command on other hosts."
+    ),
+]

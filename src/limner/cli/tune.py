@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limner.cli.shared_options import Accept, Device, Network, Task
+from limner.cli.shared_options import Accept, Device, Network, Processes, Task
 
 if TYPE_CHECKING:
     from limner.core.tuning import Tuning
@@ -28,6 +28,7 @@ def tune(
     ] = None,
     accept: Accept = False,
     device: Device = "auto",
+    processes: Processes = None,
 ) -> None:
     """Find a good learning rate and good settings.
 
@@ -49,6 +50,7 @@ def tune(
         settings=merge_assignments(settings or []),
         accept=accept,
         device=device,
+        processes=processes,
         track=tracker(),
         watchers=[ProgressDisplay()],
     )

@@ -14,6 +14,9 @@ LONGEST_WAIT = 3600.0
 LAUNCHED = "LIMNER_LAUNCHED"
 """Environment variable of processes that `limner train --devices` starts."""
 
+LOCAL_PROCESSES = "LOCAL_WORLD_SIZE"
+"""Environment variable with the number of processes that share the cores and the memory of this machine."""
+
 RESTARTS = ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
 """Environment variables with the number of earlier attempts: of torchrun and limner, and of SLURM."""
 
@@ -37,8 +40,8 @@ def is_first_process() -> bool:
 
 
 def num_local_processes() -> int:
-    """Return the number of processes that train together on this machine, as far as it is known."""
-    return max(int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
+    """Return the number of processes that train at the same time on this machine, as far as it is known."""
+    return max(int(os.environ.get(LOCAL_PROCESSES, "1")), 1)
 
 
 def is_launched_by_limner() -> bool:

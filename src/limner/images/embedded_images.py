@@ -17,6 +17,11 @@ SUFFIX_OF = {
 """First bytes of an image -> its suffix."""
 
 
+def suffix_of(data: bytes) -> str:
+    """Return the suffix of an image by its first bytes; that of PNG if they are of no known kind."""
+    return next((suffix for start, suffix in SUFFIX_OF.items() if data.startswith(start)), ".png")
+
+
 def embedded(data: bytes) -> bytes:
     """Return the image in `imageData` of a JSON file; empty if there is none."""
     try:
@@ -31,4 +36,4 @@ def image_file(path: Path) -> tuple[str, bytes]:
     if path.suffix.lower() != ".json":
         return path.suffix, data
     data = embedded(data)
-    return next((s for start, s in SUFFIX_OF.items() if data.startswith(start)), ".png"), data
+    return suffix_of(data), data

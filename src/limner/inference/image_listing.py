@@ -16,11 +16,12 @@ from limner.images.file_names import IMAGE_SUFFIXES, is_image_name
 from limner.images.volumes.dicom import dicom_files, series_folders
 from limner.inference.output_names import Listed
 from limner.storage.containers import TABLE, TAR
-from limner.storage.remote_files import address_of, is_remote, list_remote
+from limner.storage.remote_files import is_remote, list_remote
+from limner.storage.remote_requests import address_of
 from limner.storage.table_rows import image_table
 from limner.storage.tar_members import DAMAGE, tar_members
 from limner.storage.text_files import read_lines
-from limner.storage.unfinished import refuse_unfinished
+from limner.storage.unfinished import UNFINISHED, refuse_unfinished, unfinished
 from limner.storage.user_paths import user_path
 
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -214,6 +215,8 @@ def _at_address(address: str) -> Iterator[Listed]:
     """Yield the images at an address: a file or an archive, those that a glob matches, or those below it."""
     is_folder = address.endswith("/")
     found = list_remote(address)
+    if is_folder and any(one.rpartition("/")[2] == UNFINISHED for one in found):
+        raise unfinished(address, "predict")
     if is_folder:
         found = [one for one in found if is_image_name(one) or one.lower().endswith(TAR)]
     if not found:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,13 @@ from limner.storage.output_folder import make_output_folder
 
 @contextmanager
 def claimed_folder(
-    root: Path, setup: str, asked: Mapping[str, Any], *, what: str, besides: Collection[str] = ()
+    root: Path,
+    setup: str,
+    asked: Mapping[str, Any],
+    *,
+    what: str,
+    besides: Collection[str] = (),
+    is_shared: bool = False,
 ) -> Iterator[None]:
     """Hold the folder of a job: a new or empty one, or that of the same job, which then continues.
 
@@ -25,18 +31,21 @@ def claimed_folder(
         asked: The current arguments, JSON-serialisable.
         what: Kind of job, for messages.
         besides: Names of files that may exist before the job starts.
+        is_shared: Whether other processes may work there too, with the same arguments.
 
     Raises:
-        ConfigError: The folder holds something else, or another process works there.
+        ConfigError: The folder holds something else, or another process works there, unless it is shared.
         DataError: The folder cannot be created, or its stored arguments are damaged.
     """
     asked = json.loads(json.dumps(asked))
     make_output_folder(root)
-    with locked_folder(root, what=f"the {what}"):
+    with nullcontext() if is_shared else locked_folder(root, what=f"the {what}"):
+        # In this order: another process that shares the folder writes the arguments first.
+        others = [path for path in root.iterdir() if path.name not in (setup, *besides)]
         file = root / setup
         if file.is_file():
             refuse_another(root, _read(file), asked, what)
-        elif any(path.name not in besides and not is_of_a_kill(path) for path in root.iterdir()):
+        elif not all(is_of_a_kill(path) for path in others):
             raise ConfigError(
                 describe(f"The folder for the {what} is not empty", where=root, fix="Choose another --out.")
             )
@@ -44,7 +53,7 @@ def claimed_folder(
         yield
 
 
-def refuse_another(root: Path, begun: Mapping[str, Any], asked: Mapping[str, Any], what: str) -> None:
+def refuse_another(root: Path | str, begun: Mapping[str, Any], asked: Mapping[str, Any], what: str) -> None:
     """Refuse to continue a job in a folder whose arguments differ.
 
     Args:

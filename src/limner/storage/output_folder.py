@@ -79,15 +79,20 @@ def refuse_inside(out: Path | str, data: Path | str) -> None:
         DataError: The output is the folder, or inside it.
     """
     if user_path(out).resolve().is_relative_to(user_path(data).resolve()):
-        raise DataError(
-            describe(
-                "The output is inside the folder of the images",
-                where=out,
-                found=f"{data} is searched for images with its subfolders",
-                expected="an output elsewhere, so that results are not taken for images or labels",
-                fix="Choose another output, such as one beside the folder of the images.",
-            )
+        raise inside(out, data)
+
+
+def inside(out: Path | str, data: Path | str) -> DataError:
+    """Return the error of an output inside the folder of the images."""
+    return DataError(
+        describe(
+            "The output is inside the folder of the images",
+            where=out,
+            found=f"{data} is searched for images with its subfolders",
+            expected="an output elsewhere, so that results are not taken for images or labels",
+            fix="Choose another output, such as one beside the folder of the images.",
         )
+    )
 
 
 def cannot_write(folder: Path, error: OSError) -> DataError:

@@ -1,9 +1,11 @@
 """Work that any number of processes on any number of hosts share in one output folder.
 
-The items are cut into shards. The ledger is a folder beside the results, on the same disk:
+The items are cut into shards. The ledger is a folder beside the results, on the same disk or at the same
+address:
 
-- ``index.jsonl``: one line for each item, in order;
-- ``ledger.json``: the request, and where each shard begins in the index; it is written last;
+- ``index-HASH.jsonl``: one line for each item, in order;
+- ``ledger.json``: the request, the name of the index, and where each shard begins in it; it is written last,
+  and the ledger exists as long as this file does;
 - ``claims/``: which process works on which shard, see `WorkClaims`;
 - ``done/NUMBER.jsonl``: the record of a finished shard, whole or absent.
 
@@ -12,25 +14,21 @@ if a process that was silent for too long still finishes its shard, the same fil
 """
 
 import json
-import os
-import shutil
+import tempfile
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import blake2b
 from math import ceil
 from pathlib import Path
 from typing import Any
 
-from limner.core.errors import ConfigError, DataError, WriteError, describe
+from limner.core.errors import ConfigError, DataError, LimnerError, describe
 from limner.storage.claimed_folder import refuse_another
-from limner.storage.disk_problems import write_errors_for
-from limner.storage.filled_folder import is_of_a_kill
-from limner.storage.json_files import write_json
-from limner.storage.output_folder import make_output_folder, refuse_dataset
-from limner.storage.unfinished import SHARED, begin_record, remove_record
-from limner.storage.whole_files import open_whole, remove_leftovers, write_whole
+from limner.storage.shared_folder import SharedFolder
+from limner.storage.unfinished import SHARED, UNFINISHED, record_text
 from limner.storage.work_claims import WorkClaims
 
 LEDGER = ".limner-shards"
@@ -45,10 +43,7 @@ MOST_ITEMS = 256
 MIN_SHARDS = 256
 """Shards have fewer items rather than being fewer than this, so that many processes have work."""
 
-WAIT_SECONDS = 0.5
-"""Time between two looks at what other processes do."""
-
-_INDEX, _HEAD, _CLAIMS, _DONE = "index.jsonl", "ledger.json", "claims", "done"
+_HEAD, _CLAIMS, _DONE = "ledger.json", "claims", "done"
 _INDEXING, _FINISHING = "index", "finish"
 
 
@@ -58,12 +53,14 @@ class LedgerHead:
 
     Attributes:
         asked: The request; it must be equal to join the work.
+        index: Name of the index.
         num_items: Number of items.
         size: Number of items of each shard but the last.
         starts: Position in the index where each shard begins, and the end of the index.
     """
 
     asked: Mapping[str, str]
+    index: str
     num_items: int
     size: int
     starts: Sequence[int]
@@ -78,13 +75,18 @@ class LedgerHead:
         return min(self.size, self.num_items - number * self.size)
 
 
-def shard_size(num_items: int) -> int:
+def shard_size(num_items: int, min_shards: int = MIN_SHARDS) -> int:
     """Return the number of items of each shard but the last."""
-    return min(MOST_ITEMS, max(1, ceil(num_items / MIN_SHARDS)))
+    return min(MOST_ITEMS, max(1, ceil(num_items / min_shards)))
 
 
 def open_ledger(
-    root: Path, asked: Mapping[str, str], list_items: Callable[[], Iterable[Sequence[str]]], *, by: str
+    root: SharedFolder,
+    asked: Mapping[str, str],
+    list_items: Callable[[], Iterable[Sequence[str]]],
+    *,
+    by: str,
+    min_shards: int = MIN_SHARDS,
 ) -> "ShardLedger | None":
     """Join the shared work in a folder, or begin it.
 
@@ -93,6 +95,7 @@ def open_ledger(
         asked: The request, in words.
         list_items: Lists the items, each as a row of texts; it is called by the process that begins.
         by: The command, such as ``predict``.
+        min_shards: Shards have fewer items rather than being fewer than this.
 
     Returns:
         The ledger, or None if the work is finished, see `read_summary`.
@@ -100,52 +103,54 @@ def open_ledger(
     Raises:
         ConfigError: The folder holds something else, or shared work with another request.
         DataError: The folder cannot be created, is inside a dataset, or its ledger is damaged.
+        UnreachableError: The folder is at an address whose server fails.
         WriteError: The folder cannot be written.
     """
-    refuse_dataset(root)
-    make_output_folder(root)
-    folder = root / LEDGER
+    root.make()
+    folder = root.below(LEDGER)
     _refuse_filled(root)
-    claims = WorkClaims(folder / _CLAIMS)
-    while not (root / SUMMARY).is_file():
-        with write_errors_for(folder):
-            (folder / _CLAIMS).mkdir(parents=True, exist_ok=True)
+    claims = WorkClaims(folder.below(_CLAIMS))
+    while not root.has(SUMMARY):
+        for name in (_CLAIMS, _DONE):
+            folder.below(name).make()
         if head := _read_head(folder):
-            refuse_another(root, head.asked, asked, f"`limner {by}`")
+            refuse_another(root.where, head.asked, asked, f"`limner {by}`")
             return ShardLedger(root, head, claims)
         if _try_take_index(claims):
             try:
-                if not _is_begun(root, folder):  # by a process that released its claim just now
-                    _begin(root, folder, asked, list_items, claims, by)
+                if not folder.has(_HEAD) and not root.has(SUMMARY):  # a claim was released just now
+                    _begin(root, folder, asked, list_items, claims, by, min_shards)
             except BaseException:
-                with suppress(WriteError):  # the first error is the one to report
-                    remove_record(root)
-                shutil.rmtree(folder, ignore_errors=True)
+                with suppress(LimnerError):  # the first error is the one to report
+                    root.remove(UNFINISHED)
+                    _remove_ledger(root)
                 raise
             claims.release(_INDEXING)
         else:
-            time.sleep(WAIT_SECONDS)
+            time.sleep(root.wait_seconds)
     _remove_ledger(root)
     return None
 
 
-def read_summary(root: Path, asked: Mapping[str, str], *, by: str) -> dict[str, Any] | None:
+def read_summary(root: SharedFolder, asked: Mapping[str, str], *, by: str) -> dict[str, Any] | None:
     """Return the summary of shared work that is finished, or None; remove what is left of its ledger.
 
     Raises:
         ConfigError: The work had another request.
         DataError: The file is damaged.
+        UnreachableError: The folder is at an address whose server fails.
     """
-    path = root / SUMMARY
-    if not path.is_file():
-        return None
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(root.read(SUMMARY))
         begun, summary = dict(found["asked"]), dict(found["summary"])
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, error) from None
-    refuse_another(root, begun, asked, f"`limner {by}`")
-    remove_record(root)
+        if isinstance(error, LimnerError):
+            raise
+        raise _damaged(root, SUMMARY, error) from None
+    refuse_another(root.where, begun, asked, f"`limner {by}`")
+    root.remove(UNFINISHED)
     _remove_ledger(root)
     return summary
 
@@ -162,10 +167,11 @@ class ShardLedger:
         done: Numbers of the shards that were finished at the last look.
     """
 
-    def __init__(self, root: Path, head: LedgerHead, claims: WorkClaims) -> None:
+    def __init__(self, root: SharedFolder, head: LedgerHead, claims: WorkClaims) -> None:
         self.root, self.head = root, head
         self.done: frozenset[int] = frozenset()
-        self._folder = root / LEDGER
+        self._folder = root.below(LEDGER)
+        self._records = self._folder.below(_DONE)
         self._claims = claims
 
     @property
@@ -176,7 +182,7 @@ class ShardLedger:
     @property
     def is_finished(self) -> bool:
         """Whether all work is done and summed up, by this process or another."""
-        return (self.root / SUMMARY).is_file()
+        return self.root.has(SUMMARY)
 
     @property
     def is_done(self) -> bool:
@@ -188,27 +194,35 @@ class ShardLedger:
 
         Raises:
             FileNotFoundError: Another process has finished all work and removed the ledger.
+            DataError: Another process has begun the work anew, with other items.
             WriteError: The folder cannot be written.
         """
         # In this order: the record of a finished shard is written before its claim is removed.
         claimed = self._claims.latest()
-        self.done = self._numbers_done()
+        self.look()
+        self._refuse_replaced()
         missing = [number for number in range(self.head.num_shards) if number not in self.done]
         free = [number for number in missing if _name(number) not in claimed]
         for number in (*free, *(number for number in missing if _name(number) in claimed)):
             if not self._claims.try_take(_name(number), claimed.get(_name(number))):
                 continue
-            if not self._record(number).exists():
+            if not self._records.has(_record(number)):
                 return number
             self._claims.release(_name(number))
         return None
 
+    def look(self) -> None:
+        """Look which shards are finished, without claiming one.
+
+        Raises:
+            FileNotFoundError: As in `take`.
+        """
+        self.done = self._numbers_done()
+
     def rows(self, number: int) -> list[list[str]]:
         """Return the items of a shard."""
         start, stop = self.head.starts[number : number + 2]
-        with (self._folder / _INDEX).open("rb") as file:
-            file.seek(start)
-            return [json.loads(line) for line in file.read(stop - start).splitlines()]
+        return [json.loads(line) for line in self._folder.read(self.head.index, start, stop).splitlines()]
 
     def beat(self) -> None:
         """Show the other processes that this one is working; call it after each item."""
@@ -224,11 +238,11 @@ class ShardLedger:
 
         Raises:
             FileNotFoundError: As in `take`.
+            DataError: As in `take`.
             WriteError: The folder cannot be written.
         """
-        if not self._folder.is_dir():
-            raise FileNotFoundError(self._folder)
-        write_whole(self._record(number), "".join(f"{json.dumps(line)}\n" for line in lines))
+        self._refuse_replaced()
+        self._records.write(_record(number), "".join(f"{json.dumps(line)}\n" for line in lines))
         self._claims.release(_name(number))
 
     def release(self, number: int) -> None:
@@ -238,8 +252,16 @@ class ShardLedger:
     def lines(self) -> Iterator[dict[str, Any]]:
         """Yield what `commit` was given for each item, in the order of the index."""
         for number in range(self.head.num_shards):
-            with self._record(number).open("rb") as file:
-                yield from map(json.loads, file)
+            yield from map(json.loads, self._records.read(_record(number)).splitlines())
+
+    def lines_so_far(self) -> list[dict[str, Any]]:
+        """Return what `commit` was given for the items of all shards that are finished now, in their order.
+
+        Raises:
+            FileNotFoundError: As in `take`.
+        """
+        records = (self._records.read(_record(number)) for number in sorted(self._numbers_done()))
+        return [json.loads(line) for record in records for line in record.splitlines()]
 
     def take_finish(self) -> bool:
         """Claim what is left when all shards are done; return whether this process is to do it.
@@ -250,7 +272,7 @@ class ShardLedger:
             return False
         spoilt = [number for number in range(self.head.num_shards) if not self._is_complete(number)]
         for number in spoilt:
-            self._record(number).unlink(missing_ok=True)
+            self._records.remove(_record(number))
         if spoilt:
             self._claims.release(_FINISHING)
         return not spoilt
@@ -262,10 +284,10 @@ class ShardLedger:
             WriteError: The folder cannot be written.
         """
         if self._claims.latest() != {_FINISHING: 0}:  # there are claims of processes that were killed
-            remove_leftovers(self.root)
+            self.root.remove_leftovers()
         kept = {"asked": dict(self.head.asked), "summary": dict(summary)}
-        write_json(self.root / SUMMARY, kept, durable=True)
-        remove_record(self.root)
+        self.root.write(SUMMARY, _json_text(kept), durable=True)
+        self.root.remove(UNFINISHED)
         _remove_ledger(self.root)
 
     def release_finish(self) -> None:
@@ -276,28 +298,36 @@ class ShardLedger:
         """Tell whether the record of a finished shard is whole, and all its files are there."""
         self.beat()
         try:
-            lines = [json.loads(line) for line in self._record(number).read_bytes().splitlines()]
-        except (OSError, ValueError):
+            lines = [json.loads(line) for line in self._records.read(_record(number)).splitlines()]
+        except (FileNotFoundError, ValueError):
             return False
-        files = (file for line in lines for file in line.get("files", ()))
-        is_whole = len(lines) == self.head.items_of(number)
-        return is_whole and all(_size(self.root / name) == size for name, size in files)
+        if len(lines) != self.head.items_of(number):
+            return False
+        files = (file for line in lines for file in line.get("files", ())) if self.root.loses_files else ()
+        return all(self.root.size(name) == size for name, size in files)
 
     def _numbers_done(self) -> frozenset[int]:
-        names = os.listdir(self._folder / _DONE)  # noqa: PTH208 - much faster, and there may be thousands
-        return frozenset(int(name[:-6]) for name in names if name.endswith(".jsonl") and name[0] != ".")
+        return frozenset(int(name[:-6]) for name in self._records.names() if name.endswith(".jsonl"))
 
-    def _record(self, number: int) -> Path:
-        return self._folder / _DONE / f"{_name(number)}.jsonl"
+    def _refuse_replaced(self) -> None:
+        """Stop if the ledger was removed, or, on a store where two processes could begin, is another one."""
+        head = _read_head(self._folder)
+        if head is None:
+            raise FileNotFoundError(f"{self._folder.where}/{_HEAD}")
+        if head != self.head:
+            raise DataError(
+                describe(
+                    "Another process has begun the same work with other images",
+                    where=self.root.where,
+                    found=f"{head.num_items} images, of which this process listed {self.head.num_items}",
+                    expected="the same images for all processes",
+                    fix="Start the same command again; it joins the other process.",
+                )
+            )
 
 
-def _remove_ledger(root: Path) -> None:
-    """Remove the ledger at once, so that no process takes half of it for unfinished work."""
-    aside = root / f"{LEDGER}-finished"
-    with suppress(OSError):
-        (root / LEDGER).rename(aside)
-    for folder in (aside, root / LEDGER):
-        shutil.rmtree(folder, ignore_errors=True)
+def _remove_ledger(root: SharedFolder) -> None:
+    root.remove_folder(LEDGER, first=_HEAD)
 
 
 def _try_take_index(claims: WorkClaims) -> bool:
@@ -308,72 +338,81 @@ def _try_take_index(claims: WorkClaims) -> bool:
         return False
 
 
-def _is_begun(root: Path, folder: Path) -> bool:
-    return (folder / _HEAD).is_file() or (root / SUMMARY).is_file()
-
-
 def _begin(
-    root: Path,
-    folder: Path,
+    root: SharedFolder,
+    folder: SharedFolder,
     asked: Mapping[str, str],
     list_items: Callable[[], Iterable[Sequence[str]]],
     claims: WorkClaims,
     by: str,
+    min_shards: int,
 ) -> None:
     """Write the index and, when all is in place, the head."""
-    starts = array("Q", [0])
-    with open_whole(folder / _INDEX, durable=True) as file:
-        for row in list_items():
-            file.write(json.dumps(row).encode() + b"\n")
-            starts.append(file.tell())
-            claims.beat()
+    starts, digest = array("Q", [0]), blake2b(digest_size=8)
+    with tempfile.TemporaryDirectory(prefix="limner-") as aside:
+        path = Path(aside) / "index.jsonl"
+        with path.open("wb") as file:
+            for row in list_items():
+                line = json.dumps(row).encode() + b"\n"
+                digest.update(line)
+                file.write(line)
+                starts.append(file.tell())
+                claims.beat()
+        index = f"index-{digest.hexdigest()}.jsonl"
+        folder.copy_in(path, index)
     num_items = len(starts) - 1
-    size = shard_size(num_items)
-    with write_errors_for(folder):
-        (folder / _DONE).mkdir(exist_ok=True)
-    begin_record(root, by, {**asked, **SHARED})
+    size = shard_size(num_items, min_shards)
+    root.write(UNFINISHED, record_text(by, {**asked, **SHARED}))
     every = [*starts[:-1:size], starts[-1]]
-    head = {"asked": dict(asked), "num_items": num_items, "size": size, "starts": every}
-    write_json(folder / _HEAD, head, durable=True)
+    head = {"asked": dict(asked), "index": index, "num_items": num_items, "size": size, "starts": every}
+    folder.write(_HEAD, _json_text(head), durable=True)
 
 
-def _read_head(folder: Path) -> LedgerHead | None:
-    path = folder / _HEAD
-    if not path.is_file():
-        return None
+def _read_head(folder: SharedFolder) -> LedgerHead | None:
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(folder.read(_HEAD))
         starts = tuple(map(int, found["starts"]))
-        return LedgerHead(dict(found["asked"]), int(found["num_items"]), int(found["size"]), starts)
+        size = int(found["size"])
+        return LedgerHead(dict(found["asked"]), str(found["index"]), int(found["num_items"]), size, starts)
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, error) from None
+        if isinstance(error, LimnerError):
+            raise
+        raise _damaged(folder, _HEAD, error) from None
 
 
-def _damaged(path: Path, error: Exception) -> DataError:
+def _json_text(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _damaged(folder: SharedFolder, name: str, error: Exception) -> DataError:
     return DataError(
         describe(
             "The record of shared work cannot be read",
-            where=path,
+            where=f"{folder.where}/{name}",
             found=f"{type(error).__name__}: {error}",
             fix="Delete the output folder, and start the command again.",
         )
     )
 
 
-def _refuse_filled(root: Path) -> None:
+def _refuse_filled(root: SharedFolder) -> None:
     """Refuse a folder that holds anything but shared work.
 
     Raises:
         ConfigError: It does.
     """
-    is_shared = (root / LEDGER).is_dir() or (root / SUMMARY).is_file()
-    others = [path for path in root.iterdir() if not is_of_a_kill(path)] if not is_shared else []
-    if others:
+    try:
+        names = root.names()
+    except FileNotFoundError:
+        names = []
+    if names and LEDGER not in names and SUMMARY not in names:
         raise ConfigError(
             describe(
                 "Processes that share their work need an output folder of their own",
-                where=root,
-                found=f"{others[0].name} in it",
+                where=root.where,
+                found=f"{names[0]} in it",
                 expected="a folder that does not exist yet, an empty one, or one of the same shared work",
                 fix="Choose another --out, or omit --processes.",
             )
@@ -384,7 +423,5 @@ def _name(number: int) -> str:
     return f"{number:06d}"
 
 
-def _size(path: Path) -> int | None:
-    with suppress(OSError):
-        return path.lstat().st_size
-    return None
+def _record(number: int) -> str:
+    return f"{_name(number)}.jsonl"

@@ -98,7 +98,12 @@ def begin_record(folder: Path, command: str, asked: Mapping[str, str]) -> None:
     Raises:
         WriteError: The folder cannot be written.
     """
-    write_whole(folder / UNFINISHED, json.dumps({"command": command, "asked": asked}) + "\n")
+    write_whole(folder / UNFINISHED, record_text(command, asked))
+
+
+def record_text(command: str, asked: Mapping[str, str]) -> str:
+    """Return the first line of the file."""
+    return json.dumps({"command": command, "asked": asked}) + "\n"
 
 
 @contextmanager
@@ -136,12 +141,17 @@ def refuse_unfinished(folder: Path) -> None:
     """
     found = read_unfinished(folder)
     if found is not None and found.command in WRITTEN_WHOLE:
-        raise DataError(
-            describe(
-                f"The folder is not finished: `limner {found.command}` was interrupted or still runs",
-                where=folder,
-                found=f"{UNFINISHED}, with {found.progress}",
-                expected="a folder that is complete",
-                fix=f"Run the same `limner {found.command}` again with --resume, or delete the folder.",
-            )
+        raise unfinished(folder, found.command, f", with {found.progress}")
+
+
+def unfinished(where: Path | str, command: str, progress: str = "") -> DataError:
+    """Return the error of a folder, or of an address, that a command has not finished."""
+    return DataError(
+        describe(
+            f"The folder is not finished: `limner {command}` was interrupted or still runs",
+            where=where,
+            found=f"{UNFINISHED}{progress}",
+            expected="a folder that is complete",
+            fix=f"Run the same `limner {command}` again with --resume, or delete the folder.",
         )
+    )

@@ -1,24 +1,24 @@
-"""Claims of processes on parts of shared work: files in a folder on a disk that all of them see.
+"""Claims of processes on parts of shared work: files in a folder that all of them see.
 
 Claiming a part creates ``PART.0``, which succeeds for one process only. The file names the process, which
-renews its date while it works. A claim has ended if its process has, or, where that cannot be seen from here,
-if its date did not change for `SILENT_SECONDS`. Another process then creates ``PART.1``, and so on: files of
+renews it while it works. A claim has ended if its process has, or, where that cannot be seen from here,
+if it was not renewed for `SILENT_SECONDS`. Another process then creates ``PART.1``, and so on: files of
 others are never moved or removed, so two processes cannot take over the same claim.
 """
 
 import json
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
-from limner.core.errors import WriteError
-from limner.storage.disk_problems import disk_problem, write_errors_for
 from limner.storage.folder_lock import has_ended, this_process
+from limner.storage.remote_requests import UnreachableError
+from limner.storage.shared_folder import SharedFolder
 
 BEAT_SECONDS = 10.0
-"""Time after which a process renews the date of its claims."""
+"""Time after which a process renews its claims."""
 
 SILENT_SECONDS = 300.0
 """Time without a renewal after which a process on another host counts as ended."""
@@ -38,16 +38,17 @@ class WorkClaims:
 
     def __init__(
         self,
-        folder: Path,
+        folder: SharedFolder,
         *,
         silent_seconds: float = SILENT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
         self._silent_seconds, self._clock = silent_seconds, clock
-        self._held: dict[str, Path] = {}
-        # Name of a claim -> its date, and when it was first seen.
-        self._seen: dict[str, tuple[int, float]] = {}
+        # Part -> name of its file, and what is in it.
+        self._held: dict[str, tuple[str, dict[str, Any]]] = {}
+        # Name of a claim -> what differs after each renewal, and when that was first seen.
+        self._seen: dict[str, tuple[object, float]] = {}
         self._beaten = clock()
 
     def latest(self) -> dict[str, int]:
@@ -57,7 +58,7 @@ class WorkClaims:
             FileNotFoundError: The folder was removed, since all work is done.
         """
         found: dict[str, int] = {}
-        for name in os.listdir(self._folder):  # noqa: PTH208 - much faster than paths
+        for name in self._folder.names():
             part, _, number = name.partition(".")
             found[part] = max(int(number), found.get(part, 0))
         return found
@@ -75,45 +76,36 @@ class WorkClaims:
         """
         if latest is not None and not self._has_ended(part, latest):
             return False
-        path = self._folder / f"{part}.{0 if latest is None else latest + 1}"
-        try:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-        except FileExistsError:
+        name = f"{part}.{0 if latest is None else latest + 1}"
+        said = {"claim": uuid4().hex, **this_process("a part of shared work"), "beats": 0}
+        if not self._folder.create(name, json.dumps(said).encode()):
             return False
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise WriteError(path, disk_problem(error) or str(error)) from error
-        try:
-            with write_errors_for(path), os.fdopen(descriptor, "wb") as file:
-                file.write(json.dumps(this_process("a part of shared work")).encode())
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        self._held[part] = path
+        self._held[part] = name, said
         return True
 
     def release(self, part: str) -> None:
-        """End the claim of this process on a part."""
-        with suppress(OSError):  # the folder may be gone
-            self._held.pop(part).unlink()
+        """End the claim of this process on a part, if it has one."""
+        held = self._held.pop(part, None)
+        if held is None:
+            return
+        with suppress(UnreachableError, OSError):  # the claim ends with its process
+            self._folder.remove(held[0])
 
     def beat(self) -> None:
         """Renew the claims of this process, if that is due."""
         now = self._clock()
         if now - self._beaten >= BEAT_SECONDS:
             self._beaten = now
-            for path in self._held.values():
-                with suppress(OSError):
-                    os.utime(path)
+            for name, said in self._held.values():
+                said["beats"] += 1
+                self._folder.renew(name, json.dumps(said).encode())
 
     def _has_ended(self, part: str, number: int) -> bool:
         if part in self._held:
             return False
         name = f"{part}.{number}"
-        path = self._folder / name
         try:
-            changed, said = path.stat().st_mtime_ns, path.read_bytes()
+            life, said = self._folder.life_of(name)
         except OSError:  # it was released just now
             return False
         limit = self._silent_seconds if said else min(EMPTY_SECONDS, self._silent_seconds)
@@ -122,8 +114,8 @@ class WorkClaims:
             if isinstance(holder, dict) and has_ended(holder):
                 return True
         now = self._clock()
-        before, since = self._seen.setdefault(name, (changed, now))
-        if before != changed:
-            self._seen[name] = (changed, now)
+        before, since = self._seen.setdefault(name, (life, now))
+        if before != life:
+            self._seen[name] = (life, now)
             return False
         return now - since > limit

@@ -1,9 +1,9 @@
-"""Write tar archives of a limited size, the same bytes for the same members."""
+"""Write tar archives, the same bytes for the same members."""
 
 import io
 import tarfile
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -39,17 +39,26 @@ def write_tars(
         with ExitStack() as stack:
             file = stack.enter_context(open_whole(folder / name))
             hashed = _Hashed(file)
-            archive = stack.enter_context(
-                tarfile.open(fileobj=cast(BinaryIO, hashed), mode="w|", format=tarfile.PAX_FORMAT)
-            )
+            add = stack.enter_context(open_tar(cast(BinaryIO, hashed)))
             while group is not None and hashed.num_bytes < most_bytes:
                 for member, content in group:
-                    header = tarfile.TarInfo(member)
-                    header.size = len(content)
-                    archive.addfile(header, io.BytesIO(content))
+                    add(member, content)
                 group = next(remaining, None)
         yield name, hashed.digest.hexdigest()
         number += 1
+
+
+@contextmanager
+def open_tar(file: BinaryIO) -> Iterator[Callable[[str, bytes], None]]:
+    """Begin an archive in a file, which is only written to; yield what appends a name and its content."""
+    with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+
+        def add(name: str, content: bytes) -> None:
+            header = tarfile.TarInfo(name)
+            header.size = len(content)
+            archive.addfile(header, io.BytesIO(content))
+
+        yield add
 
 
 class _Hashed:

@@ -25,6 +25,9 @@ MASK_WORDS = (
 )
 """Words in the name of a label map, the most usual first."""
 
+PICTURE_WORDS = ("overlays", "comparisons", "instances", "panoptic")
+"""Words in the name of a picture that `limner predict --pack tar` writes, which is no image of its own."""
+
 CLASS_KINDS = ("cls", "cls.txt")
 """What the number of a class is called."""
 
@@ -71,13 +74,14 @@ def tar_samples(members: Iterable[str]) -> list[TarSample]:
         words = kind.split(".")
         if name.startswith(".") or not kind:
             continue
-        if words[-1] in _SUFFIXES and len(words) > 1 and words[-2] not in MASK_WORDS:
+        word = words[-2] if len(words) > 1 else ""
+        if words[-1] in _SUFFIXES and word and word not in (*MASK_WORDS, *PICTURE_WORDS):
             stem, kind = name[: -len(words[-1]) - 1], words[-1]  # a name with dots, such as ``photo.v2.jpg``
         written = f"{folder}{slash}{stem}"
         sample = samples.setdefault(written, TarSample(unquote(written) if "%2" in written else written))
         if kind in CLASS_KINDS:
             sample.classes.append(member)
-        elif words[-1] not in _SUFFIXES:
+        elif words[-1] not in _SUFFIXES or word in PICTURE_WORDS:
             sample.others.append(member)
         else:
             (sample.images if kind in _SUFFIXES else sample.masks).append(member)

@@ -21,6 +21,9 @@ class Proposer(Protocol):
     name: str
     """Name shown in the report."""
 
+    uses_scores: bool
+    """Whether proposals depend on the scores of earlier candidates."""
+
     def propose(self, space: Space, number: int, done: Sequence[Trial]) -> dict[str, Any]:
         """Return candidate `number`, counted from 1; a deterministic function of the arguments.
 
@@ -36,6 +39,7 @@ class SpreadEvenly:
     """Spreads candidates evenly over the space with a Halton sequence (Halton, 1960)."""
 
     name = "spread evenly"
+    uses_scores = False
 
     def propose(self, space: Space, number: int, done: Sequence[Trial]) -> dict[str, Any]:
         """Return candidate `number`, independent of previous scores."""
@@ -50,6 +54,7 @@ class Advised:
     """Proposes values with the TPE sampler of Optuna (Akiba et al., 2019)."""
 
     name = "proposed by Optuna"
+    uses_scores = True
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
