@@ -67,7 +67,10 @@ def default_box_network(situation: Situation, settled: Mapping[str, Any]) -> Ite
         row for row in BOX_PRESETS if row.on_cpu == machine.is_cpu and (minutes or UNLIMITED) <= row.minutes
     )
     where = f"{within_budget(situation)} {on_machine(situation)}"
-    reason = f"each point predicts the box around it, which is learned from scratch{where}"
+    reason = (
+        f"each point predicts the box around it, which is learned from scratch{where}; "
+        "--weights takes trained weights, such as those of an RT-DETR, and then their network"
+    )
     yield Decision("network.name", BOX_NETWORK, reason)
     if settled.get("network.name", BOX_NETWORK) == BOX_NETWORK:
         yield Decision("network.options", dict(preset.options), preset.why)
