@@ -34,9 +34,10 @@ $(PEERS_READY): pyproject.toml $(READY)
 demo: install
 	$(BIN)/limner demo
 
-# Two workers with one thread each: tests are many and small.
+# Two workers with one thread each: tests are many and small. Those that compare with another library are left to
+# test-peers, where all of these are installed.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not long and not peer"
 
 # Compares with the libraries that do the same, in an environment of their own. A missing one is a failure.
 test-peers: $(PEERS_READY)

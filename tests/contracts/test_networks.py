@@ -121,7 +121,7 @@ TINY = {
         "decoder_layers": 2,
     },
     "maskformer": {
-        "backbone": "resnet18_width16",
+        "backbone": "resnet18",
         "channels": 32,
         "heads": 4,
         "num_queries": 10,
