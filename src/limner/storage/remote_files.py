@@ -35,6 +35,8 @@ T = TypeVar("T")
 class UnreachableError(LimnerError, RuntimeError):
     """A server did not answer, or failed, until all attempts were used up; the work can be resumed later."""
 
+    exit_code = 1
+
 
 class _ShortError(Exception):
     """Fewer bytes were received than the server states."""
