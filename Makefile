@@ -12,7 +12,7 @@ MINUTES ?= 10
 
 install: $(READY)
 
-# An environment with limner in it: its folder, the extras that it has, and the environment that it stands on.
+# An environment with limner in it: its folder, its extras, and the environment that it extends.
 define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "limner needs Python 3.10 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -26,7 +26,7 @@ endef
 $(READY): pyproject.toml
 	$(call environment,.venv,dev)
 
-# Stands on .venv, so that PyTorch (5 GB with its libraries for CUDA) lies on the disk once: what a peer needs in
+# Extends .venv, so that PyTorch (5 GB with its libraries for CUDA) is on the disk once: what a peer needs in
 # another version is installed in .venv-peers alone, and found there first.
 $(PEERS_READY): pyproject.toml $(READY)
 	$(call environment,.venv-peers,$(PEERS_EXTRAS),.venv)
@@ -38,7 +38,7 @@ demo: install
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-# Compares with the libraries that do the same; their versions are no business of .venv. A missing one is a failure.
+# Compares with the libraries that do the same, in an environment of their own. A missing one is a failure.
 test-peers: $(PEERS_READY)
 	OMP_NUM_THREADS=1 .venv-peers/bin/python -m pytest -n 2 --dist worksteal -m peer --peers-required -rs
 
@@ -67,6 +67,8 @@ generate: install
 	$(BIN)/python -c 'from limner.api.networks import write_costs; write_costs(*"$(CHANGED)".split())'
 	$(BIN)/python -c 'from pathlib import Path; from limner.formats.catalog import write_tables; \
 		write_tables(Path("docs/formats.md"))'
+	$(BIN)/python -c 'from pathlib import Path; from limner.planning.settings_page import write_settings_page; \
+		write_settings_page(Path("docs/settings.md"))'
 	$(BIN)/python -c 'import json; from pathlib import Path; from limner.evaluation.scores_file import scores_schema; \
 		Path("docs/scores.schema.json").write_text(json.dumps(scores_schema(), indent=2) + "\n")'
 	$(BIN)/limner networks --markdown > docs/networks.md

@@ -141,8 +141,12 @@ def check_precision(setting: Setting) -> Iterator[Row]:
     expected = _logits_and_gradient(small, "float32", device="cpu")
     machine = examine(setting.device)
     formats = {"bfloat16": machine.fast_bfloat16 or setting.is_dry, "float16": machine.fast_float16}
-    for name in ("float32", "float32 fast", *(name for name, is_fast in formats.items() if is_fast)):
-        with fast_float32(torch.device(setting.device)) if name == "float32 fast" else nullcontext():
+    contexts = {
+        "float32": lambda: torch.backends.cudnn.flags(enabled=True, allow_tf32=False),  # the default has TF32
+        "float32 fast": lambda: fast_float32(torch.device(setting.device)),
+    }
+    for name in (*contexts, *(name for name, is_fast in formats.items() if is_fast)):
+        with contexts.get(name, nullcontext)():
             found = _logits_and_gradient(small, name.split()[0], device=setting.device)
         errors = [
             float((mine - theirs).abs().max() / theirs.abs().max())

@@ -1,8 +1,9 @@
-"""Import OpenMMLab's libraries without mmcv's compiled operators, which nothing measured here uses."""
+"""Import OpenMMLab's libraries without mmcv's compiled operators, which no benchmark or test uses."""
 
 import importlib.machinery
 import sys
 import types
+from collections.abc import Callable
 
 
 def stand_in_for_compiled_operators() -> str:
@@ -11,9 +12,9 @@ def stand_in_for_compiled_operators() -> str:
     mmsegmentation 1.2.2 refuses mmcv 2.2 by number, though nothing that it uses here changed. It imports
     mmpretrain where that is installed, whose language models need another version of transformers.
     """
-    extension = _Operators("mmcv._ext")
-    extension.__spec__ = importlib.machinery.ModuleSpec("mmcv._ext", None)
-    sys.modules.setdefault("mmcv._ext", extension)
+    operators = _CompiledOperators("mmcv._ext")
+    operators.__spec__ = importlib.machinery.ModuleSpec("mmcv._ext", None)
+    sys.modules.setdefault("mmcv._ext", operators)
     sys.modules.setdefault("mmpretrain.models.multimodal", types.ModuleType("multimodal"))
     import mmcv
 
@@ -22,8 +23,12 @@ def stand_in_for_compiled_operators() -> str:
     return version
 
 
-class _Operators(types.ModuleType):
-    def __getattr__(self, name: str) -> object:
+class _CompiledOperators(types.ModuleType):
+    def __getattr__(self, name: str) -> Callable[..., None]:
         if name.startswith("__"):
             raise AttributeError(name)
-        return lambda *_, **__: None
+
+        def absent(*_: object, **__: object) -> None:
+            raise RuntimeError(f"mmcv's compiled operator {name} is not installed")
+
+        return absent

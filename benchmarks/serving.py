@@ -57,11 +57,11 @@ class Load:
     code: int
 
 
-def untrained(folder):
+def untrained(folder, widths):
     labels = LabelTable((LabelClass("background", (0,), (0, 0, 0)), LabelClass("cell", (255,), (255, 0, 0))))
     plan = Plan(
         data=DataPlan(path="none", format="paired-folders", num_images={}, labels=labels.to_dict()),
-        network=NetworkPlan(name="unet", options={"widths": [16, 32, 64, 128]}),
+        network=NetworkPlan(name="unet", options={"widths": widths}),
         input=InputPlan(spatial_dims=2, channels=3, crop_size=(256, 256), mean=(128.0,) * 3, std=(64.0,) * 3),
         optimizer=OptimizerPlan(learning_rate=0.001),
         train=TrainPlan(steps=1, batch_size=1, validate_every=1, save_every=1),
@@ -188,7 +188,8 @@ def main():
     parser.add_argument("--requests", type=int, default=500)
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--model", type=Path)
+    parser.add_argument("--model", type=Path, help="a model folder; default: a U-Net without training")
+    parser.add_argument("--widths", type=int, nargs="+", default=[16, 32, 64, 128], help="of that U-Net")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--litserve", action="store_true", help="also measure LitServe with the same model")
     options = parser.parse_args()
@@ -196,10 +197,10 @@ def main():
     data = cv2.imencode(".jpg", image)[1].tobytes()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = options.model or untrained(folder / "model")
+        model = options.model or untrained(folder / "model", options.widths)
         bare = bare_seconds(model, image, options.device)
         rate = predict_rate(model, data, folder, options.device)
-        print(f"model alone: {1000 * bare:.1f} ms an image; limner predict: {rate:.2f} images/s")
+        print(f"model alone: {1000 * bare:.1f} ms an image; limner predict: {rate:.2f} images/s", flush=True)
         for server in ("limner serve", *(["LitServe"] if options.litserve else [])):
             show(loaded(server, model, data, options), bare, rate)
 

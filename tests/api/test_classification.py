@@ -71,7 +71,7 @@ def test_the_report_shows_matrix_curves_and_pictures(run):
     page = run.report.read_text()
     assert "reaches an accuracy of 1.000" in page and "100 % of the images" in page.replace("\u00a0", " ")
     assert "No image is misclassified" in page
-    for part in ("Least sure hits", "ROC: recall by false positive rate", "Accuracy by confidence"):
+    for part in ("Least confident hits", "ROC: recall by false positive rate", "Accuracy by confidence"):
         assert part in page
     assert "Most confident mistakes" not in page  # there are none
     assert len(list((run.evaluation("val") / "pictures").glob("hit-*.png"))) == 6

@@ -98,7 +98,7 @@ def test_a_volume_on_another_grid_is_skipped_with_the_difference(volumes):
     result, file = scored(volumes)
     assert file["num_images"] == 1
     reasons = {skipped.name: skipped.reason for skipped in result.skipped}
-    assert "another grid" in reasons["c0"] and "origin" in reasons["c0"]
+    assert "not on the grid of its image" in reasons["c0"] and "origin" in reasons["c0"]
     assert "spacing 0.5x0.5x5 mm" in reasons["c1"]
 
 

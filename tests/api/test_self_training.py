@@ -25,9 +25,10 @@ QUICK = {
 AGAIN = {key: value for key, value in QUICK.items() if key != "network"}
 
 
-@pytest.fixture
-def first(cells, tmp_path):
-    return train(cells, run=tmp_path / "runs" / "first", settings=QUICK, device="cpu")
+@pytest.fixture(scope="module")
+def first(module_cells, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    return train(module_cells, run=folder, settings=QUICK, device="cpu")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A training that learns from a teacher, from the command to the model's card."""
 
 import json
+import shutil
 
 import cv2
 import pytest
@@ -9,6 +10,7 @@ from safetensors.torch import load_file
 from limner.api.train import resume, train
 from limner.core.config import merge
 from limner.core.errors import ConfigError, ModelError
+from limner.core.run_folder import RunFolder
 from limner.core.watchers import Watcher
 from limner.planning.plan_files import read_plan
 
@@ -26,9 +28,16 @@ QUICK = {
 }
 
 
+@pytest.fixture(scope="module")
+def _teacher(module_cells, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "teacher"
+    return train(module_cells, run=folder, settings=QUICK, device="cpu")
+
+
 @pytest.fixture
-def teacher(cells, tmp_path):
-    return train(cells, run=tmp_path / "runs" / "teacher", settings=QUICK, device="cpu")
+def teacher(_teacher, tmp_path):
+    """A finished run, which a test may change."""
+    return RunFolder(shutil.copytree(_teacher.root, tmp_path / "runs" / "teacher"))
 
 
 def test_a_student_learns_from_its_teacher_and_its_card_says_so(teacher, cells, tmp_path):

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shlex
+import shutil
 import sys
 from collections import Counter
 
@@ -33,9 +34,16 @@ QUICK = {
 }
 
 
+@pytest.fixture(scope="module")
+def _trained(module_cells, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    return train(module_cells, run=folder, settings=QUICK, device="cpu")
+
+
 @pytest.fixture
-def trained(cells, tmp_path):
-    return train(cells, run=tmp_path / "new" / "run", settings=QUICK, device="cpu")
+def trained(_trained, tmp_path):
+    """A finished run, which a test may change."""
+    return RunFolder(shutil.copytree(_trained.root, tmp_path / "new" / "run"))
 
 
 def test_a_run_is_whole(trained, cells):

@@ -69,7 +69,7 @@ def test_each_image_may_have_its_own_factor(tree) -> None:
     assert asked.proposal == {"images_resized": True} and "factor" not in asked.found
 
 
-@pytest.mark.parametrize(("size", "words"), [((192, 144), "turn the images"), ((100, 192), "cropped")])
+@pytest.mark.parametrize(("size", "words"), [((192, 144), "rotate the images back"), ((100, 192), "cropped")])
 def test_what_may_be_turned_or_cropped_is_not_proposed(tree, size, words) -> None:
     (asked,) = [
         f

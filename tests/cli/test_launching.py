@@ -67,7 +67,7 @@ def test_deaths_are_reported_and_all_start_again(launch, capsys):
     assert "process 1: the last line" in said
     assert "process 1 of 2 (counted from 0) was killed by SIGKILL" in said
     assert "process 0 of 2 (counted from 0) ended with exit code 1, so the others were ended" in said
-    assert "starting again from the last checkpoint, 2 of 2 times" in said
+    assert "restarting from the last checkpoint (restart 2 of 2)" in said
 
 
 @pytest.mark.parametrize(

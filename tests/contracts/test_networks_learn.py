@@ -53,6 +53,14 @@ OPTIONS = {
     "unetr": {"image_size": 160, "hidden": 192, "num_blocks": 4, "num_heads": 3, "mlp_hidden": 384},
     "swinunetr": {"width": 24},
     "unetplusplus": {"widths": (16, 32, 64, 128, 256)},
+    "manet": {"backbone": "resnet18"},
+    "dpt": {
+        "backbone": "vit_tiny_patch16_224",
+        "num_blocks": 4,
+        "image_size": 160,
+        "widths": (24, 48, 96, 192),
+        "channels": 64,
+    },
     "encoder-unet": {"backbone": "resnet18"},
     "upernet": {**RESNET18C, "channels": 128, "auxiliary_channels": 64},
     "setr": {"backbone": "vit_tiny_patch16_224", "image_size": 160, "channels": 64},
@@ -158,7 +166,7 @@ def test_every_number_is_that_of_a_network() -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
-def test_four_images_are_learned_by_heart(four_images, name):
+def test_overfits_four_images(four_images, name):
     torch.manual_seed(0)
     network, task = build(name)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.0)

@@ -74,5 +74,5 @@ def test_all_mistakes_come_at_once() -> None:
 
 
 def test_a_value_where_a_mapping_should_be() -> None:
-    assert problems({"plain": 3}) == ["plain: should be a mapping, one `key: value` a line; found 3"]
-    assert problems(["a"]) == ["should be a mapping, one `key: value` a line; found ['a']"]
+    assert problems({"plain": 3}) == ["plain: should be a mapping, one `key: value` per line; found 3"]
+    assert problems(["a"]) == ["should be a mapping, one `key: value` per line; found ['a']"]

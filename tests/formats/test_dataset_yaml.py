@@ -94,8 +94,8 @@ def test_a_folder_called_dataset_yaml(tmp_path: Path) -> None:
         ("clases: []", "clases: unknown key (did you mean 'classes'?)"),
         ("classes: [{nam: a}]", "classes.0.nam: unknown key (did you mean 'name'?)"),
         ("classes: [{name: a, value: x}]", "classes.0.value: should be a whole number; found 'x'"),
-        ("classes: [{name: a}, {name: a, value: 5}]", "Each class name may stand once"),
-        ("classes: [{name: a, value: 1}, {name: b, value: 1}]", "Each mask value may stand once"),
+        ("classes: [{name: a}, {name: a, value: 5}]", "Each class name may be in the label table"),
+        ("classes: [{name: a, value: 1}, {name: b, value: 1}]", "Each mask value may be in the label table"),
         (
             "classes: [{name: a, value: 1, values: [2]}]",
             "classes.0: give either `value` or `values`, not both",

@@ -32,7 +32,8 @@ def test_other_kinds_of_file_are_called_by_their_names(make_tree, files, words) 
 def test_images_beside_them_are_named_with_the_layouts_that_are_known(make_tree) -> None:
     said = refusal(make_tree({"a.png": PHOTO, "b.png": PHOTO, "b.dcm": b"x", "labels.zip": b"x"}))
     assert "2 image files" in said and "1 DICOM files" in said and "1 ZIP archives" in said
-    assert "paired-folders: a folder of images" in said
+    assert "images/ and masks/ with files of the same names" in said and "paired-folders, cvat" in said
+    assert len(said.splitlines()) == 4  # what, found, expected, fix
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,9 @@ def test_settings_of_volumes_are_refused_for_images():
 
 @pytest.mark.parametrize("axes", [(2,), (1, 1)])
 def test_axes_that_an_image_lacks_are_not_mirrored(axes):
-    with pytest.raises(ConfigError, match=r"flip_axes are 0 \(up-down\) and 1 \(left-right\), each once; found"):
+    with pytest.raises(
+        ConfigError, match=r"flip_axes are 0 \(up-down\) and 1 \(left-right\), each once; found"
+    ):
         build_pipeline(AugmentPlan(flip_axes=axes), input_plan(3, (8, 8)), _labels())
 
 

@@ -1,50 +1,22 @@
 """The same weights give the same scores as Hugging Face transformers' EoMT, with masks and without."""
 
-import re
-
 import pytest
 import torch
 
 from limner.networks import build_network
 from limner.networks.backbones import vit
+from limner.weights.renaming import rename
+from limner.weights.sources.queries.eomt_checkpoints import NAMING
 
 pytestmark = pytest.mark.peer
 
 CLASSES, SIZE = 7, 64
 SHAPE = vit.ViTShape(48, 5, 4, num_registers=4, class_position=False, layer_scale=1.0)
-# From transformers' names to ours: (pattern, replacement), applied in turn.
-RENAME = [
-    (r"^embeddings\.cls_token$", "backbone.cls_token"),
-    (r"^embeddings\.register_tokens$", "backbone.reg_token"),
-    (r"^embeddings\.position_embeddings\.weight$", "backbone.pos_embed"),
-    (r"^embeddings\.patch_embeddings\.projection\.", "backbone.patch_embed.proj."),
-    (r"^layernorm\.", "backbone.norm."),
-    (r"^layers\.", "backbone.blocks."),
-    (r"\.attention\.out_proj\.", ".attn.proj."),
-    (r"\.layer_scale(\d)\.lambda1$", r".ls\1.gamma"),
-    (r"^query\.weight$", "queries"),
-    (r"^upscale_block\.block\.(\d)\.", r"upscale.\1."),
-    (r"\.layernorm2d\.", ".norm."),
-    (r"^mask_head\.fc1\.", "head.mask_embed.0."),
-    (r"^mask_head\.fc2\.", "head.mask_embed.2."),
-    (r"^mask_head\.fc3\.", "head.mask_embed.4."),
-    (r"^class_predictor\.", "head.class_embed."),
-    (r"^attn_mask_probs$", "mask_shares"),
-]
 
 
 def _renamed(state):
-    """Return their tensors by our names; their queries, keys and values are three matrices, ours one."""
-    renamed, parts = {}, {}
-    for key, value in state.items():
-        for pattern, replacement in RENAME:
-            key = re.sub(pattern, replacement, key)
-        letter = re.search(r"\.attention\.([qkv])_proj\.", key)
-        if letter:
-            parts.setdefault(re.sub(r"\.attention\.[qkv]_proj\.", ".attn.qkv.", key), {})[letter[1]] = value
-        elif not key.startswith("criterion."):
-            renamed[key] = value[None] if key == "backbone.pos_embed" else value
-    return renamed | {key: torch.cat([letters[each] for each in "qkv"]) for key, letters in parts.items()}
+    renamed = rename(state, NAMING).tensors
+    return renamed | {"backbone.pos_embed": renamed["backbone.pos_embed"][None]}
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """The same weights give the same scores as mmsegmentation 1.2.2."""
 
-import re
-
 import pytest
 import torch
 
 from limner.networks import build_network
+from limner.weights.sources.pixels.mmseg import rename_mmseg
 
 pytestmark = pytest.mark.peer
 
@@ -18,28 +17,15 @@ BACKBONE = {
     "norm_cfg": NORM,
     "contract_dilation": True,
 }
-# From mmsegmentation's names to ours: (pattern, replacement), applied in turn.
-RENAME = [
-    (r"^backbone\.stem\.7\.", "backbone.bn1."),
-    (r"^backbone\.stem\.", "backbone.conv1."),
-    (r"^decode_head\.psp_modules\.(\d)\.1\.", r"context.branches.\1."),
-    (r"^decode_head\.image_pool\.1\.", "context.image_branch."),
-    (r"^decode_head\.aspp_modules\.", "context.branches."),
-    (r"^decode_head\.c1_bottleneck\.", "low_level."),
-    (r"^decode_head\.sep_bottleneck\.", "decoder."),
-    (r"^decode_head\.conv_seg\.", "head.conv."),
-    (r"^auxiliary_head\.conv_seg\.", "auxiliary_head.classifier.conv."),
-    (r"\.(depthwise|pointwise)_conv\.", r".\1."),
-    (r"^((?!backbone).*)\.bn\.", r"\1.norm."),
-]
+HEADS = {"pspnet": "PSPHead", "deeplabv3plus": "DepthwiseSeparableASPPHead"}
 
 
 @pytest.mark.parametrize("depth", [18, 50])
-@pytest.mark.parametrize("name", ["pspnet", "deeplabv3plus"])
+@pytest.mark.parametrize("name", HEADS)
 def test_scores_equal_mmsegmentations(mmseg_models, randomize, name, depth):
     theirs = randomize(_mmseg(mmseg_models, name, depth))
     ours = build_network(name, num_classes=19, backbone=f"resnet{depth}c")
-    ours.load_state_dict(_rename(theirs.state_dict(), name))
+    ours.load_state_dict(rename_mmseg(theirs.state_dict(), HEADS[name], "ResNetV1c").tensors)
     images = torch.randn(2, 3, 65, 97, generator=torch.Generator().manual_seed(1))
 
     with torch.no_grad():
@@ -56,6 +42,7 @@ def test_scores_equal_mmsegmentations(mmseg_models, randomize, name, depth):
 def _mmseg(models, name, depth):
     deep = 512 if depth == 18 else 2048
     head = {
+        "type": HEADS[name],
         "in_channels": deep,
         "in_index": 3,
         "channels": deep // 4,
@@ -65,10 +52,9 @@ def _mmseg(models, name, depth):
         "align_corners": False,
     }
     if name == "pspnet":
-        head |= {"type": "PSPHead", "pool_scales": (1, 2, 3, 6)}
+        head |= {"pool_scales": (1, 2, 3, 6)}
     else:
         head |= {
-            "type": "DepthwiseSeparableASPPHead",
             "dilations": (1, 12, 24, 36),
             "c1_in_channels": deep // 8,
             "c1_channels": 12 if depth == 18 else 48,
@@ -93,43 +79,6 @@ def _mmseg(models, name, depth):
     )
 
 
-def _rename(state, name):
-    bottleneck = "context.fusion." if name == "pspnet" else "context.projection."
-    renamed = {}
-    for key, value in state.items():
-        for pattern, replacement in [(r"^decode_head\.bottleneck\.", bottleneck), *RENAME]:
-            key = re.sub(pattern, replacement, key)
-        renamed[key] = value
-    if name == "deeplabv3plus":
-        # Theirs joins the image's mean first, ours last, as the paper's figure does.
-        weight = renamed["context.projection.conv.weight"]
-        renamed["context.projection.conv.weight"] = weight.roll(-weight.shape[0], dims=1)
-    return renamed
-
-
-# From mmsegmentation's names to ours, for the Mix Transformer and its decoder.
-SEGFORMER = [
-    *(
-        pair
-        for stage in (1, 2, 3, 4)
-        for pair in [
-            (rf"^backbone\.layers\.{stage - 1}\.0\.projection\.", f"backbone.patch_embed{stage}.proj."),
-            (rf"^backbone\.layers\.{stage - 1}\.0\.norm\.", f"backbone.patch_embed{stage}.norm."),
-            (rf"^backbone\.layers\.{stage - 1}\.1\.", f"backbone.block{stage}."),
-            (rf"^backbone\.layers\.{stage - 1}\.2\.", f"backbone.norm{stage}."),
-        ]
-    ),
-    (r"\.attn\.attn\.out_proj\.", ".attn.proj."),
-    (r"\.ffn\.layers\.0\.", ".mlp.fc1."),
-    (r"\.ffn\.layers\.1\.", ".mlp.dwconv.dwconv."),
-    (r"\.ffn\.layers\.4\.", ".mlp.fc2."),
-    (r"^decode_head\.convs\.(\d)\.", r"decoder.projections.\1."),
-    (r"^decode_head\.fusion_conv\.", "decoder.fusion."),
-    (r"^decode_head\.conv_seg\.", "head.conv."),
-    (r"^(decoder\..*)\.bn\.", r"\1.norm."),
-]
-
-
 @pytest.mark.parametrize("size", [(64, 96), (65, 47)])
 def test_segformer_equals_mmsegmentations(mmseg_models, randomize, size):
     theirs = randomize(
@@ -147,19 +96,8 @@ def test_segformer_equals_mmsegmentations(mmseg_models, randomize, size):
         )
     )
     ours = build_network("segformer", num_classes=19, decoder="mmsegmentation")
-    state = {}
-    for key, value in theirs.state_dict().items():
-        for pattern, replacement in SEGFORMER:
-            key = re.sub(pattern, replacement, key)
-        if ".attn.attn.in_proj_" in key:
-            query, pair = value.split([value.shape[0] // 3, value.shape[0] // 3 * 2])
-            state[key.replace("attn.in_proj_", "q.")], state[key.replace("attn.in_proj_", "kv.")] = (
-                query,
-                pair,
-            )
-        else:
-            state[key] = value.reshape(value.shape[:2]) if "fc" in key and value.ndim == 4 else value
-    ours.load_state_dict(state)
+    renamed = rename_mmseg(theirs.state_dict(), "SegformerHead", "MixVisionTransformer")
+    ours.load_state_dict(renamed.tensors)
     images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
 
     with torch.no_grad():

@@ -1,11 +1,12 @@
 """The same weights give the same scores as mmsegmentation 1.2.2, on plain Vision Transformers."""
 
-import re
-
 import pytest
 import torch
 
 from limner.networks import build_network
+from limner.weights.renaming import rename
+from limner.weights.sources.pixels.beit_checkpoints import MMSEGMENTATION
+from limner.weights.sources.pixels.mmseg_vits import rename_mmseg_vit
 
 pytestmark = pytest.mark.peer
 
@@ -23,46 +24,7 @@ HEAD = {"num_classes": 19, "norm_cfg": NORM, "align_corners": False}
 SIDE = {"type": "FCNHead", "in_channels": 192, "num_convs": 1, "concat_input": False, "channels": 16, **HEAD}
 UPER = {"type": "UPerHead", "in_channels": [192] * 4, "in_index": [0, 1, 2, 3], "channels": 32, **HEAD}
 UP = {"type": "SETRUPHead", "in_channels": 192, "channels": 32, "dropout_ratio": 0, **HEAD}
-# From mmsegmentation's names to ours: (pattern, replacement), applied in turn.
-RENAME = [
-    (r"^backbone\.layers\.", "backbone.blocks."),
-    (r"^backbone\.patch_embed\.projection\.", "backbone.patch_embed.proj."),
-    (r"^backbone\.ln1\.", "backbone.norm."),
-    (r"\.attn\.attn\.in_proj_", ".attn.qkv."),
-    (r"\.attn\.attn\.out_proj\.", ".attn.proj."),
-    (r"\.ln(\d)\.", r".norm\1."),
-    (r"\.ffn\.layers\.0\.0\.", ".mlp.fc1."),
-    (r"\.ffn\.layers\.1\.", ".mlp.fc2."),
-    (r"\.gamma_(\d)$", r".ls\1.gamma"),
-    (r"\.blocks\.(\d)\.attn\.relative_position_bias_table", r".relative_positions.\1.table"),
-    (r"^neck\.lateral_convs\.(\d)\.conv\.", r"neck.laterals.\1."),
-    (r"^neck\.convs\.(\d)\.conv\.", r"neck.convs.\1."),
-    (r"^neck\.upsample_4x\.", "neck.four."),
-    (r"^neck\.upsample_2x\.0\.", "neck.two."),
-    (r"^decode_head\.psp_modules\.(\d)\.1\.", r"decoder.pyramid.branches.\1."),
-    (r"^decode_head\.bottleneck\.", "decoder.pyramid.fusion."),
-    (r"^decode_head\.lateral_convs\.", "decoder.laterals."),
-    (r"^decode_head\.fpn_convs\.", "decoder.smoothing."),
-    (r"^decode_head\.fpn_bottleneck\.", "decoder.fusion."),
-    (r"^((?!backbone).*)\.bn\.", r"\1.norm."),
-]
-VIT = [
-    (r"^decode_head\.conv_seg\.", "head.conv."),
-    (r"^auxiliary_head\.conv_seg\.", "auxiliary_head.classifier.conv."),
-]
-SETR = [
-    (r"^neck\.norm\.", "levels.norms."),
-    (r"^neck\.mla\.channel_proj\.", "levels.laterals."),
-    (r"^neck\.mla\.feat_extract\.", "levels.convs."),
-    (r"^decode_head\.", "head."),
-    (r"^auxiliary_head\.(\d)\.", r"auxiliary_heads.\1."),
-    (r"\.up_convs\.(\d)\.0\.", r".convs.\1."),
-    (r"\.conv_seg\.", ".classifier.conv."),
-]
-MLA = [
-    (r"^decode_head\.up_convs\.(\d)\.", r"head.branches.\1."),
-    (r"^auxiliary_head\.(\d)\.conv_seg\.", r"auxiliary_heads.\1.conv."),
-]
+# Case -> (our network, their backbone, neck, head and side heads, our options).
 CASES = {
     "vit-multilevel": (
         "vit",
@@ -128,6 +90,12 @@ CASES = {
         {"patch_bias": False, "head": "mla"},
     ),
 }
+HEAD_OF = {
+    "vit-multilevel": "upernet",
+    "setr-pup": "pup",
+    "setr-naive": "naive",
+    "setr-mla": "mla",
+}
 
 
 @pytest.mark.parametrize("size", [(64, 64), (64, 96)])
@@ -136,19 +104,22 @@ def test_scores_equal_mmsegmentations(mmseg_models, randomize, case, size):
     if case == "vit-deconvolution" and size != (64, 64):
         pytest.skip("mmsegmentation's MAE takes images of one size only")
     name, backbone, neck, head, side, options = CASES[case]
-    sides = side if isinstance(side, list) else [side]
     theirs = randomize(
         torch.nn.ModuleDict(
             {
                 "backbone": mmseg_models.BACKBONES.build({**TRANSFORMER, **backbone}),
                 "neck": mmseg_models.BACKBONES.build(neck) if neck else torch.nn.Identity(),
                 "decode_head": mmseg_models.HEADS.build(head),
-                "auxiliary_head": torch.nn.ModuleList(mmseg_models.HEADS.build(each) for each in sides),
+                "auxiliary_head": (
+                    torch.nn.ModuleList(map(mmseg_models.HEADS.build, side))
+                    if isinstance(side, list)
+                    else mmseg_models.HEADS.build(side)
+                ),
             }
         )
     )
     ours = build_network(name, num_classes=19, **OURS, **options)
-    ours.load_state_dict(_rename(theirs.state_dict(), name, case))
+    ours.load_state_dict(_renamed(theirs.state_dict(), case))
     images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
 
     with torch.no_grad():
@@ -156,8 +127,9 @@ def test_scores_equal_mmsegmentations(mmseg_models, randomize, case, size):
         torch.testing.assert_close(
             ours.eval()(images).logits, theirs["decode_head"](features), atol=1e-4, rtol=1e-4
         )
-        expected = [head(features) for head in theirs["auxiliary_head"]]
-        found = [side.logits for side in _in_training(ours, images)]
+        sides = theirs["auxiliary_head"] if isinstance(side, list) else [theirs["auxiliary_head"]]
+        expected = [head(features) for head in sides]
+        found = [each.logits for each in _in_training(ours, images)]
     for ours_side, theirs_side in zip(found, expected, strict=True):
         torch.testing.assert_close(ours_side, theirs_side, atol=1e-4, rtol=1e-4)
 
@@ -168,18 +140,7 @@ def _in_training(network, images):
     return network(images).auxiliary
 
 
-def _rename(state, name, case):
-    renamed = {}
-    for key, value in state.items():
-        if "relative_position_index" in key or (case == "setr-mla" and key == "backbone.cls_token"):
-            continue
-        own = VIT if name == "vit" else [*MLA, *SETR] if case == "setr-mla" else SETR
-        for pattern, replacement in [*RENAME, *own]:
-            key = re.sub(pattern, replacement, key)
-        if name == "vit":
-            key = re.sub(r"^auxiliary_head\.0\.", "auxiliary_head.", key)
-            key = re.sub(r"^auxiliary_head\.conv_seg\.", "auxiliary_head.classifier.conv.", key)
-        if case == "setr-mla" and key == "backbone.pos_embed":
-            value = value[:, 1:]  # theirs keeps a position for the class token it leaves out
-        renamed[key] = value
-    return renamed
+def _renamed(state, case):
+    if case == "vit-deconvolution":  # MAE has the modules of BEiT
+        return rename(state, MMSEGMENTATION).tensors
+    return rename_mmseg_vit(state, HEAD_OF[case]).tensors

@@ -88,7 +88,7 @@ def test_crops_of_objects_are_a_few_diameters_wide_in_a_short_run(make_case):
     small = replace(case, fingerprint=replace(case.fingerprint, classes=classes))
     settled, reasons = settle(small, task="instance")
     assert settled["input.crop_size"] == (128, 128)
-    assert "small crops give more steps" in reasons["input.crop_size"]
+    assert "gives more steps" in reasons["input.crop_size"]
     assert settle(small)[0]["input.crop_size"] == settle(case)[0]["input.crop_size"] != (128, 128)
     assert settle(replace(small, minutes=None), task="instance")[0]["input.crop_size"] != (128, 128)
 
@@ -177,7 +177,7 @@ def test_the_batch_shrinks_where_a_budget_allows_few_steps(make_case, make_facts
     slow = Cost(1_000_000, 0.0, 1000.0, 0.0, 1e-5, 300.0)
     settled, reasons = settle(make_case(make_facts(40), cost=slow, minutes=1))
     assert settled["train.batch_size"] == 2
-    assert "with 8, 1 min would be fewer than 40 steps here" in reasons["train.batch_size"]
+    assert "with 8, 1 min would allow fewer than 40 steps here" in reasons["train.batch_size"]
     assert settle(make_case(make_facts(40), cost=slow, minutes=4))[0]["train.batch_size"] == 8
     # Statistics of a batch of two are of no use: U-Net++ keeps the batch.
     case = make_case(make_facts(40), cost=slow, minutes=1)
@@ -281,7 +281,11 @@ def test_rare_foreground_is_sought_where_crops_are_small(make_case, make_facts):
 def test_the_learning_rate_follows_the_batch(make_case, make_facts):
     # AdamW: root, 1e-3 * sqrt(2 / 8) = 5e-4. SGD: in proportion, 0.01 * 4 / 16 = 0.0025.
     case = make_case(make_facts(40), minutes=60)
-    assert settle(case, train__batch_size=2)[0]["optimizer.learning_rate"] == 5e-4
+    scaled, reasons = settle(case, train__batch_size=2)
+    assert scaled["optimizer.learning_rate"] == 5e-4
+    assert reasons["optimizer.learning_rate"] == "0.001 for a batch of 8, scaled by the square root to 2"
+    same = settle(case, train__batch_size=8)[1]["optimizer.learning_rate"]
+    assert same == "0.001 for a batch of 8"
     settled, _ = settle(case, optimizer__name="sgd", train__batch_size=4)
     assert settled["optimizer.learning_rate"] == 0.0025
     assert settled["optimizer.weight_decay"] == 5e-4

@@ -190,7 +190,7 @@ LARGE = [((300, 300, 300), (1, 1, 1))] * 4
         (None, {}, ""),
         (60, {}, "33 % of the time"),
         # 0.94 * 3 * 60 s / 3 for steps of 2 patches, at 1 us a voxel.
-        (3, {}, "but 3 min leave about 108 steps to a first stage, fewer than 300"),
+        (3, {}, "but 3 min leave about 108 steps for a first stage, fewer than 300"),
         (None, {"input.crop_size": (32, 32, 32)}, "but you set the patch"),
         (None, {"train.unlabelled": "/images"}, "but a cascade learns neither from a teacher"),
     ],

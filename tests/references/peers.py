@@ -1,11 +1,12 @@
 """What tests of several folders need to build other libraries' networks."""
 
-import importlib.machinery
+import importlib
 import sys
 import types
 
 import pytest
 import torch
+from openmmlab import stand_in_for_compiled_operators
 
 from limner.networks.weightless import uninitialized
 
@@ -52,13 +53,13 @@ def assert_same_gradients(found, expected, name=""):
 
 def mmseg_models():
     """Import mmsegmentation's modules, with a stand-in for compiled operators that no network here uses."""
-    _stand_in_for_operators()
+    _without_operators()
     return pytest.importorskip("mmseg.models", reason="mmsegmentation is not installed")
 
 
 def openmmlab(package):
     """Return what builds the networks of mmdet, mmpretrain or mmocr from their settings."""
-    _stand_in_for_operators()
+    _without_operators()
     if package == "mmocr":  # refuses versions of mmdet that differ in nothing used here
         pytest.importorskip("mmdet", reason="mmdet is not installed").__version__ = "3.1.0"
     pytest.importorskip(f"{package}.models", reason=f"{package} is not installed")
@@ -74,16 +75,10 @@ def openmmlab(package):
     return build
 
 
-def _stand_in_for_operators():
-    mmcv = pytest.importorskip("mmcv", reason="mmcv is not installed")
-    mmcv.__version__ = "2.1.0"  # mmseg 1.2.2 refuses 2.2.0, which differs in nothing used here
-    if "mmcv._ext" not in sys.modules:
-        operators = _CompiledOperators("mmcv._ext")
-        operators.__spec__ = importlib.machinery.ModuleSpec("mmcv._ext", None)
-        sys.modules["mmcv._ext"] = operators
-    # mmpretrain's language models need another version of transformers, augmentations and datasets of mmdet
-    # and mmocr need packages that do not know numpy 2; nothing here uses them.
-    sys.modules.setdefault("mmpretrain.models.multimodal", types.ModuleType("multimodal"))
+def _without_operators():
+    pytest.importorskip("mmcv", reason="mmcv is not installed")
+    stand_in_for_compiled_operators()
+    # Augmentations and datasets of mmdet and mmocr need packages that do not know numpy 2.
     parts = ("augmenters", "augmentables", "augmentables.lines", "augmentables.segmaps")
     for name in ("lmdb", "imgaug", *(f"imgaug.{part}" for part in parts)):
         sys.modules.setdefault(name, _Absent(name))
@@ -107,14 +102,3 @@ class _Absent(types.ModuleType):
         if name.startswith("__"):
             raise AttributeError(name)
         return _Anything
-
-
-class _CompiledOperators(types.ModuleType):
-    def __getattr__(self, name):
-        if name.startswith("__"):
-            raise AttributeError(name)
-
-        def absent(*_args, **_kwargs):
-            raise RuntimeError(f"the compiled operator {name} is not here")
-
-        return absent

@@ -113,11 +113,9 @@ def test_classes_in_no_mask_are_folded_where_they_are_many() -> None:
     assert "absent" not in legend and "cell" in legend
 
 
-def test_boxes_alone_are_not_ready_to_train() -> None:
+def test_warnings_leave_data_ready_to_train() -> None:
     warning = Finding("box-zero-size", Severity.WARNING, "a.xml", "0 x 0")
-    assert "Ready to train; 1 warning" in render_check_page(data(findings=(warning,)))
-    page = render_check_page(data(findings=(warning,), only_boxes=True))
-    assert "1 warning to review; limner cannot train on boxes without masks yet." in page
+    assert "Ready to train; 1 warning to review first." in render_check_page(data(findings=(warning,)))
 
 
 def test_captions_leave_folders_out_where_names_stay_different() -> None:

@@ -26,6 +26,17 @@ def test_an_open_question_without_proposal_still_gives_a_page(cells, tmp_path):
     assert "values-not-named" in page or "mask-is-0-255" in page
 
 
+def test_class_folders_are_ready_to_train(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(24):
+        path = tmp_path / "insects" / ("ants", "bees")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), rng.integers(0, 255, (40, 40, 3), np.uint8))
+    checked = limner.check(tmp_path / "insects")
+    page = write_check_report(checked, tmp_path / "page.html").read_text("utf-8")
+    assert not checked.errors and "Ready to train" in page and "cannot train" not in page
+
+
 def test_a_folder_in_the_way_is_told(cells, tmp_path):
     (tmp_path / "page.html").mkdir()
     with pytest.raises(ConfigError, match=r"found: +a folder"):

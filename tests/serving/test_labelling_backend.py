@@ -133,7 +133,7 @@ def test_a_task_that_fails_is_named_and_nothing_is_stored_as_empty(client):
     good = "/data/upload/7/0a1b2c3d-cells.png"
     answer = client.post("/label-studio/predict", json=request_of(good, "/data/gone.png"))
     assert answer.status_code == 502
-    assert answer.json()["error"].startswith("task 2: Label Studio does not give the image")
+    assert answer.json()["error"].startswith("task 2: Label Studio did not return the image")
     assert "404" in answer.json()["found"]
 
 

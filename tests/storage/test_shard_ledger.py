@@ -8,7 +8,7 @@ import time
 import pytest
 
 from limner.core.errors import ConfigError, DataError
-from limner.storage import shard_ledger
+from limner.storage import shard_ledger, work_claims
 from limner.storage.shard_ledger import LEDGER, SUMMARY, open_ledger, read_summary
 from limner.storage.unfinished import SHARED, UNFINISHED
 from limner.storage.whole_files import write_whole
@@ -32,7 +32,7 @@ def work(ledger, *, most=10**9):
             if number is None:
                 if ledger.is_done and ledger.take_finish():
                     ledger.finish({"outputs": [line["item"] for line in ledger.lines()]})
-                time.sleep(0.002)  # another process has the rest
+                time.sleep(0.01)  # another process has the rest
                 continue
             lines = []
             for path, output in ledger.rows(number):
@@ -130,7 +130,9 @@ def _work_until_killed(root):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_twenty_kills_and_each_item_is_there_once(tmp_path):
+def test_twenty_kills_and_each_item_is_there_once(tmp_path, monkeypatch):
+    # A kill may leave a claim that is still empty, for which the others would wait ten seconds.
+    monkeypatch.setattr(work_claims, "EMPTY_SECONDS", 0.3)
     context, draw, kills = multiprocessing.get_context("fork"), random.Random(0), 0
     workers = []
     while not (tmp_path / SUMMARY).exists():

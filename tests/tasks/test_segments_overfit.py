@@ -70,7 +70,7 @@ def nuclei(labels: LabelTable) -> list[Sample]:
     return samples
 
 
-def learn_by_heart(name: str, task: str, labels: LabelTable, batch: Batch, *, steps: int) -> Outputs:
+def overfit(name: str, task: str, labels: LabelTable, batch: Batch, *, steps: int) -> Outputs:
     """Train a small network on four images and return what it makes of them."""
     torch.manual_seed(0)
     network = build_network(name, num_classes=labels.num_classes, pretrained="no", **SMALL[name])
@@ -101,7 +101,7 @@ def learn_by_heart(name: str, task: str, labels: LabelTable, batch: Batch, *, st
 def test_objects_by_their_centres_overfit_four_images(name: str, steps: int) -> None:
     labels = TABLE.things()
     samples = nuclei(labels)
-    outputs = learn_by_heart(name, "instance", labels, collate(samples), steps=steps)
+    outputs = overfit(name, "instance", labels, collate(samples), steps=steps)
     scorer = find_task("instance").scorer(labels)
     for index, sample in enumerate(samples):
         one = CentreOffsets(*(maps[index : index + 1] for maps in _maps(outputs)))
@@ -118,7 +118,7 @@ def _maps(outputs: Outputs) -> tuple[torch.Tensor, ...]:
 def test_objects_overfit_four_images(name: str, steps: int) -> None:
     labels = TABLE.things()
     samples = nuclei(labels)
-    outputs = learn_by_heart(name, "instance", labels, collate(samples), steps=steps)
+    outputs = overfit(name, "instance", labels, collate(samples), steps=steps)
     scorer = find_task("instance").scorer(labels)
     for index, sample in enumerate(samples):
         scorer.score(find_objects(outputs, SIZE, name=sample.name, image=index), sample)
@@ -127,7 +127,7 @@ def test_objects_overfit_four_images(name: str, steps: int) -> None:
 
 def test_panoptic_segments_by_their_centres_overfit_four_images() -> None:
     samples = nuclei(TABLE)
-    outputs = learn_by_heart("unet-centres", "panoptic", TABLE, collate(samples), steps=200)
+    outputs = overfit("unet-centres", "panoptic", TABLE, collate(samples), steps=200)
     scorer = find_task("panoptic").scorer(TABLE)
     for index, sample in enumerate(samples):
         one = CentreOffsets(*(maps[index : index + 1] for maps in _maps(outputs)))
@@ -138,7 +138,7 @@ def test_panoptic_segments_by_their_centres_overfit_four_images() -> None:
 
 def test_panoptic_segments_overfit_four_images() -> None:
     samples = nuclei(TABLE)
-    outputs = learn_by_heart("mask2former", "panoptic", TABLE, collate(samples), steps=130)
+    outputs = overfit("mask2former", "panoptic", TABLE, collate(samples), steps=130)
     scorer = find_task("panoptic").scorer(TABLE)
     things = TABLE.is_thing.tolist()
     for index, sample in enumerate(samples):
@@ -148,7 +148,7 @@ def test_panoptic_segments_overfit_four_images() -> None:
 
 def test_pixel_classes_overfit_four_images() -> None:
     batch = collate([replace(s, targets=(LabelMap(s.get(Segments).painted(0)),)) for s in nuclei(TABLE)])
-    outputs = learn_by_heart("mask2former", "semantic", TABLE, batch, steps=130)
+    outputs = overfit("mask2former", "semantic", TABLE, batch, steps=130)
     found = semantic_labels(outputs, SIZE)
     shared = [((found == k) & (batch.get(LabelMap) == k)).sum() for k in range(2)]
     either = [((found == k) | (batch.get(LabelMap) == k)).sum() for k in range(2)]

@@ -69,5 +69,5 @@ def test_features_of_the_same_images_are_computed_once(tmp_path, monkeypatch):
         limner.train(
             tmp_path / "data", run=tmp_path / name, settings=settings, device="cpu", watchers=[Listener()]
         )
-    looked = [message for message in said if "looked at" in message]
-    assert [message.split("looked at ")[1].split()[0] for message in looked] == ["10", "0"]
+    computed = [message for message in said if "Features computed for" in message]
+    assert [message.split("computed for ")[1].split()[0] for message in computed] == ["10", "0"]

@@ -165,7 +165,7 @@ def activation_maps(
         hook.remove()
     if gradient is None:
         raise ConfigError(
-            f"The scores of classes do not depend on the layer {layer!r}; it may move boxes. Choose another "
+            f"The class scores do not depend on the layer {layer!r}; it may move boxes only. Choose another "
             "of those that --layers lists."
         )
     activation = kept[0].detach()[0].float()

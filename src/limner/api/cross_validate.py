@@ -76,7 +76,7 @@ def cross_validate(
     """Train a model for each fold, and score every image once, by the model that was not trained on it.
 
     Training and validation images are divided into folds; test images stay apart, and are scored with the
-    mean of all models. The same call goes on with a cross-validation that was interrupted.
+    mean of all models. The same call continues a cross-validation that was interrupted.
 
     Args:
         data: A dataset folder, or a YAML file of settings that names one.
@@ -106,7 +106,7 @@ def cross_validate(
     Raises:
         DataError: As in `train`; or there are too few images or groups, or the images have changed.
         ConfigError: As in `train`; or the folder belongs to another request.
-        TrainingError: Training had to stop; the same call goes on.
+        TrainingError: Training had to stop; the same call continues it.
     """
     named = with_shorthands(
         settings,
@@ -141,7 +141,7 @@ def resume_folds(folder: RunFolder, execution: Execution, *, data_changed: bool 
 
 @dataclass(frozen=True)
 class _Work:
-    """A cross-validation that begins or goes on."""
+    """A cross-validation that is started or continued."""
 
     folder: RunFolder
     request: FoldsRequest
@@ -166,14 +166,14 @@ class _Work:
         return folder
 
     def _train(self, file: FoldsFile, index: int, checked: CheckResult, *, data_changed: bool) -> None:
-        """Train a fold, or go on with it, unless that is done."""
+        """Train a fold, or continue it, unless it is trained."""
         fold = self.folder.fold(index)
         what = f"Fold {index + 1} of {len(file.folds)}"
         if is_trained(fold):
             check_data_state(open_run(fold), accept=data_changed)
             self._say(f"{what} is trained already.")
         elif fold.plan.is_file() and not is_half_prepared(fold.root):
-            self._say(f"{what} goes on.")
+            self._say(f"{what} continues.")
             resume_run(fold, self.execution, data_changed=data_changed)
         else:
             self._say(f"{what}: {len(file.folds[index])} validation images")
@@ -209,10 +209,10 @@ class _Work:
 
 
 def _folder_for(request: FoldsRequest, run: str | Path | None, data: str | Path) -> RunFolder:
-    """Return the named folder, the newest in ``runs/`` that goes on with this request, or a new one.
+    """Return the named folder, the newest in ``runs/`` with an unfinished run of this request, or a new one.
 
     Raises:
-        ConfigError: The named folder has something else, or was asked for differently.
+        ConfigError: The named folder contains something else, or a run of another request.
         DataError: It is inside the dataset.
     """
     folder = _unfinished_or_new(request) if run is None else named_run(run)
@@ -242,7 +242,7 @@ def _goes_on_with(request: FoldsRequest, folder: RunFolder) -> bool:
 
 
 def _refuse_other_request(folder: RunFolder, differences: Sequence[str]) -> None:
-    """Refuse to go on with a cross-validation of other data or settings.
+    """Refuse to continue a cross-validation of other data or settings.
 
     Raises:
         ConfigError: The request differs.
@@ -250,10 +250,10 @@ def _refuse_other_request(folder: RunFolder, differences: Sequence[str]) -> None
     if differences:
         raise ConfigError(
             describe(
-                "The run's folder has a cross-validation that was asked for differently",
+                "The run's folder contains a cross-validation with other settings or data",
                 where=folder.root,
                 found="; ".join(differences),
-                expected="the same data, folds and settings, to go on with it",
-                fix=f"Choose another --run, or go on with it as it was: limner train --resume {folder.root}",
+                expected="the same data, folds and settings, to continue it",
+                fix=f"Choose another --run, or continue it unchanged: limner train --resume {folder.root}",
             )
         )

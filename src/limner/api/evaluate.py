@@ -20,10 +20,6 @@ from limner.devices.memory import peak_bytes
 from limner.devices.processes import is_first_process, num_processes, process_rank
 from limner.evaluation.error_maps import earlier_maps
 from limner.evaluation.pictures import MATRIX, earlier_pictures
-from limner.evaluation.predicted_box_files import PredictedBoxes, box_files
-from limner.evaluation.predicted_masks import PredictedMasks
-from limner.evaluation.predicted_objects import PredictedObjects, results_file
-from limner.evaluation.predicted_words import PredictedWords, word_files
 from limner.evaluation.scorer import Extent, Scores
 from limner.evaluation.write_scores import (
     CLASS_CURVES,
@@ -37,16 +33,15 @@ from limner.evaluation.write_scores import (
     write_speed,
 )
 from limner.formats import open_source
-from limner.formats.coco.coco_results import read_results
-from limner.formats.source import BOX_TASK, TEXT_TASK, Source
+from limner.formats.source import Source
 from limner.inference.distributed_prediction import DistributedPredictions
 from limner.inference.ensemble import Ensemble, joined_predictor, open_members
 from limner.inference.measurement import Measurement, Predict
 from limner.inference.open_predictor import Settings
 from limner.inference.predictor import Predictor
+from limner.inference.stored_predictions import open_predictions
 from limner.inference.truth import labels_for
 from limner.loading.splits import Splits, assign_splits
-from limner.planning.task_choice import check_labels
 from limner.preparation.folds import read_folds
 from limner.preparation.prepared_run import PreparedRun
 from limner.preparation.run_splits import read_splits
@@ -56,8 +51,6 @@ from limner.storage.output_folder import make_output_folder, refuse_inside
 from limner.storage.unfinished import marked_unfinished
 from limner.storage.user_paths import user_path
 from limner.storage.whole_files import remove_file
-from limner.tasks import find_task
-from limner.tasks.task import Task
 from limner.transforms.fit_values import ValueRange
 from limner.weights.card import model_folder
 
@@ -339,40 +332,11 @@ def _evaluate_files(given: Path, wanted: _Wanted) -> EvaluateResult:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
     name = _foreign_name(source.root, wanted.split)
     out = Path("evaluation") / name if wanted.out is None else user_path(wanted.out)
-    task, labels, predict = _reader_of(given, source, labels, records)
+    task, labels, predict = open_predictions(given, source, labels, records)
     measurement = Measurement(task, source, records, labels, wanted.extent)
     with _protected(out, None, measurement):
         found = measurement.run(predict, split=name, out=out, track=wanted.track)
     return EvaluateResult(out, name, found.scores, found.skipped, found.pictures)
-
-
-def _reader_of(
-    given: Path, source: Source, labels: LabelTable, records: Sequence[Record]
-) -> tuple[Task, LabelTable, Predict]:
-    """Return the task of predictions on disk, the classes that are scored, and what reads each image's."""
-    file = results_file(given)
-    if file is not None:
-        results = read_results(file)
-        task = _task_for(results.kind, source)
-        labels = task.labels(labels)
-        return task, labels, PredictedObjects(results, labels, records).predict
-    # Text files are beside boxes.json too, and a readme may be beside masks.
-    words = word_files(given) if TEXT_TASK in source.tasks else None
-    if words is not None:
-        task = _task_for(TEXT_TASK, source)
-        return task, task.labels(labels), PredictedWords(words).predict
-    boxes = box_files(given) if BOX_TASK in source.tasks else None
-    if boxes is not None:
-        task = _task_for(BOX_TASK, source)
-        labels = task.labels(labels)
-        return task, labels, PredictedBoxes(boxes, labels, records).predict
-    return find_task("semantic"), labels, PredictedMasks(given, labels).predict
-
-
-def _task_for(name: str, source: Source) -> Task:
-    """Return a task that the labels are for."""
-    check_labels(source, name)
-    return find_task(name)
 
 
 def _settled_labels(data: str, track: Track) -> LabelTable:

@@ -175,8 +175,8 @@ def _loaded(
         return model
     if isinstance(model, Ensemble):
         raise ConfigError(
-            f"One model is explained, and these are {len(model.members)}: pass one of them, such as "
-            "predictor.members[0]."
+            f"`explain` takes a single model; found an average of {len(model.members)}. Pass one of them, "
+            "such as predictor.members[0]."
         )
     return load_predictor(model, device=device, precision="float32", value_range=value_range)
 

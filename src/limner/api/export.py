@@ -200,7 +200,7 @@ def _calibration(
                     "Export in int8 needs images, from which it takes the ranges of all values",
                     where=run.path,
                     found="no training images of this model",
-                    expected="a run whose data is at hand",
+                    expected="a run whose data is available",
                     fix="Name a folder of typical images: --calibrate FOLDER.",
                 )
             )

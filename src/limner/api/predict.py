@@ -74,7 +74,7 @@ def predict(
 ) -> PredictResult:
     """Predict images and write the results to a folder, with ``limner-unfinished.jsonl`` until all are there.
 
-    The module describes the files. An image that cannot be predicted is reported, and the others go on.
+    The module describes the files. An image that cannot be predicted is reported; the others are predicted.
 
     Args:
         model: A model folder, a run folder, an export, or a loaded predictor; a cross-validation or several

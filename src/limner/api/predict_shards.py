@@ -142,7 +142,7 @@ def _finish(ledger: ShardLedger, writer: ImageWriter) -> bool:
 
 
 class _Entries:
-    """What was written about each image, in their order; read anew each time."""
+    """What was written about each image, in their order; read again each time."""
 
     def __init__(self, ledger: ShardLedger) -> None:
         self._ledger = ledger

@@ -38,7 +38,7 @@ def report(run: str | Path | RunFolder, *, device: str = "auto", track: Track = 
 
 
 def _score_missing(run: RunFolder, device: str, track: Track) -> None:
-    """Score the splits of a trained run without scores, as far as the data and the model are still there."""
+    """Score the splits of a trained run that have no scores, if the data and the model still exist."""
     try:
         for split in unscored_splits(run):
             from limner.api.evaluate import evaluate

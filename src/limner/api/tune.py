@@ -174,7 +174,7 @@ def _read(path: Path, parse: Callable[[Any], Values], otherwise: Values) -> Valu
                 "The results of an earlier `limner tune` cannot be read",
                 where=path,
                 found=f"{type(error).__name__}: {error}",
-                fix="Delete the file, which repeats what it held, or choose another --out.",
+                fix="Delete the file, so that its results are computed again, or choose another --out.",
             )
         ) from None
 

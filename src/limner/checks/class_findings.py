@@ -6,7 +6,7 @@ from limner.checks.codes import make
 from limner.checks.label_rows import LabelRow
 from limner.checks.spelling_findings import spelled
 from limner.core.finding import Finding
-from limner.core.wording import count_words
+from limner.core.wording import count_words, first_few
 from limner.formats.terms import MASKS, Terms
 
 FEW_IMAGES = 3
@@ -121,9 +121,7 @@ def _rare(classes: Sequence[LabelRow], rows: Sequence[LabelRow], element: str) -
 
 def listed(items: Iterable[str]) -> str:
     """Return names separated by commas; of very many, the first and the number of the others."""
-    shown = list(items)
-    more = f" and {len(shown) - MAX_SHOWN} more" if len(shown) > MAX_SHOWN else ""
-    return ", ".join(shown[:MAX_SHOWN]) + more
+    return first_few(items, MAX_SHOWN)
 
 
 def percentage(share: float) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from limner.checks.label_questions import number_list
+from limner.checks.label_case import number_list
 from limner.checks.label_rows import MOST_ABSENT, LabelRow
 from limner.core.labels import LabelTable
 

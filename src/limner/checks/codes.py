@@ -23,7 +23,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "grey-and-colour": Code(_W, "Some images are grey and others in colour."),
         "sizes-vary": Code(_N, "The largest image has more than 4 times the pixels of the smallest."),
         "alpha-channel": Code(_N, "Images have a transparency channel, which is dropped."),
-        "sixteen-bit": Code(_N, "Images have more than 8 bits a channel; all of them are used."),
+        "sixteen-bit": Code(_N, "Images have more than 8 bits per channel; all of them are used."),
         "palette-image": Code(_N, "Images store palette indices; they are read as the colours they show."),
         "no-data-pixels": Code(
             _N,
@@ -36,7 +36,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
             _E, "A label has the size of its volume, and another spacing, orientation, direction or origin."
         ),
         "labels-rounded": Code(
-            _N, "Labels are stored as floats that are whole numbers only nearly; they are rounded."
+            _N, "Labels are stored as floats that are not exactly whole numbers; they are rounded."
         ),
         "geometry-unknown": Code(_W, "Volumes have no affine, so their orientation is unknown."),
         "orientations-differ": Code(_N, "The axes of volumes point in different directions."),
@@ -52,7 +52,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
     },
     "labels": {
         "mask-is-jpeg": Code(_E, "Masks were saved as JPEG, which adds values that were not drawn."),
-        "mask-has-soft-edges": Code(_E, "Two-class masks hold soft edges, or several blacks and whites."),
+        "mask-has-soft-edges": Code(_E, "Two-class masks have soft edges, or several blacks and whites."),
         "mask-is-0-255": Code(_E, "Masks hold 0 and one large value, such as 255, instead of 0 and 1."),
         "mask-ignores-255": Code(
             _E, "Masks hold class numbers and 255, which usually means: ignore this pixel."
@@ -60,7 +60,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "mask-has-negative": Code(_E, "Masks hold numbers below 0, which usually mean: ignore this pixel."),
         "mask-has-no-data": Code(_E, "Masks are GeoTIFF files that hold their own no-data value."),
         "mask-encodings-mixed": Code(_E, "Some masks mark the foreground with 1 and others with 255."),
-        "palettes-differ": Code(_E, "The palettes of masks show one number in different colours."),
+        "palettes-differ": Code(_E, "The palettes of masks give one number different colours."),
         "masks-partly-inverted": Code(_E, "Some masks are TIFF files tagged WhiteIsZero, others are not."),
         "mask-is-coloured": Code(_E, "Masks show classes as colours."),
         "mask-kinds-mixed": Code(_E, "Some masks are in colour, and others hold one channel."),
@@ -68,7 +68,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "too-many-values": Code(_E, "Masks hold more values than there can be classes."),
         "one-value-only": Code(_E, "All masks together hold a single value."),
         "values-not-named": Code(_E, "Masks hold values that the named classes do not cover."),
-        "class-list-too-short": Code(_E, "Fewer classes are named than the masks hold values."),
+        "class-list-too-short": Code(_E, "Fewer classes are named than the masks have values."),
         "values-look-like-instances": Code(_E, "Mask values seem to number objects instead of classes."),
         "values-read-as-classes": Code(
             _W, "Each mask value is one piece, at the same place in all images: a class, or one object."
@@ -85,7 +85,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
             _W, "A class covers several times as much of one split as of another."
         ),
         "class-spelled-differently": Code(
-            _W, "Names of classes differ in capitals, blanks or the form of accents only."
+            _W, "Class names differ only in capitals, spaces or the encoding of accents."
         ),
         "class-rare": Code(_N, "A class has fewer than 0.1 % of the pixels."),
     },
@@ -104,7 +104,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         ),
         "augmented-copies": Code(_N, "By their names, some images are augmented copies of others."),
         "slices-of-cases": Code(
-            _N, "By their names, images are slices of volumes, each of which is drawn and scored as one case."
+            _N, "By their names, images are slices of volumes, which share a split and are scored as cases."
         ),
         "images-may-be-slices": Code(
             _W, "Numbered images follow each other like slices of volumes; limner asks whether they are."

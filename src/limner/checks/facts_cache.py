@@ -21,7 +21,7 @@ from limner.storage.cache import Cache
 from limner.storage.containers import file_on_disk
 
 VERSION = 14
-"""Raise it whenever a measurement changes: older entries are then read anew."""
+"""Increase it whenever a measurement changes: older entries are then ignored."""
 
 _FILES = Cache("facts", suffix=".jsonl.gz")
 

@@ -76,7 +76,7 @@ def _sizes_stated(facts: DatasetFacts) -> Iterator[Finding]:
             "size-mismatch",
             place([image.label_file for image in images]),
             f"the labels state {size_text(first.label_shape)} and {first.image_file} is "
-            f"{size_text(first.shape)} ({axes_text(first.shape)}); {len(images)} images differ so{by}",
+            f"{size_text(first.shape)} ({axes_text(first.shape)}); {len(images)} images differ like this{by}",
             expected="images of the size that their labels state",
             fix=_FIXES[str(change)],
             files=[image.image_file for image in images],
@@ -86,11 +86,12 @@ def _sizes_stated(facts: DatasetFacts) -> Iterator[Finding]:
 
 _FIXES = {
     "resized": "Accept that the images were resized after the labels were drawn, so that labels are scaled.",
-    "turned": "Height and width are swapped: turn the images as they were when the labels were drawn.",
+    "turned": "Height and width are swapped: rotate the images back, as they were when they were labelled.",
     "turned by EXIF": "The images are turned through EXIF, and the labels were drawn on them unturned: "
-    "remove the orientation from the images, as with `exiftool -Orientation= IMAGES`, or turn the labels.",
+    "remove the orientation from the images, for example with `exiftool -Orientation= IMAGES`, or turn the "
+    "labels.",
     "otherwise": "If they were resized, write `images_resized: true` into dataset.yaml; if they were cropped "
-    "or are others, restore the images that were labelled.",
+    "or replaced, restore the images that were labelled.",
 }
 """What can have happened to images -> what to do."""
 
@@ -116,7 +117,7 @@ def _sizes(facts: DatasetFacts, terms: Terms) -> Iterator[Finding]:
         turned = image.label_shape == image.shape[::-1]
         hint = f"Save {what} at the size of its image, enlarging or reducing without interpolation (nearest)."
         if turned and image.is_exif_rotated:
-            hint = f"The image is turned through EXIF and {what} {are} not; turn {what} the same way."
+            hint = f"The image is rotated by its EXIF tag and {what} {are} not; rotate {what} the same way."
         elif turned:
             hint = f"Height and width are swapped: transpose {what} or the image."
         if image.volume is not None and image.volume.label_affine:
@@ -225,7 +226,7 @@ def _kinds(facts: DatasetFacts) -> Iterator[Finding]:
         (
             "sixteen-bit",
             lambda i: i.dtype not in ("uint8", "") and i.volume is None,
-            "more than 8 bits a channel",
+            "more than 8 bits per channel",
             "",
         ),
         ("palette-image", lambda i: i.has_palette, "palette indices, read as the colours they show", odd),

@@ -12,7 +12,8 @@ from typing import Any
 from limner.checks.class_findings import listed
 from limner.checks.codes import make, place
 from limner.checks.facts import DatasetFacts
-from limner.checks.label_questions import number_list, open_question
+from limner.checks.label_case import number_list
+from limner.checks.label_questions import open_question
 from limner.checks.label_rows import LabelRow, label_rows, roles_of
 from limner.checks.naming import plain_table
 from limner.checks.object_numbers import object_numbers

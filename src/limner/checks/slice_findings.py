@@ -52,7 +52,7 @@ def _known(images: Sequence[ImageFacts], case_of: Mapping[str, str]) -> Finding:
         "slices-of-cases",
         name,
         f"{len(images)} images are slices of {len(members)} volumes, by their names; {name} has {len(some)}",
-        expected="slices of one volume in one split, which limner draws so, and scores of each volume",
+        expected="all slices of a volume in one split, as limner draws them, and scores for each volume",
         fix="If they are something else, write `cases: false` into dataset.yaml; or, for other volumes, a "
         r"regular expression such as `cases: '(patient\d+)_'`.",
     )
@@ -75,8 +75,8 @@ def _unclear(images: Sequence[ImageFacts]) -> list[Finding]:
             name,
             f"{len(images)} images with {len(groups)} names and numbers that follow each other, such as "
             f"{name} with {len(some)}; neighbours look alike",
-            expected="slices of one volume, or frames of one video, in one split, or scores look better than "
-            "they are; now each image is by itself",
+            expected="all slices of a volume, or frames of a video, in one split, or scores look better than "
+            "they are; for now, each image counts on its own",
             fix=f"If they are slices, write {answer} into dataset.yaml, else `cases: false`.",
             proposal={"cases": expression} if expression else None,
         )

@@ -39,7 +39,7 @@ def spelling_findings(table: LabelTable | None, rows: Sequence[LabelRow]) -> lis
             "class-spelled-differently",
             "the classes",
             f"{number} names of classes that may be {len(alike)}: {shown}{more}",
-            expected="one spelling of each class; now each is a class of its own",
+            expected="one spelling of each class; for now, each spelling is a class of its own",
             fix="Accept that they are one class, under its most common name; or list `classes` in "
             "dataset.yaml to keep them apart.",
             proposal={"classes": _united(table, groups, images)},
@@ -64,10 +64,10 @@ def _clean(name: str) -> str:
 
 
 def spelled(name: str) -> str:
-    r"""Return a name in quotes, with what nobody can see written out: ``'Zelle\xa0'``, ``'Gefa\u0308ß'``."""
+    r"""Return a name in quotes, with invisible characters escaped: ``'Zelle\xa0'``, ``'Gefa\u0308ß'``."""
     return "".join(ascii(c)[1:-1] if unicodedata.combining(c) else c for c in repr(name))
 
 
 def unambiguous(name: str) -> str:
-    """Return a name as it is, or `spelled` if it has blanks or signs that nobody can see."""
+    """Return a name unchanged, or `spelled` if it has invisible characters."""
     return name if name == _clean(name) else spelled(name)

@@ -53,7 +53,7 @@ def _other_grids(known: Known) -> Iterator[Finding]:
                 "label-grid-differs",
                 image.label_file,
                 difference,
-                expected=f"the grid of {image.image_file}, so that voxels lie on each other",
+                expected=f"the grid of {image.image_file}, so that their voxels coincide",
                 fix="If the label was drawn on this image and only its header is wrong, write "
                 "`label_grid: image` into dataset.yaml; if the header is right, `label_grid: resample` moves "
                 "labels to the grid of their image, without interpolation.",
@@ -69,7 +69,7 @@ def _rounded(known: Known) -> Iterator[Finding]:
         yield make(
             "labels-rounded",
             place(files),
-            f"{voxels} voxels of {len(files)} labels are whole numbers only nearly, such as 0.99999",
+            f"{voxels} voxels of {len(files)} labels are not exactly whole numbers, such as 0.99999",
             fix="No action needed: they are rounded. Labels should be resampled without interpolation.",
             files=files,
         )
@@ -81,9 +81,9 @@ def _unknown(known: Known) -> Iterator[Finding]:
         yield make(
             "geometry-unknown",
             place(files),
-            f"{len(files)} of {len(known)} volumes do not say how their axes lie in space",
+            f"{len(files)} of {len(known)} volumes do not state how their axes are oriented in space",
             expected="an affine (NIfTI: sform or qform) or directions (NRRD, MetaImage)",
-            fix="Volumes are used as their axes are stored: make sure that all are stored alike.",
+            fix="Volumes are used as their axes are stored: make sure that all are stored the same way.",
             files=files,
         )
 

@@ -67,7 +67,10 @@ def limner_command(
         False, "--version", help="Print the version.", is_eager=True, callback=_show_version
     ),
 ) -> None:
-    """Turn your own labelled images into trained, measured, deployable vision models."""
+    """Turn your own labelled images into trained, measured, deployable vision models.
+
+    Start with `limner demo`, or with your own images: `limner check FOLDER`, then `limner train FOLDER`.
+    """
 
 
 def main() -> None:

@@ -56,7 +56,7 @@ def evaluate(
         str, typer.Option(help="val, test or train; default: val, or all images of --data.")
     ] = "",
     data: Annotated[
-        Path | None, typer.Option(help="Other labelled images than those of the training.")
+        Path | None, typer.Option(help="Labelled images other than those of the training.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
     by_position: ByPosition = False,
@@ -109,7 +109,7 @@ def _report_skipped(result: "EvaluateResult") -> None:
 def _print_scores(result: "EvaluateResult") -> None:
     """Print a table of the classes, then the scores over all of them."""
     from limner.cli.console import console, table
-    from limner.evaluation.scores_file import read_scores
+    from limner.evaluation.scores_file import read_scores, worst_first
     from limner.evaluation.write_scores import SCORES_FILE
 
     file = read_scores(result.out / SCORES_FILE)
@@ -117,8 +117,8 @@ def _print_scores(result: "EvaluateResult") -> None:
     titles = [_title(file, name) for name in columns]
     images = f"{file.num_images} image{'s' * (file.num_images != 1)}"
     made = table("class", *titles, numbers=titles, title=f"{result.split}: {images}")
-    there = [row for row in file.classes if any(row.scores.values())]
-    shown = _worst(there) if file.counts_images and len(there) > MOST_ROWS else there
+    there = file.present_classes
+    shown = worst_first(there)[:MOST_ROWS] if file.counts_images and len(there) > MOST_ROWS else there
     for row in shown:
         made.add_row(row.name, *(_cell(file, row, name) for name in columns))
     console().print(made)
@@ -131,16 +131,6 @@ def _print_scores(result: "EvaluateResult") -> None:
         console().print(f"{absent} classes are in neither truth nor prediction; means exclude them.")
     console().print("\n".join(score_lines(file)), markup=False)
     console().print(f"Definitions of the scores, per-image scores and pictures: {result.out}")
-
-
-def _worst(rows: "list[ClassRow]") -> "list[ClassRow]":
-    """Return the classes of whole images with the lowest F1."""
-
-    def f1(row: "ClassRow") -> float:
-        value = row.scores.get("f1_score")
-        return 2.0 if value is None else value
-
-    return sorted(rows, key=f1)[:MOST_ROWS]
 
 
 def _cell(file: "ScoresFile", row: "ClassRow", column: str) -> str:

@@ -80,9 +80,9 @@ def export(
         ),
     ] = None,
 ) -> None:
-    """Export a model to ONNX, OpenVINO, ExecuTorch or a PyTorch program.
+    """Export a model to another runtime.
 
-    The file is run in its own runtime and compared with the model; one that differs is not kept.
+    Writes ONNX, OpenVINO, ExecuTorch or a program of torch.export. The file is run in its own runtime and compared with the model; one that differs is not kept.
     """
     from limner.api.export import export as do_export
     from limner.cli.number_options import parse_size

@@ -26,7 +26,7 @@ class Launch:
         int, typer.Option(min=1, help="Devices of this machine to train on together, one process each.")
     ] = 1
     restarts: Annotated[
-        int, typer.Option(min=0, help="How often to go on from the last checkpoint after a process died.")
+        int, typer.Option(min=0, help="Maximum number of restarts (from the last checkpoint) after failures.")
     ] = 0
 
     def needs_processes(self) -> bool:
@@ -48,8 +48,8 @@ class Launch:
             raise ConfigError("--folds trains in one process: omit --devices and --restarts.")
         if self.devices > 1 and ":" in device:
             raise ConfigError(
-                f"--devices {self.devices} gives each process a device of its own, and --device {device} is "
-                f"a single one. Use --device {device.partition(':')[0]}."
+                f"--devices {self.devices} gives each process its own device, but --device {device} names a "
+                f"single one. Use --device {device.partition(':')[0]}."
             )
 
 
@@ -81,7 +81,7 @@ def train_in_processes(launch: Launch, *, data: Path | None, run: str | None, re
             _report(death)
         if death.is_wanted or death.code == FIXED_BY_USER or attempt == launch.restarts:
             raise typer.Exit(death.exit_code)
-        _say(f"starting again from the last checkpoint, {attempt + 1} of {launch.restarts} times")
+        _say(f"restarting from the last checkpoint (restart {attempt + 1} of {launch.restarts})")
 
 
 def _new_name(data: Path) -> Path:
@@ -91,7 +91,7 @@ def _new_name(data: Path) -> Path:
     from limner.storage.user_paths import user_path
 
     if not user_path(data).is_dir():
-        raise ConfigError(f"{data} is no folder that a run could be named after: name the run with --run.")
+        raise ConfigError(f"{data} is not a folder after which a run can be named: name the run with --run.")
     return next_free(RUNS / user_path(data).resolve().name)
 
 

@@ -66,14 +66,18 @@ def _markdown(rows: "list[NetworkRow]") -> str:
     lines = [
         "# The networks",
         "",
+        "Train one with `limner train DATA --network NAME`, or a variant with `--network NAME/VARIANT`, "
+        "such as `pspnet/resnet18c`; `--set network.options.OPTION=VALUE` sets an option. The task follows "
+        "from the labels or from `--task`. [compare-networks](compare-networks.md) trains several networks.",
+        "",
         f"This page is what `limner networks --markdown{' --time' if is_timed else ''}` prints. {COUNTED}",
         "",
-        "| network | variant | family | parameters | multiply-adds |"
+        "| network | variant | tasks | family | parameters | multiply-adds |"
         f"{' CPU time |' if is_timed else ''} dimensions | pretrained encoder |",
-        f"|---|---|---|---:|---:|{'---:|' if is_timed else ''}---|---|",
+        f"|---|---|---|---|---:|---:|{'---:|' if is_timed else ''}---|---|",
     ]
     lines += [
-        f"| `{row.name}` | {row.variant} | {row.family} | {row.parameters:,} | "
+        f"| `{row.name}` | {row.variant} | {', '.join(row.tasks)} | {row.family} | {row.parameters:,} | "
         f"{' | '.join(_costs(row)[1:])} | {_dims(row)} | {'yes' if row.pretrained else 'no'} |"
         for row in rows
     ]
@@ -86,6 +90,9 @@ def _markdown(rows: "list[NetworkRow]") -> str:
 
 
 def _section(rows: "list[NetworkRow]") -> list[str]:
+    from limner.core.settings_table import settings_table
+    from limner.networks import NETWORKS
+
     row = rows[0]
     lines = [f"## {row.title}", "", row.good_for, "", f"Paper: [{row.paper}]({row.url}), {row.year}."]
     if row.code:
@@ -97,7 +104,9 @@ def _section(rows: "list[NetworkRow]") -> list[str]:
     for each in rows:
         options = "".join(f", {key}={value!r}" for key, value in each.options.items())
         lines.append(f'build_network("{each.name}", num_classes=19{options})  # {each.parameters:,}')
-    return [*lines, "```"]
+    options_of = NETWORKS[row.name].options
+    table = settings_table(options_of) if options_of.model_fields else []
+    return [*lines, "```", *(["", *table] if table else [])]
 
 
 def _dims(row: "NetworkRow") -> str:

@@ -20,11 +20,11 @@ class PlanOptions:
         typer.Option(help="Start from a model, a run, or another project's checkpoint (`limner import`)."),
     ] = None
     teacher: Annotated[
-        Path | None, typer.Option(help="Also learn the outputs of this model: a model, a run, a checkpoint.")
+        Path | None, typer.Option(help="Teacher whose outputs are learned too: a model, a run, a checkpoint.")
     ] = None
     unlabelled: Annotated[
         Path | None,
-        typer.Option(help="With --weights: also learn what they predict with confidence in these images."),
+        typer.Option(help="With --weights: also train on their confident predictions for these images."),
     ] = None
     minutes: Annotated[float | None, typer.Option(help="Time budget for training.")] = None
     spatial: Spatial = None

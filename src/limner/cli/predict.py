@@ -57,7 +57,7 @@ class DraftOptions:
         ),
     ] = None
     tolerance: Annotated[
-        float, typer.Option(help="With --to: pixels by which outlines may be off; 0 keeps every pixel.")
+        float, typer.Option(help="With --to: maximum error of outlines in pixels; 0 keeps every pixel.")
     ] = 1.0
     min_score: Annotated[
         float | None, typer.Option(help="With --to: leave out objects with a lower score.")
@@ -76,7 +76,7 @@ class WorkOptions:
         int | None,
         typer.Option(
             help="Share the work between this number of processes, and with those that the same command "
-            "starts on other hosts; the same command also continues it."
+            "starts on other hosts; run it again to continue after an interruption."
         ),
     ] = None
 
@@ -99,8 +99,8 @@ def predict(
     uncertain: Annotated[
         int | None,
         typer.Option(
-            help="Also choose this number of images to label next: those that the model is least sure of, "
-            "and that differ from each other."
+            help="Also choose this number of images to label next: images about which the model is least "
+            "certain, and which differ from each other."
         ),
     ] = None,
     files: FilesToWrite,
@@ -109,7 +109,8 @@ def predict(
 ) -> None:
     """Predict images.
 
-    Writes masks with your label values at the size of the images, or a table of classes, and overlays.
+    Writes overlays, and masks in your label values, objects, boxes or words at the size of each image, or a
+    table of classes of whole images.
     """
     from limner.api.predict import predict as predict_images
     from limner.cli.console import tracker
@@ -169,7 +170,7 @@ def _show(result: "PredictResult") -> None:
     console().print(f"{result.num_predicted} of {total} images predicted; the results are in {where}")
     if result.num_lost:
         messages().print(
-            f"{result.num_lost} processes ended early; the others did their work", style="warning"
+            f"{result.num_lost} processes ended early; the others took over their work", style="warning"
         )
     if result.fidelity is not None:
         console().print(_outlines(result.fidelity))

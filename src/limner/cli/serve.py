@@ -47,7 +47,7 @@ class LabelStudioOptions:
 
     label_studio: Annotated[
         str | None,
-        typer.Option(help="Address of Label Studio, which this server then helps at /label-studio."),
+        typer.Option(help="Address of Label Studio; this server is then its ML backend, at /label-studio."),
     ] = None
     label_studio_token_file: Annotated[
         Path | None, typer.Option(help="File whose first line is an access token of Label Studio.")
@@ -78,10 +78,10 @@ def serve(
         int, typer.Option(min=1, help="Number of processes, each with the models in its own memory.")
     ] = 1,
 ) -> None:
-    """Serve models over HTTP, with a web page that predicts images and corrects predictions.
+    """Serve models over HTTP, with a web page.
 
-    Open the printed address in a browser, or send images to it:
-    curl -F images=@photo.jpg http://127.0.0.1:8000/predict. Ctrl-C stops it.
+    The page predicts images and corrects predictions. Open the printed address in a browser, or send images to
+    it: curl -F images=@photo.jpg http://127.0.0.1:8000/predict. Ctrl-C stops it.
     """
     from limner.api.serve import serve as serve_models
 

@@ -25,7 +25,7 @@ def train(
     *,
     wanted: PlanOptions,
     folds: Annotated[
-        int, typer.Option(help="Cross-validation: a model for each of so many parts of the images.")
+        int, typer.Option(help="Cross-validation: number of folds, each with a model of its own.")
     ] = 0,
     group: Annotated[
         str | None,
@@ -36,7 +36,7 @@ def train(
     accept: Accept = False,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
     data_changed: Annotated[
-        bool, typer.Option("--data-changed", help="With --resume: go on with data that has changed.")
+        bool, typer.Option("--data-changed", help="With --resume: continue although the data has changed.")
     ] = False,
     device: Device = "auto",
     launch: Launch,

@@ -10,7 +10,7 @@ from limner.core.errors import did_you_mean
 
 # pydantic's messages for these are about Python types, or redundant.
 _PLAIN = {
-    "model_type": "should be a mapping, one `key: value` a line",
+    "model_type": "should be a mapping, one `key: value` per line",
     "tuple_type": "should be a list",
     "int_parsing": "should be a whole number",
     "int_from_float": "should be a whole number",

@@ -1,4 +1,4 @@
-"""`dataset.yaml`, the only file that a user may have to write besides the images.
+"""`dataset.yaml`, the only file besides the images that a user may have to write.
 
 Every key is optional; missing ones are inferred from the data.
 """

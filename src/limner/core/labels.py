@@ -89,7 +89,7 @@ class LabelClass:
         name: What people call it.
         values: The mask values that mean it; the first is the one written back. At least one.
         color: RGB 0..255, for drawing.
-        is_thing: True for countable objects, False for stuff, None where nobody said.
+        is_thing: True for countable objects, False for stuff, None if unspecified.
     """
 
     name: str
@@ -108,7 +108,7 @@ class LabelTable:
     """The one visible table: mask value -> name -> trained as 0..K-1, and back.
 
     Raises:
-        ConfigError: A name or a value stands twice, there is no class, or there are more than 65535.
+        ConfigError: A name or a value is repeated, there is no class, or there are more than 65535.
     """
 
     classes: tuple[LabelClass, ...]
@@ -425,7 +425,7 @@ def _place(name: str) -> tuple[float, str, str]:
 
 
 def distinct_color(index: int) -> RGB:
-    """Return the drawing colour of class number `index` where nobody named one.
+    """Return the drawing colour of class number `index` if none was specified.
 
     The first twenty are chosen by eye. Further ones are those of the PASCAL VOC map:
     any number of them, but the first few are too dark to see as a tint.
@@ -447,7 +447,7 @@ def voc_color(index: int) -> RGB:
 
 
 def _looked_up(values: ValueMap, table: LabelArray) -> LabelArray | None:
-    """Return `table` at `values`, or None where a value lies outside it."""
+    """Return `table` at `values`, or None where a value is outside it."""
     unknown = ignored_in(table) - 1
     if values.dtype == table.dtype == np.uint8:
         # Translating bytes takes a quarter of the time of numpy's indexing.
@@ -463,4 +463,4 @@ def _refuse_repeats(kind: str, items: Sequence[str] | Sequence[int]) -> None:
     counts: Counter[str | int] = Counter(items)
     repeated = sorted(str(item) for item, count in counts.items() if count > 1)
     if repeated:
-        raise ConfigError(f"Each {kind} may stand once in the label table; repeated: {', '.join(repeated)}.")
+        raise ConfigError(f"Each {kind} may be in the label table once; repeated: {', '.join(repeated)}.")

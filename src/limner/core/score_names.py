@@ -101,8 +101,8 @@ def _average_recalls(prefix: str, what: str, plural: str) -> dict[str, Score]:
     of_numbers = {
         f"{prefix}ar_{most}": Score(
             f"{what} AR with {most} per image",
-            f"Average recall of the {plural} as COCO defines it: the fraction of the true {plural} that the "
-            f"{most} of a class with the highest scores in each image find, averaged over the classes and "
+            f"Average recall of the {plural} as COCO defines it: the fraction of the true {plural} found by "
+            f"the {most} highest-scoring {plural} of each class and image, averaged over the classes and "
             f"over IoU thresholds of 0.50, 0.55, ..., 0.95; wrong {plural} do not lower it.",
             LISTED,
         )
@@ -390,7 +390,7 @@ SCORES: dict[str, Score] = {
         "DetEval h-mean",
         "Harmonic mean by the rules of Total-Text (DetEval): 0.7 of a true and 0.6 of a found word must "
         "overlap; words found in several pieces, and pieces that cover several words, count 0.8. High even "
-        "if lines of text are divided in another way than in the truth.",
+        "if lines of text are divided differently from the truth.",
         LISTED,
     ),
     # Objects and panoptic segments alike; precision and recall of label maps too.

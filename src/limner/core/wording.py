@@ -1,6 +1,6 @@
-"""Formatting of numbers in texts: sizes, shares, durations, bytes."""
+"""Formatting of numbers and names in texts: sizes, shares, durations, bytes, lists."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def size(sides: Sequence[int]) -> str:
@@ -55,3 +55,10 @@ def times(ratio: float) -> str:
 def number(value: float) -> str:
     """Return ``24,000`` for large numbers and four digits for small ones."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def first_few(names: Iterable[str], most: int) -> str:
+    """Return ``a, b and 3 more``: up to `most` names, and the number of the others."""
+    every = list(names)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more

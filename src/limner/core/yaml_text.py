@@ -65,11 +65,11 @@ def compose_yaml(text: str, loader: Loader = SAFE_LOADER) -> yaml.Node | None:
     try:
         node = _compose(text, loader)
         if node is not None and _num_values(node, {}) > MAX_VALUES:
-            raise ValueError("its aliases repeat each other without end")
+            raise ValueError("its aliases refer to each other endlessly")
     except RecursionError:
         raise ValueError("lists or mappings are nested too deeply") from None
     except UnicodeEncodeError:
-        raise ValueError("it holds half of a character of two 16-bit codes") from None
+        raise ValueError("it contains half of a surrogate pair") from None
     return node
 
 

@@ -46,7 +46,7 @@ def _of(table: LabelTable, published: LabelTable) -> list[RGB]:
     if table.num_classes > IGNORE_INDEX:
         raise ConfigError(
             f"This palette has {published.num_classes} colours, too few for {table.num_classes} classes. "
-            "Take the palette `distinct`, `voc` or `own`."
+            "Use the palette `distinct`, `voc` or `own`."
         )
     by_name = {c.name.casefold(): c.color for c in published.classes}
     return [

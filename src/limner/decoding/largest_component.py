@@ -31,7 +31,7 @@ def component_classes(names: Sequence[str], labels: LabelTable) -> tuple[int, ..
             )
         if name == labels.names[background]:
             raise ConfigError(
-                f"inference.largest_component: {name} is what removed parts become. Leave it out."
+                f"inference.largest_component: removed parts become {name}, so {name} cannot be listed."
             )
     return tuple(labels.names.index(name) for name in names)
 

@@ -86,7 +86,7 @@ def _copies(device: torch.device) -> Iterator[Exam]:
     if pinned >= SLOWEST_COPIES:
         yield Exam("accelerator", "copies", found)
         return
-    fix = "See that no other program uses the bus, and that the card is in a slot with all its lanes."
+    fix = "Check that no other program uses the bus, and that the card is in a slot with all of its lanes."
     yield Exam("accelerator", "copies", found, "warning", fix)
 
 

@@ -31,7 +31,7 @@ def _processor() -> Iterator[Exam]:
     yield Exam("processor", "CPU", f"{cpu_name()}; {bfloat16}")
     asked = os.environ.get("OMP_NUM_THREADS")
     quota = core_quota()
-    limit = "" if quota is None else f" (this container may use the time of {quota:g})"
+    limit = "" if quota is None else f" (the container's quota is {quota:g})"
     found = f"{cores} usable{limit}, PyTorch uses {threads}"
     if asked and threads * 2 <= cores:
         fix = f"Unset OMP_NUM_THREADS to use all {cores}."

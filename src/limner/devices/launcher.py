@@ -53,7 +53,7 @@ class Death:
         if self.code >= 0:
             return f"ended with exit code {self.code}"
         name = signal.Signals(-self.code).name
-        memory = ", as the system does to a process when memory runs out" if name == "SIGKILL" else ""
+        memory = ", as the system does when memory runs out" if name == "SIGKILL" else ""
         return f"was killed by {name}{memory}"
 
     @property

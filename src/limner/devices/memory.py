@@ -30,7 +30,7 @@ def peak_bytes(device: torch.device) -> int | None:
 
 
 def reset_peak(device: torch.device) -> None:
-    """Let `peak_bytes` begin anew with the memory that is in use; on a CPU, only Linux can."""
+    """Reset `peak_bytes` to the memory that is in use; on CPUs, only on Linux."""
     if device.type == "cpu":
         with suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")

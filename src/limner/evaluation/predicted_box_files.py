@@ -110,7 +110,7 @@ class PredictedBoxes:
                     where=where,
                     found=line[:60],
                     expected="class x y width height score: middle and size as fractions of the image",
-                    fix="Outlines of objects are scored from COCO's JSON.",
+                    fix="To score outlines of objects, write COCO's JSON.",
                 )
             )
         if numbers[0] >= self.labels.num_classes:

@@ -18,7 +18,7 @@ SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy", *sorted(VO
 
 
 def _refuse_other_grid(path: Path, sample: Sample) -> None:
-    """Refuse a predicted volume whose voxels are at other places than those of its image.
+    """Refuse a predicted volume that is not on the grid of its image.
 
     Raises:
         DataError: Spacing, orientation or origin differ.
@@ -27,7 +27,7 @@ def _refuse_other_grid(path: Path, sample: Sample) -> None:
     if difference := grid_difference(sample.geometry, found, sample.spatial_shape):
         raise DataError(
             describe(
-                "A predicted mask is on another grid than its image",
+                "A predicted mask is not on the grid of its image",
                 where=path,
                 found=difference,
                 expected="the axes, spacing and origin of the image",

@@ -57,7 +57,7 @@ PICTURE_TITLES = {
     "worst": "Lowest scores",
     "best": "Highest scores",
     "mistake": "Most confident mistakes",
-    "hit": "Least sure hits",
+    "hit": "Least confident hits",
 }
 """Name of a group -> its title."""
 

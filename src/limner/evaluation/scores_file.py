@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from limner.core.config_problems import problem
 from limner.core.errors import DataError, describe
 from limner.core.labels import background_among
 from limner.core.score_names import LENGTH, SCORES, VOLUME, Score
-from limner.core.wording import element
+from limner.core.wording import element, first_few
 
 NOTHING = "nothing"
 """Name of what is not an object, as a row or column of confused objects."""
@@ -235,6 +235,11 @@ class ScoresFile(NamedScores):
         """Names of the classes in trained order."""
         return [row.name for row in self.classes]
 
+    @property
+    def present_classes(self) -> list[ClassRow]:
+        """Rows of the classes that truth or prediction contains."""
+        return [row for row in self.classes if any(row.scores.values())]
+
     @cached_property  # asked for each class
     def counts_pixels(self) -> bool:
         """Whether label maps were scored, rather than objects or segments."""
@@ -307,6 +312,11 @@ def complete(ends: Ends | None) -> tuple[float, float] | None:
     return ends[0], ends[1]
 
 
+def worst_first(rows: Iterable[ClassRow]) -> list[ClassRow]:
+    """Return rows of classes of whole images, sorted by their F1; those without one are last."""
+    return sorted(rows, key=lambda row: 2.0 if (f1 := row.scores.get("f1_score")) is None else f1)
+
+
 def class_rows(names: Sequence[str], columns: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, Any]]:
     """Return one row per class.
 
@@ -331,8 +341,7 @@ def by_class_name(names: Sequence[str], columns: Mapping[str, npt.NDArray[Any]])
 
 def some_names(names: Sequence[str]) -> str:
     """Return the first names of classes in a sentence, and how many there are more."""
-    more = len(names) - MOST_LISTED
-    return ", ".join(names[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+    return first_few(names, MOST_LISTED)
 
 
 def read_scores(path: Path) -> ScoresFile:

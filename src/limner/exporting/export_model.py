@@ -305,7 +305,7 @@ def _refuse_other_labels(agreement: Agreement, request: ExportRequest) -> None:
         return
     raise ModelError(
         describe(
-            "The model finds too many other classes in int8, so the export is not kept",
+            "Too many classes differ in int8, so the export is not kept",
             found=f"{100 * share:.2f} % of the classes differ, on {agreement.images}",
             expected=f"at most {100 * MOST_OTHER_LABELS:g} %, as there are no labelled images to score it",
             fix="Calibrate with more images (--calibrate FOLDER), or use --precision float16.",
@@ -319,7 +319,7 @@ def _refuse_differing(agreement: Agreement, request: ExportRequest, title: str) 
     name = max(agreement.relative, key=agreement.relative.__getitem__)
     raise ModelError(
         describe(
-            f"{title} computes something else than the model, so the export is not kept",
+            f"{title} does not compute the same as the model, so the export is not kept",
             found=f"{name} differs by {agreement.relative[name]:.2g} of its range, on {agreement.images}",
             expected=f"at most {request.tolerance:g}",
             fix="Report it to limner's developers, or export with --to torch.",

@@ -43,7 +43,7 @@ PAIRS: dict[str, Code] = {
     ),
     "channel-missing": Code(_E, "Cases of volumes lack the file of a channel that others have."),
     "several-images": Code(_W, "A folder that should hold one image holds several; they are left out."),
-    "class-mask-missing": Code(_W, "One mask a class: some images lack the masks of some classes."),
+    "class-mask-missing": Code(_W, "One mask per class: some images lack the masks of some classes."),
     "ambiguous-pairing": Code(_W, "An image could belong to several masks; it is left out."),
     "mask-shared-by-images": Code(
         _W,
@@ -118,8 +118,8 @@ ANNOTATIONS: dict[str, Code] = {
         _E,
         "COCO: two files hold different annotations of one image.",
         "all annotations of an image in one JSON file",
-        "Merge the files if both draw objects to learn. Else move the file that is not to be used to a "
-        "folder of its own.",
+        "Merge the files if objects of both should be learned. Otherwise move the file that should not be "
+        "used into a folder of its own.",
     ),
     "image-under-two-ids": Code(
         _W,
@@ -131,7 +131,7 @@ ANNOTATIONS: dict[str, Code] = {
         _W,
         "COCO: files number their categories differently; those of one name are one class.",
         "one name for each category id in all files",
-        "Categories of one name are one class, and mask values are numbered anew. Check that no class has "
+        "Categories of one name are one class, and mask values are renumbered. Check that no class has "
         "two spellings.",
     ),
     "annotation-image-unknown": Code(
@@ -164,7 +164,7 @@ ANNOTATIONS: dict[str, Code] = {
         _W,
         "labelme: an image has no flag set, or several; it is left out.",
         "one flag that is set",
-        "Left out. Set the one flag that matters in labelme.",
+        "Left out. In labelme, set the one flag that is the image's class.",
     ),
     "annotation-without-mask": Code(
         _W,
@@ -256,8 +256,8 @@ ANNOTATIONS: dict[str, Code] = {
     "several-labels": Code(
         _W,
         "Label Studio: a region has several labels; the first is used.",
-        "one label a region",
-        "The first label is used. Allow one label a region in the tool, or draw the region once for each.",
+        "one label per region",
+        "The first label is used. Allow one label per region in the tool, or draw the region once for each.",
     ),
     "class-not-named": Code(
         _W,
@@ -310,7 +310,7 @@ ANNOTATIONS: dict[str, Code] = {
     ),
     "classes-overlap": Code(
         _W,
-        "One mask a class: pixels are in the masks of several classes.",
+        "One mask per class: pixels are in the masks of several classes.",
         "each pixel in the mask of one class",
         "The class with the smaller area is on top; check whether that is right where classes overlap.",
     ),

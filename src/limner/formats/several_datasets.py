@@ -43,7 +43,7 @@ def several_datasets(
     if isinstance(source, ImageClasses):  # any folder of images could be a class: what is in it says more
         drawings = [one for one in formats if not issubclass(one, ImageClasses)]
         others = dict(_recognised(source.root, [*in_folder], drawings))
-        fate = "are read as those of classes"
+        fate = "are read as images of classes named after the folders"
     else:
         fate = "are left out"
         left = [folder for folder, paths in in_folder.items() if 2 * read[folder] < len(paths)]

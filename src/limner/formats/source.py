@@ -144,7 +144,7 @@ class Source(ABC):
             describe(
                 f"The format {self.name} gives a class for each pixel but no objects",
                 where=self.root,
-                expected="a mask for each object, as in COCO's JSON or one file an object",
+                expected="a mask for each object, as in COCO's JSON or one file per object",
                 fix="Train the semantic task on it, or export the labels as separate objects.",
             )
         )
@@ -159,7 +159,7 @@ class Source(ABC):
             describe(
                 f"The format {self.name} gives no class for a whole image",
                 where=record.image,
-                expected="one folder a class, or a list of images and classes",
+                expected="one folder per class, or a list of images and classes",
             )
         )
 

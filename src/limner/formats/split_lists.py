@@ -231,7 +231,7 @@ def _members(root: Path, value: str, names: ImageNames) -> tuple[list[str], list
             describe(
                 "A split list is missing",
                 where=place,
-                expected="a text file with one image name a line, or a folder",
+                expected="a text file with one image name per line, or a folder",
                 fix="Correct `splits` in dataset.yaml.",
             )
         ) from None
@@ -242,7 +242,7 @@ def _members(root: Path, value: str, names: ImageNames) -> tuple[list[str], list
                 "A split list cannot be read",
                 where=place,
                 found=problem,
-                expected="a text file with one image name a line",
+                expected="a text file with one image name per line",
                 fix="Save it as UTF-8.",
             )
         ) from None

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
+from limner.core.wording import first_few
 from limner.formats.file_tree import FileTree
 from limner.formats.pairs.paired_folders import explain_no_pairs
 from limner.formats.several_datasets import datasets_below
@@ -89,24 +90,33 @@ def unknown_layout(
     if below := datasets_below(root, tree, formats):
         return DataError(
             describe(
-                "The folder holds datasets and is none itself",
+                "The folder contains datasets but is not one itself",
                 where=root,
                 found=below,
                 expected="one dataset",
                 fix=f"Name one of them, such as {root / below.partition('/')[0]}.",
             )
         )
-    known = "".join(f"\n              {source.name}: {source.title}" for source in formats)
     return DataError(
         describe(
             "No images with masks were found",
             where=root,
             found=explain_no_pairs(root, tree, settings) or _contents(root, tree),
-            expected=f"one of these layouts:{known}" if len(formats) > 1 else f"this layout:{known}",
+            expected=_expected(formats),
             fix="Say which files belong together in a dataset.yaml beside them, such as "
             "`images: photos/*.jpg` and `masks: drawn/{stem}.png`; or `format: class-folders` if folders are "
             "the classes of whole images.",
         )
+    )
+
+
+def _expected(formats: Sequence[type[Source]]) -> str:
+    """Describe the only format that was tried, or the most common layout and the names of all formats."""
+    if len(formats) == 1:
+        return f"the layout of {formats[0].name}: {formats[0].title}"
+    return (
+        "images/ and masks/ with files of the same names; or another format that the documentation describes: "
+        f"{', '.join(source.name for source in formats)}"
     )
 
 
@@ -127,8 +137,8 @@ def other_file(path: Path) -> DataError | None:
 
 def _other_kind(root: Path, kind: _Kind, files: Sequence[PurePosixPath]) -> DataError:
     folders = Counter(str(file.parent) for file in files)
-    where = "" if folders.keys() == {"."} else f" in {_listed([f'{folder}/' for folder in folders])}"
-    names = _listed([file.name for file in sorted(files)])
+    where = "" if folders.keys() == {"."} else f" in {first_few((f'{one}/' for one in folders), _NAMED)}"
+    names = first_few((file.name for file in sorted(files)), _NAMED)
     return DataError(
         describe(
             f"The folder holds {kind.what} and no images",
@@ -138,11 +148,6 @@ def _other_kind(root: Path, kind: _Kind, files: Sequence[PurePosixPath]) -> Data
             fix=kind.fix,
         )
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def _suffix(file: PurePosixPath) -> str:

@@ -81,7 +81,7 @@ def heif_header(data: bytes) -> ImageHeader:
     place = data.find(b"pixi") + 4
     bits = max(data[place + 5 : place + 5 + data[place + 4]], default=8) if place > 4 else 8
     if bits > 8:
-        found = f"{bits} bits a sample; limner reads AVIF and HEIC of 8 bits"
+        found = f"{bits} bits per sample; limner reads AVIF and HEIC of 8 bits"
         raise DamagedFileError(found, fix="Save it as PNG or TIFF of 16 bits.")
     with _opened(data) as image:
         turned = image.getexif().get(_ORIENTATION, 1)

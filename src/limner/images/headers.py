@@ -159,7 +159,7 @@ def jpeg_header(data: bytes) -> ImageHeader:
     if not channels or not _has_end_marker(data, scan):
         raise DamagedFileError(f"the JPEG is cut off after {len(data)} bytes: its end mark is missing")
     if bits != 8:
-        raise DamagedFileError(f"the JPEG has {bits} bits a sample; limner reads JPEGs of 8 bits")
+        raise DamagedFileError(f"the JPEG has {bits} bits per sample; limner reads JPEGs of 8 bits")
     return ImageHeader("JPEG", shape, 1 if channels == 1 else 3, is_lossy=True, orientation=orientation)
 
 

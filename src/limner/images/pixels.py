@@ -57,9 +57,9 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF", "a PDF"),
     (0, b"PK\x03\x04", "a ZIP archive"),
     (0, b"\x1f\x8b", "a gzip file (a NIfTI volume perhaps, whose name should end in .nii.gz)"),
-    (4, b"ftyp", "an MP4 or QuickTime video; take its frames out first"),
-    (8, b"AVI ", "an AVI video; take its frames out first"),
-    (0, b"\x1aE\xdf\xa3", "a Matroska or WebM video; take its frames out first"),
+    (4, b"ftyp", "an MP4 or QuickTime video; extract its frames first"),
+    (8, b"AVI ", "an AVI video; extract its frames first"),
+    (0, b"\x1aE\xdf\xa3", "a Matroska or WebM video; extract its frames first"),
     (128, b"DICM", "a DICOM file"),
 )
 

@@ -155,7 +155,7 @@ def open_members(
     if len(folders) < len(paths):
         raise ConfigError(f"A model is named twice: {', '.join(map(str, paths))}.")
     if network is not None and len(folders) > 1:
-        raise ConfigError(f"A network of your own is for one model; found {len(folders)}. Name one of them.")
+        raise ConfigError(f"A custom network is for one model only; found {len(folders)}. Name one of them.")
     members = []
     for folder in folders:
         member = load_predictor(
@@ -198,7 +198,7 @@ def _refuse_difference(first: Predictor, other: Predictor, number: int) -> None:
         if one != two:
             raise ConfigError(
                 describe(
-                    f"These models have other {what}, so they cannot be averaged",
+                    f"These models have different {what}, so they cannot be averaged",
                     found=f"{two}, in model {number}",
                     expected=f"{one}, as in the first model",
                     fix="Predict with each of them on its own.",

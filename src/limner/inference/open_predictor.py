@@ -47,7 +47,7 @@ def open_predictor(
         return models
     paths = [models] if isinstance(models, str | Path) else list(models)
     only = export_folder(user_path(paths[0])) if len(paths) == 1 else None
-    why = "a model folder: exports to ONNX or OpenVINO do without it"
+    why = "a model folder: exports to ONNX or OpenVINO do not need it"
     if only is not None:
         paths, card = [only], read_export_card(only)
         refuse_finished(only, card)

@@ -271,7 +271,7 @@ class Predictor:
         """
         if self.plan.input.slice_axis is not None and not self.task.has_label_maps:
             raise ConfigError(
-                f"The task {self.task.name!r} does not put slices together to a volume. Train the task "
+                f"The task {self.task.name!r} does not combine slices into a volume. Train the task "
                 "`semantic`."
             )
         self.task.refuse_unsuitable(self.kind.__name__, self.settings, probabilities=probabilities)

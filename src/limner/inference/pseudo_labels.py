@@ -1,4 +1,4 @@
-"""Pseudo-labels: a model's own confident predictions of images that nobody labelled.
+"""Pseudo-labels: a model's own confident predictions of unlabelled images.
 
 Of the pixels that are predicted as each class, over all images, the most confident part is taken
 (class-balanced self-training, Zou et al., ECCV 2018), so that classes that are always predicted with less
@@ -84,8 +84,8 @@ class PseudoSummary:
         more = f", and {len(found) - MOST_NAMED} more classes" if len(found) > MOST_NAMED else ""
         return (
             f"{self.taken:,} of {self.pixels:,} pixels ({percentage(self.taken / max(1, self.pixels))}) of "
-            f"{self.num_images} images are taken as predicted by the initial weights; of the pixels "
-            f"predicted as each class the most confident: {', '.join(each)}{more}"
+            f"{self.num_images} images are trained on as the initial weights predict them; of the pixels "
+            f"predicted as each class, the most confident: {', '.join(each)}{more}"
         )
 
 

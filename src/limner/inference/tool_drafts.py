@@ -157,7 +157,7 @@ class Drafts:
 
 @dataclass(frozen=True)
 class _Part:
-    """One part of each entry; read anew each time, so that memory does not grow with the images."""
+    """One part of each entry; read again each time, so that memory does not grow with the images."""
 
     entries: Iterable[dict[str, Any]]
     key: str

@@ -88,7 +88,7 @@ def _other_values(labels: LabelTable, checked: CheckResult, which: str) -> DataE
     known = some_names([f"{c.values[0]} {c.name}" for c in labels.classes])
     return DataError(
         describe(
-            f"The masks have other values than those {which}",
+            f"The masks have values other than those {which}",
             where=root,
             found=found,
             expected=known,

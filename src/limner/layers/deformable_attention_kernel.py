@@ -282,7 +282,7 @@ def try_kernel(
     except Exception as error:  # noqa: BLE001 - compilers, drivers and backends raise errors of many kinds
         reason = f"cannot be used: {type(error).__name__}: {error}".splitlines()[0]
         return KernelTrial(False, False, reason)
-    said = f"{others / seconds:.2f} times as fast as PyTorch's operators, which it equals to {difference:.1g}"
+    said = f"{others / seconds:.2f} times as fast as PyTorch's operators, and equal to {difference:.1g}"
     return KernelTrial(True, seconds < others, said)
 
 

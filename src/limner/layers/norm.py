@@ -169,7 +169,7 @@ def replace_norms(network: nn.Module, choice: NormChoice | None) -> None:
     ]
     if not places:
         raise ConfigError(
-            f"network.norm={choice} is about batch normalisations, and this network has none. Omit it; some "
+            f"network.norm={choice} changes batch normalisations, and this network has none. Omit it; some "
             "networks have an option of their own, such as network.options.norm."
         )
     for parent, name, child in places:

@@ -16,7 +16,7 @@ from limner.core.randomness import generator
 
 @dataclass(frozen=True)
 class ShuffledOrder:
-    """Endless, stateless order with every image once per epoch, shuffled anew for each epoch.
+    """Endless, stateless order with every image once per epoch, reshuffled for each epoch.
 
     Attributes:
         num_samples: Number of images in the dataset.
@@ -34,9 +34,9 @@ class ShuffledOrder:
 
 @dataclass(frozen=True)
 class BalancedOrder:
-    """Endless, stateless order with every class once per round, in an order drawn anew for each round.
+    """Endless, stateless order with every class once per round, in a new random order in each round.
 
-    The images of a class are used in turn, shuffled anew once all of them were used.
+    The images of a class are used in turn, and reshuffled once all of them were used.
 
     Attributes:
         members: Indices of the images of each class; none is empty.

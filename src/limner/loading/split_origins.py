@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from limner.core.dataset_file import FILE_NAME, DatasetFile, SplitFractions, SplitLists
 from limner.core.sample import Record
+from limner.core.wording import first_few
 from limner.formats.folder_words import split_of_folder
 from limner.loading.splits import DEFAULT_FRACTIONS
 
@@ -32,7 +33,7 @@ def split_origins(
     for split, records in splits.items():
         places = dict.fromkeys(_origin(r, split, root) for r in records if r.split == split)
         if places:
-            origins[split] = _listed([*places]) + by_settings
+            origins[split] = first_few(places, MOST_NAMED) + by_settings
         elif split == "val":
             source = "train" if any(r.split for r in records) else ""
             origins[split] = _share_drawn(split, DEFAULT_FRACTIONS, source)
@@ -59,8 +60,3 @@ def _origin(record: Record, split: str, root: Path) -> str:
         if folders:
             return f"folder {folders[0]}/"
     return str(paths[1]) if len(paths) > 1 else "the layout"
-
-
-def _listed(places: Sequence[str]) -> str:
-    more = f" and {len(places) - MOST_NAMED} more" if len(places) > MOST_NAMED else ""
-    return ", ".join(places[:MOST_NAMED]) + more

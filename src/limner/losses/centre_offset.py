@@ -22,6 +22,7 @@ from limner.core.outputs import CentreOffsets
 from limner.core.segments import SegmentTargets
 from limner.losses.centre_targets import CentreTargets, draw_centre_targets
 from limner.losses.dice import DiceLoss
+from limner.losses.masked_mean import mean_where
 
 IGNORED = -1
 """Label of ignored pixels in `CentreTargets`."""
@@ -106,7 +107,7 @@ class CentreOffsetLoss(nn.Module):
         error = (found.centres.float() - targets.centres).square().squeeze(1)
         parts = {
             "class": self.class_weight * self._class_loss(found.class_logits, targets),
-            "centre": self.centre_weight * _mean_where(error, known),
+            "centre": self.centre_weight * mean_where(error, known),
             "offset": self.offset_weight * _offset_loss(found.offsets, targets),
         }
         if self.dice_weight:
@@ -123,7 +124,7 @@ class CentreOffsetLoss(nn.Module):
             of_pixel = of_pixel * torch.where(targets.areas < self.small_area, self.small_weight, 1.0)
         known = targets.labels != IGNORED
         if self.hard_fraction == 1:
-            return _mean_where(of_pixel, known)
+            return mean_where(of_pixel, known)
         count = max(1, int(self.hard_fraction * int(known.sum())))
         return of_pixel.flatten().topk(count, sorted=False).values.mean()
 
@@ -131,9 +132,4 @@ class CentreOffsetLoss(nn.Module):
 def _offset_loss(offsets: Tensor, targets: CentreTargets) -> Tensor:
     """Return the mean over pixels of objects of the absolute error, summed over the axes."""
     error = (offsets.float() - targets.offsets).abs().sum(1)
-    return _mean_where(error, targets.areas.isfinite())
-
-
-def _mean_where(values: Tensor, counted: Tensor) -> Tensor:
-    """Return the mean of the counted values, 0 if there are none."""
-    return (values * counted).sum() / counted.sum().clamp(min=1)
+    return mean_where(error, targets.areas.isfinite())

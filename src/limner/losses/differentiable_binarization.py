@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from limner.core.errors import ConfigError
 from limner.core.outputs import TextMaps
 from limner.core.words import WordTargets
+from limner.losses.masked_mean import mean_where
 from limner.losses.text_targets import draw_text_targets
 
 
@@ -93,7 +94,7 @@ class DifferentiableBinarizationLoss(nn.Module):
         if found.threshold_logits is not None:
             thresholds = found.threshold_logits.float().sigmoid()
             error = (thresholds - targets.thresholds).abs()
-            parts["threshold"] = self.threshold_weight * _mean_where(error, targets.near)
+            parts["threshold"] = self.threshold_weight * mean_where(error, targets.near)
             binary = (self.steepness * (logits.sigmoid() - thresholds)).sigmoid()
             parts["binary"] = self.binary_weight * _dice(binary * targets.known, cores)
         return parts
@@ -114,8 +115,3 @@ def _dice(binary: Tensor, cores: Tensor) -> Tensor:
     """Return the Dice loss over the whole batch, 1 without any core."""
     shared = (binary * cores).sum()
     return 1 - 2 * shared / (binary.sum() + cores.sum()).clamp(min=1e-6)
-
-
-def _mean_where(values: Tensor, counted: Tensor) -> Tensor:
-    """Return the mean of the counted values, 0 if there are none."""
-    return (values * counted).sum() / counted.sum().clamp(min=1)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limner.core.errors import ConfigError
+from limner.losses.masked_mean import mean_where
 
 
 class SoftTargetLoss(nn.Module):
@@ -43,5 +44,5 @@ class SoftTargetLoss(nn.Module):
         expected = F.log_softmax(teacher / self.temperature, 1)
         found = F.log_softmax(student / self.temperature, 1)
         divergence = F.kl_div(found, expected, reduction="none", log_target=True).sum(1)
-        mean = (divergence * counted).sum() / counted.sum().clamp(min=1)
+        mean = mean_where(divergence, counted)
         return mean * self.temperature**2

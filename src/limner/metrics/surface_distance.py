@@ -19,8 +19,8 @@ NEAR, MOST_PLACES = 3, 100
 """Steps of the smallest spacing within which the nearest point is looked up, and most places around each."""
 
 FIRST_PLACES, FEWEST_FOUND = 27, 0.5
-"""After so many places, the others are looked up only if this part of the points was found: most surfaces are
-close to each other, and those of bad predictions are not."""
+"""After this many places, the others are looked up only if this part of the points was found: most surfaces
+are close to each other, and those of bad predictions are not."""
 
 Mask = npt.NDArray[np.bool_]
 Distances = npt.NDArray[np.float64]

@@ -33,7 +33,7 @@ class Slicing:
         reason: Why this axis.
         depth: Median number of slices of a volume.
         why: Why slices.
-        why_neighbours: Why so many neighbours.
+        why_neighbours: Why this number of neighbours.
     """
 
     axis: int
@@ -86,7 +86,7 @@ def choose_slicing(
         why = "the network is for images in two dimensions"
     else:
         why = _why_slices(depth, spacing, is_cpu=is_cpu) if 2 in network_dims else ""
-        neighbours, why_neighbours = NEIGHBOURS, "the slices next to a slice show what goes on in it"
+        neighbours, why_neighbours = NEIGHBOURS, "the neighbouring slices give context"
     if not why:
         return None
     set_neighbours = given.get("input.slice_neighbours")

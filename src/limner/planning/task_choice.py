@@ -144,7 +144,7 @@ def check_unlabelled(user: Mapping[str, Any], start: Plan | None, task: str, spa
     found = f"the task {task} of {spatial_dims} dimensions" if not fits else "no initial weights of this task"
     raise ConfigError(
         describe(
-            "Unlabelled images are learned of as initial weights predict them",
+            "Unlabelled images need initial weights that predict their labels",
             where=user["train.unlabelled"],
             found=found,
             expected="a model of label maps of images, of the task semantic and all classes of the data",

@@ -75,7 +75,7 @@ def data_changes(run: RunFolder, source: Source, splits: Splits) -> tuple[str, .
 
 
 def note_data_changes(run: RunFolder, changes: Iterable[str]) -> None:
-    """Add changes with which the run goes on to its list, which the report shows."""
+    """Add changes with which the run continues to its list, which the report shows."""
     known = json.loads(run.data_changes.read_bytes()) if run.data_changes.is_file() else []
     write_json(run.data_changes, [*known, *changes])
 
@@ -94,8 +94,8 @@ def refuse_changes(run: RunFolder, changes: Iterable[str]) -> None:
                 where=run.root,
                 found=found,
                 expected="the same images, labels and splits: a resumed run ends as an uninterrupted one",
-                fix=f"Restore the data and {run.splits}, start a new run, or add --data-changed to go on and "
-                "note it in the report.",
+                fix=f"Restore the data and {run.splits}, start a new run, or add --data-changed to continue "
+                "and note it in the report.",
             )
         )
 

@@ -51,7 +51,7 @@ class FoldsFile(Config):
 
 @dataclass(frozen=True)
 class FoldsRequest:
-    """What a cross-validation was asked for; it goes on only with the same.
+    """The request of a cross-validation, which is continued only with the same one.
 
     Attributes:
         data: The dataset folder, or the file of settings that names it.

@@ -45,7 +45,6 @@ class CheckedData:
         rows: Pixels and images of each class in each split.
         colors: Class -> colour in the samples.
         findings: Errors first.
-        only_boxes: Whether there are boxes but no masks.
         terms: The words of the format.
         samples: Some images with their labels.
         named: For each finding, in the same order, pictures of some of its images; empty draws none.
@@ -62,7 +61,6 @@ class CheckedData:
     rows: Sequence[LabelRow]
     colors: Mapping[str, RGB]
     findings: Sequence[Finding]
-    only_boxes: bool = False
     terms: Terms = MASKS
     samples: Sequence[Picture] = ()
     named: Sequence[Sequence[Picture]] = ()
@@ -93,13 +91,9 @@ def render_check_page(data: CheckedData) -> str:
 def _summary(data: CheckedData) -> Html:
     tallies = {s: sum(f.severity is s for f in data.findings) for s in Severity}
     errors, warnings = tallies[Severity.ERROR], tallies[Severity.WARNING]
-    waiting = "image classes" if data.facts.are_classes else "boxes without masks" if data.only_boxes else ""
     verdict = "Ready to train."
     if errors:
-        verdict = f"{plural(errors, 'error')} must be fixed {'first' if waiting else 'before training'}."
-    elif waiting:
-        found = f"{plural(warnings, 'warning')} to review" if warnings else "No problems were found"
-        verdict = f"{found}; limner cannot train on {waiting} yet."
+        verdict = f"{plural(errors, 'error')} must be fixed before training."
     elif warnings:
         verdict = f"Ready to train; {plural(warnings, 'warning')} to review first."
     images, labelled = len(data.facts.images), sum(i.is_labelled for i in data.facts.images)

@@ -9,7 +9,6 @@ from limner.datasets.checked import CheckResult
 from limner.datasets.gallery import Gallery, gallery_of
 from limner.drawing.colors import class_colors
 from limner.drawing.display import RGBImage
-from limner.formats.shapes.object_source import BOXES
 from limner.reporting.check_page import CheckedData, Picture, render_check_page
 from limner.storage.own_outputs import write_own_file
 
@@ -52,7 +51,6 @@ def _gathered(checked: CheckResult) -> CheckedData:
         rows=checked.rows,
         colors=class_colors(table) if table else {},
         findings=checked.findings,
-        only_boxes=checked.source.tasks == BOXES,
         terms=checked.source.terms,
         samples=_samples(checked),
         named=_named(checked),

@@ -68,7 +68,7 @@ def url_of(listening: socket.socket) -> str:
 def _no_address(host: str, found: str) -> ConfigError:
     return ConfigError(
         describe(
-            "The service cannot listen there",
+            "The service cannot listen at this address",
             found=f"--host {host}: {found}",
             expected="an address of this machine",
             fix="Use 127.0.0.1 for this machine alone, or 0.0.0.0 for all its addresses.",
@@ -80,7 +80,7 @@ def _port_taken(host: str, port: int, error: OSError) -> ConfigError:
     is_used = error.errno == errno.EADDRINUSE
     return ConfigError(
         describe(
-            "The port is in use" if is_used else "The port may not be used",
+            "The port is in use" if is_used else "The port cannot be used",
             found=f"{host}:{port}" + (" belongs to another program" if is_used else f": {error.strerror}"),
             expected="a free port above 1023",
             fix="Choose another one, such as --port 8001, or --port 0 for any that is free.",

@@ -173,7 +173,7 @@ class Corrections:
         if kept is None or _meaning(kept) != _meaning(table):
             raise Refusal(
                 409,
-                "The corrections that are kept have other classes than the model",
+                "The corrections in the folder and the model have different classes",
                 found="no classes" if kept is None else ", ".join(kept.names),
                 expected=", ".join(table.names),
                 fix="Start the server with another folder: --keep FOLDER",
@@ -211,7 +211,7 @@ def _class_numbers(labels: Upload, header: ImageHeader, table: LabelTable) -> La
     if numbers.shape != header.shape:
         raise Refusal(
             422,
-            "The labels have another size than the image",
+            "The labels and the image differ in size",
             found=f"{size_text(numbers.shape)} pixels",
             expected=f"{size_text(header.shape)} pixels",
         )

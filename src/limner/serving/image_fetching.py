@@ -122,7 +122,7 @@ class ImageFetcher:
         except (ValueError, KeyError, TypeError):
             raise Refusal(
                 502,
-                "Label Studio does not exchange the access token",
+                "Label Studio did not accept the access token",
                 found="an answer without `access`",
                 expected="a personal access token of Label Studio",
                 fix="Make a token in Account & Settings, and start the server with it.",
@@ -162,7 +162,7 @@ def _not_fetched(place: str, status: int) -> Refusal:
         fix = "Redirects are not followed: upload the images, or use local storage instead of a cloud's."
     return Refusal(
         502,
-        "Label Studio does not give the image",
+        "Label Studio did not return the image",
         found=f"status {status} at {place[:200]}",
         expected="the image",
         fix=fix,

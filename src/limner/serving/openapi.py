@@ -105,7 +105,7 @@ def _predict() -> Schema:
         "be predicted have an `error`.",
         "parameters": [
             _parameter("model", {"type": "string"}, "Name of the model; default: the first."),
-            _parameter("picture", pictures, "Which PNG is answered."),
+            _parameter("picture", pictures, "Which PNG is returned."),
             _parameter("polygons", _FLAG, "Whether objects have outlines beside masks."),
             _parameter("volume", _FLAG, "Whether label maps of volumes have `volume`, as the page shows it."),
         ],
@@ -199,7 +199,7 @@ def _errors(*statuses: str) -> Schema:
         "422": "The file cannot be read, or does not suit the model",
         "429": "Too many requests; Retry-After has seconds",
         "500": "The server failed",
-        "502": "Label Studio does not give an image",
+        "502": "Label Studio did not return an image",
         "503": "The model changed on disk",
         "504": "The prediction took too long",
     }

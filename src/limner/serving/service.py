@@ -145,7 +145,7 @@ class Service:
                 if len(uploads) > 1:
                     raise Refusal(
                         406,
-                        "Files are answered for one image",
+                        "Files are returned for a single image only",
                         found=f"{len(uploads)} images, Accept: {kind.media_type}",
                         expected="one image, or Accept: application/json",
                     )

@@ -21,7 +21,16 @@ def container_of(path: Path) -> tuple[Path, str] | None:
         return None
     holder = _path_of(text[: found.end()])
     # A folder may be named like an archive; an address on the network is a file there, not here.
-    return None if holder.is_dir() else (holder, text[found.end() + 1 :])
+    if holder not in _KNOWN_FILES:
+        if holder.is_dir():
+            return None
+        if holder.is_file():
+            _KNOWN_FILES.add(holder)
+    return holder, text[found.end() + 1 :]
+
+
+_KNOWN_FILES: set[Path] = set()
+"""Archives and tables that were seen on disk, so that the disk is not asked for each image."""
 
 
 @lru_cache(maxsize=4096)

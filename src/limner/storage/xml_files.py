@@ -69,7 +69,7 @@ def _text(data: bytes, path: Path) -> str:
     try:
         return data.decode(codec)
     except (LookupError, UnicodeDecodeError) as error:
-        raise ValueError(f"text in another encoding than it declares ({error})") from None
+        raise ValueError(f"text that is not in the encoding it declares ({error})") from None
 
 
 def _refusal(path: Path, root: str, what: str, found: str) -> DataError:

@@ -6,7 +6,7 @@ from typing import Any
 from limner.core.errors import ConfigError
 from limner.core.plan import Decision
 from limner.tasks.presets import UNLIMITED, SizePreset, find_size
-from limner.tasks.situation import Situation
+from limner.tasks.situation import Situation, on_machine, within_budget
 
 BOX_NETWORK = "fcos"
 
@@ -43,11 +43,9 @@ def default_box_network(situation: Situation, settled: Mapping[str, Any]) -> Ite
         raise ConfigError(
             "Detection is for images in 2 dimensions; these are volumes. Train --task semantic."
         )
-    machine, minutes = situation.machine, situation.minutes
     preset = find_size(BOX_PRESETS, situation)
-    budget = f" in {minutes:g} min" if minutes else ""
-    place = "the CPU" if machine.is_cpu else machine.name
-    reason = f"each point predicts the box around it, which is learned from scratch{budget} on {place}"
+    where = f"{within_budget(situation)} {on_machine(situation)}"
+    reason = f"each point predicts the box around it, which is learned from scratch{where}"
     yield Decision("network.name", BOX_NETWORK, reason)
     if settled.get("network.name", BOX_NETWORK) == BOX_NETWORK:
         yield Decision("network.options", dict(preset.options), preset.why)

@@ -41,7 +41,7 @@ class CentreObjective(Objective):
     ) -> Iterator[Decision]:
         """Choose the only loss, with the options of the network."""
         reason = (
-            "each pixel predicts its class, the centres of objects and the way to that of its own, so it "
+            "each pixel predicts its class, the centres of objects and the offset to its own centre, so it "
             "belongs to one object: where objects overlap, only the topmost or smallest is learned"
         )
         options = dict(network_loss)

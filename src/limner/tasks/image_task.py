@@ -15,7 +15,7 @@ from limner.evaluation.scorer import MISTAKES_AND_HITS
 from limner.tasks.allowed import Allowed
 from limner.tasks.class_presets import find_class_preset
 from limner.tasks.presets import Preset
-from limner.tasks.situation import Situation
+from limner.tasks.situation import Situation, on_machine, within_budget
 from limner.tasks.task import Task
 
 MOST_EXPLAINED = 3
@@ -68,9 +68,8 @@ class ImageTask(Task):
                 )
             )
         preset = self.preset(situation)
-        budget = f" in {situation.minutes:g} min" if situation.minutes else ""
-        place = "the CPU" if situation.machine.is_cpu else situation.machine.name
-        yield Decision("network.name", preset.network, f"on {place}{budget}: {preset.why}")
+        where = on_machine(situation) + within_budget(situation)
+        yield Decision("network.name", preset.network, f"{where}: {preset.why}")
         from limner.networks import NETWORKS
 
         entry = NETWORKS.get(settled.get("network.name", preset.network))

@@ -31,7 +31,7 @@ class MultilabelTask(ImageTask):
     """Trained on any number of classes per image."""
 
     name = "multilabel"
-    title = "classification with several classes an image"
+    title = "classification with several classes per image"
     labels_of = "multilabel"
     targets = (ClassShares,)
     picture_groups = WORST_AND_BEST

@@ -5,7 +5,7 @@ from typing import Any
 
 from limner.core.plan import Decision
 from limner.tasks.presets import find_preset
-from limner.tasks.situation import Situation
+from limner.tasks.situation import Situation, on_machine, within_budget
 
 QUERY_NETWORK = "mask2former"
 SMALL_QUERY_NETWORK = {"backbone": "resnet18", "channels": 128, "pixel_layers": 2, "decoder_layers": 3}
@@ -16,7 +16,7 @@ centres and offsets."""
 
 
 STEPS_FOR_CENTRES = 3
-"""Centres and offsets take about so many times the steps of classes: the network is that of a shorter budget.
+"""Factor by which centres and offsets need more steps than classes: the network is that of a shorter budget.
 
 Nuclei, 8 minutes on 2 slow cores: 131 steps with the network of 8 minutes gave an AP50 of 0.19.
 """
@@ -28,9 +28,8 @@ def default_object_network(situation: Situation, settled: Mapping[str, Any]) -> 
     shorter = None if minutes is None else minutes / STEPS_FOR_CENTRES
     preset = find_preset(on_cpu=machine.is_cpu, spatial_dims=situation.spatial_dims, minutes=shorter)
     name = WITH_CENTRES[preset.network]
-    budget = f" in {minutes:g} min" if minutes else ""
-    place = "the CPU" if machine.is_cpu else machine.name
-    reason = f"each pixel predicts the centre of its object, which is learned from scratch{budget} on {place}"
+    where = f"{within_budget(situation)} {on_machine(situation)}"
+    reason = f"each pixel predicts the centre of its object, which is learned from scratch{where}"
     yield Decision("network.name", name, f"{reason}; queries need pretrained weights or days")
     chosen = settled.get("network.name", name)
     if chosen == name:

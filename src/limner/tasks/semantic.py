@@ -28,8 +28,7 @@ from limner.tasks.image_uncertainty import ENTROPY_OF_PIXELS, mean_entropy
 from limner.tasks.object_networks import default_query_options
 from limner.tasks.prediction_folder import MASKS, OVERLAYS, PROBABILITIES, PredictionFolder
 from limner.tasks.prediction_json import classes_json
-from limner.tasks.presets import find_preset
-from limner.tasks.situation import Situation
+from limner.tasks.situation import Situation, on_machine, within_budget
 from limner.tasks.size_table import SIZES, size_rows, table_text
 from limner.tasks.task import Task
 from limner.tasks.volume_picture import draw_volume
@@ -68,11 +67,9 @@ class SemanticTask(Task):
 
     def default_network(self, situation: Situation, settled: Mapping[str, Any]) -> Iterator[Decision]:
         """Choose the preset's network; its options apply only if the network is the preset's."""
-        machine, minutes = situation.machine, situation.minutes
-        preset = find_preset(on_cpu=machine.is_cpu, spatial_dims=situation.spatial_dims, minutes=minutes)
-        budget = f" in {minutes:g} min" if minutes else ""
-        place = "the CPU" if machine.is_cpu else machine.name
-        yield Decision("network.name", preset.network, f"on {place}{budget}: {preset.why}")
+        preset = self.preset(situation)
+        where = on_machine(situation) + within_budget(situation)
+        yield Decision("network.name", preset.network, f"{where}: {preset.why}")
         name = settled.get("network.name", preset.network)
         if name == preset.network:
             yield Decision("network.options", dict(preset.options), "the size from the same preset")

@@ -40,3 +40,13 @@ class Situation(Protocol):
     def imbalance(self) -> float:
         """Ratio of pixels of the most common class to those of the rarest class that occurs."""
         ...
+
+
+def on_machine(situation: Situation) -> str:
+    """Return ``on the CPU``, or ``on`` and the name of the device, for a reason."""
+    return "on the CPU" if situation.machine.is_cpu else f"on {situation.machine.name}"
+
+
+def within_budget(situation: Situation) -> str:
+    """Return the time budget with a space before it, such as `` in 3 min``, for a reason; else nothing."""
+    return f" in {situation.minutes:g} min" if situation.minutes else ""

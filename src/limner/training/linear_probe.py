@@ -85,14 +85,14 @@ def fit_probe(
     )
     features = FrozenFeatures(Predictor(model, device=device), mirrored=1 in plan.augment.flip_axes)
     found = features_of_datasets([train] if val is None else [train, val], features, Path(plan.data.path))
-    watcher.say(f"The encoder has looked at {features.num_computed} images; the others were in the cache.")
+    watcher.say(f"Features computed for {features.num_computed} images; the others were in the cache.")
     scale = _Scale.of(found[train])
     fitted, fresh = (
         _labelled(train, found[train], scale),
         None if val is None else _labelled(val, found[val], scale),
     )
     head, strength, steps = _best(criterion, fitted, fresh, model.labels.num_classes, plan.train.steps)
-    watcher.say(f"The last layer is regularised by {strength:g}.")
+    watcher.say(f"Regularisation of the last layer: {strength:g}, the best of those tried.")
     _install(model, scale.undone(head))
     state = RunState(step=steps, seconds=time.perf_counter() - began)
     watcher.log(steps, state.seconds, {"train/total": _loss(criterion, head, fitted)})

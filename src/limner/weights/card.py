@@ -136,11 +136,14 @@ def _is_pickle(path: Path) -> bool:
     return start[:1] == b"\x80" or (start[:4] == b"PK\x03\x04" and b"data.pkl" in start)
 
 
+_PASS_A_RUN = "Pass a run of `limner train`, such as runs/my_images-1, or the model folder in it."
+
+
 def _not_a_model(folder: Path, missing: list[str]) -> str:
     expected = f"a folder with {CARD}, {WEIGHTS}, {PLAN} and {LABELS}"
     if not folder.exists():
         old = folder_set_aside(folder)
-        fix = f"Did you mean {RUNS / folder}?" if is_model(RUNS / folder) else ""
+        fix = f"Did you mean {RUNS / folder}?" if is_model(RUNS / folder) else _PASS_A_RUN
         if old.exists():
             fix = f"Saving was interrupted; the previous model is intact: rename {old}."
         return describe("There is no such model", where=folder, expected=expected, fix=fix)
@@ -150,9 +153,9 @@ def _not_a_model(folder: Path, missing: list[str]) -> str:
             "This is not a model folder", where=folder, found="a file", expected=expected, fix=fix
         )
     inside = folder / "model"
-    hint = f"Did you mean {inside}?" if (inside / CARD).is_file() else ""
+    hint = f"Did you mean {inside}?" if (inside / CARD).is_file() else _PASS_A_RUN
     if (folder / "config.json").is_file():
-        hint = f"If it is a Hugging Face Mask2Former, import it: limner import {folder} --out MODEL"
+        hint = f"If it is a checkpoint of Hugging Face transformers, import it: limner import {folder} --out MODEL"
     found = f"{', '.join(missing)} missing"
     return describe(
         "This is not a complete model folder", where=folder, found=found, expected=expected, fix=hint

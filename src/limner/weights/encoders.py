@@ -25,6 +25,7 @@ from limner.weights.checkpoint_source import (
 )
 from limner.weights.imported_plan import plan_of
 from limner.weights.model import Model
+from limner.weights.renaming import tensor_sizes
 from limner.weights.sources import SOURCES
 from limner.weights.sources.classes.classifiers import CLASSIFIERS
 from limner.weights.sources.facts.backbone_shapes import recognize_backbone
@@ -61,7 +62,7 @@ def recognize_encoder(checkpoint: Checkpoint) -> Encoder | None:
         return None
     if not is_resnet:
         return Encoder(checkpoint, None)
-    sizes = {f"backbone.{name}": tuple(tensor.shape) for name, tensor in names.items()}
+    sizes = {f"backbone.{name}": size for name, size in tensor_sizes(names).items()}
     try:
         return Encoder(checkpoint, recognize_backbone(sizes, str(checkpoint.path)))
     except ModelError:

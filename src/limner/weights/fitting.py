@@ -13,7 +13,7 @@ from limner.networks import NETWORKS, build_network
 from limner.networks.weightless import weightless
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import NetworkShape, ReadNetwork
-from limner.weights.renaming import Renamed
+from limner.weights.renaming import Renamed, tensor_sizes
 from limner.weights.tensor_table import TensorTable
 
 SHOWN = 3
@@ -73,7 +73,7 @@ def shapes_of(network: NetworkShape) -> dict[str, tuple[int, ...]]:
             **network.options,
         )
         replace_norms(module, None)
-    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    return tensor_sizes(module.state_dict())
 
 
 def _with_background(
@@ -128,7 +128,7 @@ def _account(renamed: Renamed, checkpoint: Checkpoint, fresh: dict[str, str]) ->
 def _refuse_differences(
     wanted: dict[str, tuple[int, ...]], renamed: Renamed, network: NetworkShape, checkpoint: Checkpoint
 ) -> None:
-    given = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    given = renamed.sizes
     missing = sorted(name for name in wanted.keys() - given.keys() if not name.endswith(COUNTER))
     unexpected = sorted(renamed.theirs.get(name, name) for name in given.keys() - wanted.keys())
     misshapen = [

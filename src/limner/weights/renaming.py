@@ -54,6 +54,11 @@ class Renamed:
     joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
     added: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def sizes(self) -> dict[str, tuple[int, ...]]:
+        """Sizes of the tensors, by limner's names."""
+        return tensor_sizes(self.tensors)
+
     def add(self, name: str, tensor: torch.Tensor, why: str) -> None:
         """Add a tensor that the checkpoint lacks."""
         self.tensors[name], self.added[name] = tensor, why
@@ -71,6 +76,11 @@ class Renamed:
             for original in self.joined.pop(name, (self.theirs[name],)):
                 self.unused[original] = why
             del self.theirs[name]
+
+
+def tensor_sizes(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
+    """Return name -> size of the tensor, an integer for each axis."""
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 def rename(tensors: Mapping[str, torch.Tensor], naming: Naming) -> Renamed:

@@ -236,8 +236,8 @@ def _monai(library: Any, checkpoint: Checkpoint, imported: Imported) -> Network:
     kind, arguments = arguments_for_library(checkpoint, plan.network.options, plan.input.spatial_dims)
     if plan.network.options.get("merging") == "repeated":
         raise ConfigError(
-            f"--verify: MONAI {library.__version__} merges voxels otherwise than versions before 1.5, which "
-            "this SwinUNETR is of."
+            f"--verify: MONAI {library.__version__} merges voxels differently from versions before 1.5, with "
+            "which this SwinUNETR was trained."
         )
     network = getattr(nets, kind)(**arguments).eval()
     names = network.state_dict().keys() - checkpoint.tensors.keys()

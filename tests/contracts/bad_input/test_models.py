@@ -75,7 +75,7 @@ def test_a_card_that_is_damaged_or_from_the_future(predict, finished):
 def test_no_model_at_all(predict):
     predict("nowhere", "data/images").refuses("There is no such model: nowhere", "a folder with model.json")
     predict("one", "data/images").refuses("There is no such model: one", "Did you mean runs/one?")
-    predict("data", "data/images").refuses("This is not a complete model folder: data")
+    predict("data", "data/images").refuses("This is not a complete model folder: data", "Pass a run of")
 
 
 def test_nothing_to_predict(predict, tmp_path):

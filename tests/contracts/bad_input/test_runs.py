@@ -65,7 +65,7 @@ def test_an_image_that_broke_since(resume, finished, tmp_path):
         ("batch_size: 8", "batch_size: -8", "train.batch_size: should be greater than 0; found -8"),
         ("version: 1", "version: [1", "runs/one/plan.yaml, line"),
         ("name: unet", "name: unett", "(did you mean 'unet'?)"),
-        ("values: [0]", "values: [255]", "Each mask value may stand once"),
+        ("values: [0]", "values: [255]", "Each mask value may be in the label table"),
         ("values: [0]", "valeus: [0]", "valeus: unknown key"),
         ("spatial_dims: 2", "spatial_dims: 4", "input.spatial_dims: should be 2 or 3; found 4"),
     ],
@@ -146,7 +146,7 @@ def test_scoring_with_other_classes(limner, finished, tmp_path):
         "classes:\n- {name: background, value: 0}\n- {name: cell, value: 1}\n", "utf-8"
     )
     limner(*evaluate).refuses(
-        "other values than those named in dataset.yaml: data",
+        "values other than those named in dataset.yaml: data",
         "255 covers",
         "1 cell",
         "limner check data --accept",

@@ -15,13 +15,13 @@ TWO = "classes:\n- {name: background, value: 0}\n- {name: cell, value: 255}\n"
         ("classes: 5", "classes: should be a list; found 5"),
         ("classes: [{name: a, value: x}]", "classes.0.value: should be a whole number; found 'x'"),
         ("classes: [{name: a, value: 99999999999}]", "classes.0.value: should be less than 2147483648"),
-        ("classes: [{name: a, value: 0}, {name: a, value: 255}]", "Each class name may stand once"),
-        ("classes: [{name: a, value: 0}, {name: b, value: 0}]", "Each mask value may stand once"),
+        ("classes: [{name: a, value: 0}, {name: a, value: 255}]", "Each class name may be in the label"),
+        ("classes: [{name: a, value: 0}, {name: b, value: 0}]", "Each mask value may be in the label"),
         ("splits: {val: 1.5}", "splits.val: should be less than 1; found 1.5"),
         ("splits: {val: .nan}", "splits.val: "),
         ("splits: {val: 0.6, test: 0.6}", "must leave images for training"),
         ("mask_encoding: colour", "should be 'index', 'color' or 'objects'; found 'colour'"),
-        ("just text", "should be a mapping, one `key: value` a line; found 'just text'"),
+        ("just text", "should be a mapping, one `key: value` per line; found 'just text'"),
         ("classes: [a, b", "line 1, column 15 is not valid YAML"),
         ("a: 2020-99-99", "month must be in 1..12"),
         ("[" * 5000, "is YAML that cannot be parsed"),
@@ -39,7 +39,7 @@ def test_a_dataset_yaml_that_cannot_be_used(limner, cells, text, said):
 def test_splits_that_overlap_or_name_nothing(limner, cells):
     (cells / "dataset.yaml").write_text(TWO + "splits: {train: a.txt, val: b.txt}\n", "utf-8")
     (cells / "a.txt").write_text("cell_00\ncell_01\n", "utf-8")
-    limner("check", "data").refuses("A split list is missing: data/b.txt", "one image name a line", "fix:")
+    limner("check", "data").refuses("A split list is missing: data/b.txt", "one image name per line", "fix:")
     (cells / "b.txt").write_text("cell_01\ncell_02\n", "utf-8")
     limner("train", "data").refuses(
         "An image is in two splits: cell_01",

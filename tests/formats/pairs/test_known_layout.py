@@ -74,5 +74,5 @@ def test_a_format_named_for_another_layout_is_refused_in_words(tmp_path: Path, n
     from limner.formats import open_source
 
     (tmp_path / "photo.txt").write_text("x")
-    with pytest.raises(DataError, match=f"this layout:\n *{name}:"):
+    with pytest.raises(DataError, match=f"the layout of {name}: "):
         open_source(tmp_path, settings(format=name))

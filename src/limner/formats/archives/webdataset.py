@@ -134,7 +134,7 @@ class OpenedArchives:
                 str(path),
                 problem,
                 expected="an archive that can be read to its end",
-                fix="Copy it again, or write it anew; members after the damage are not read.",
+                fix="Copy or write it again; members after the damage are not read.",
                 files=[str(path)],
             )
 

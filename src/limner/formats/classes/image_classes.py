@@ -62,7 +62,7 @@ class ImageClasses(Source):
             )
         if values != list(range(len(names))):
             raise ConfigError(
-                f"dataset.yaml gives the classes other values than 0 to {len(names) - 1}, the numbers of the "
+                f"dataset.yaml gives the classes values other than 0 to {len(names) - 1}, the numbers of the "
                 f"classes of the images: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}. "
                 "Remove the values."
             )

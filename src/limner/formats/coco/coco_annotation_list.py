@@ -1,4 +1,4 @@
-"""The annotations of a COCO JSON: where each of a million stands in the file, without keeping them parsed.
+"""The annotations of a COCO JSON: the position of each of a million in the file, without keeping them parsed.
 
 Shape legend: M annotations.
 """
@@ -34,7 +34,7 @@ class _Lists(msgspec.Struct):
 
 
 class Head(msgspec.Struct, gc=False):
-    """What indexing looks at of an annotation; `shape` is text that nobody has parsed."""
+    """The part of an annotation that indexing needs; `shape` is unparsed text."""
 
     id: Any = None
     image_id: Any = None
@@ -129,7 +129,7 @@ class AnnotationList:
 
 
 def read_lists(path: Path) -> tuple[dict[str, Any], AnnotationList]:
-    """Read a file once: `images` and `categories` as they are, and where each annotation stands.
+    """Read a file once: `images` and `categories` unchanged, and the position of each annotation.
 
     Raises:
         OSError: It cannot be read.

@@ -196,7 +196,7 @@ def _image_folders(tree: FileTree) -> Groups:
 def _finding(code: str, names: list[str]) -> Finding:
     count = len(names)
     words = {
-        "several-images": (f"{count} folders hold several images; they are left out.", "one image a folder"),
+        "several-images": (f"{count} folders have several images and are left out.", "one image per folder"),
         "mask-without-image": (f"{count} folders hold masks and no image; they are left out.", "one image"),
         "image-without-mask": (f"{count} images have no mask and are left out of training.", "masks/*.png"),
     }

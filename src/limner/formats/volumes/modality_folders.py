@@ -22,8 +22,8 @@ class ModalityFolders(CaseFolders):
     """``BraTS_001/BraTS_001_flair.nii.gz``, ``_t1``, ``_t1ce``, ``_t2`` and ``_seg``."""
 
     name = "modality-folders"
-    title = "one folder a case with a volume for each modality and the labels: case/case_t1.nii.gz, case_seg"
-    what = "A folder a case with its modalities and labels"
+    title = "one folder per case: a volume for each modality and the labels: case/case_t1.nii.gz, case_seg"
+    what = "One folder per case, with its modalities and labels"
 
     @classmethod
     def cases(cls, tree: FileTree) -> Mapping[str, CaseFiles]:

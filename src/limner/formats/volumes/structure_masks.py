@@ -28,10 +28,8 @@ class StructureMasks(CaseFolders):
     """Structures are numbered from 1 in alphabetical order; where several overlap, the later one wins."""
 
     name = "structure-masks"
-    title = (
-        "TotalSegmentator: a folder a case with ct.nii.gz (or mri.nii.gz) and segmentations/STRUCTURE.nii.gz"
-    )
-    what = "A folder a case, with a binary mask for each structure"
+    title = "TotalSegmentator: one folder per case: ct.nii.gz (or mri.nii.gz), segmentations/STRUCTURE.nii.gz"
+    what = "One folder per case, with a binary mask for each structure"
 
     def __init__(self, root: Path, settings: DatasetFile) -> None:
         super().__init__(root, settings)

@@ -206,7 +206,7 @@ def _plane(
                 return numbers
             if numbers:
                 raise _unusable(path, f"{len(numbers)} numbers of {key}", expected=f"{count}")
-        raise _unusable(path, f"no {key}, so the slices have no place in space")
+        raise _unusable(path, f"no {key}, so the position of the slices is unknown")
 
     steps = find("PixelMeasuresSequence", "PixelSpacing", 2)
     position = find("PlanePositionSequence", "ImagePositionPatient", 3)

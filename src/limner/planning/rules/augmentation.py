@@ -117,7 +117,7 @@ def _part_of_image(settled: Mapping[str, Any]) -> Iterator[Decision]:
     if settled["augment.quarter_turns"]:
         area, reason = MOST_OF_IMAGE, "most of the image: images that may be turned have one magnification"
     else:
-        area, reason = PART_OF_IMAGE, "a random part of the image, which still shows what it is of"
+        area, reason = PART_OF_IMAGE, "a random part of the image, which still shows its class"
     yield Decision("augment.crop_area", area, reason)
     yield Decision("augment.scale", (1.0, 1.0), "not used: a crop shows a part of the image's area")
 
@@ -142,9 +142,9 @@ def choose_colour(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     fingerprint = case.fingerprint
     reason = ""
     if case.spatial_dims == 3:
-        reason = "for images in two dimensions"
+        reason = "not used for volumes"
     elif fingerprint.channels != 3:
-        reason = f"for colours of 3 channels; these images have {channel_words(fingerprint.channels)}"
+        reason = f"only for 3 colour channels; these images have {channel_words(fingerprint.channels)}"
     elif fingerprint.dtype != "uint8":
         reason = f"{fingerprint.dtype} values are measurements rather than colours"
     elif fingerprint.grey_share >= GREY:
@@ -167,7 +167,7 @@ def choose_colour(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
 def choose_sampling(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Avoid crops filled by one class, and favour rare foreground."""
     if find_task(settled["task"]).sees_whole_images:
-        reason = "classes of whole images have no place in them"
+        reason = "classes of whole images have no position"
         yield Decision("augment.category_max_ratio", 1.0, f"not used: {reason}")
         yield Decision("augment.foreground_probability", 0.0, f"not used: {reason}")
         return
@@ -187,7 +187,7 @@ def choose_sampling(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     crop = f"a crop is {share(covered)} of an image"
     sought = find_task(settled["task"]).sought
     if sought and sum(part > 0 for part in shares) < 2:
-        reason = f"most crops show {common.name}, and the others what must not be taken for it"
+        reason = f"most crops show {common.name}, and the others what must not be mistaken for it"
         yield Decision("augment.foreground_probability", sought, reason)
     elif sum(part > 0 for part in shares) < 2:
         labelled = f"all labelled {element(case.spatial_dims)}s"

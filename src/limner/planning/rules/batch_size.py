@@ -58,7 +58,7 @@ def choose_batch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
         wanted //= 2
     affordable = batch_for_enough_steps(case, settled, cost, wanted)
     if affordable < wanted:
-        reason += f"; with {wanted}, {case.minutes:g} min would be fewer than {FEWEST_STEPS} steps here"
+        reason += f"; with {wanted}, {case.minutes:g} min would allow fewer than {FEWEST_STEPS} steps here"
         wanted = affordable
     yield Decision("train.batch_size", wanted, reason)
     batch = settled["train.batch_size"]

@@ -43,7 +43,7 @@ def choose_cascade(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]
     if obstacle:
         yield Decision(KEY, None, f"{reason}; but {obstacle}")
         return
-    reason += ": a first stage is trained at this spacing, and its prediction shows the second what is around"
+    reason += ": a first stage is trained at this spacing, whose prediction gives the second one context"
     if case.minutes is not None:
         reason += f"; it gets {share(FIRST_SHARE)} of the time"
     yield Decision(KEY, coarse, f"{reason}. `--set {KEY}=null` trains one stage")
@@ -58,11 +58,11 @@ def _obstacle(case: Case, settled: Mapping[str, Any], patch: tuple[int, ...]) ->
     if case.teacher is not None or settled["train.unlabelled"] is not None:
         return "a cascade learns neither from a teacher nor from unlabelled images"
     if "input.crop_size" in case.given:
-        return f"you set the patch, so a first stage is yours to choose, too ({KEY})"
+        return f"you set the patch, so set {KEY} as well if you want a first stage"
     if case.minutes is not None:
         step = case.measure(settled).seconds(preset_of(case, settled).batch_size * prod(patch))
         steps = training_seconds(case.minutes) * FIRST_SHARE / step
         if steps < FEWEST_STEPS:
-            left = f"{case.minutes:g} min leave about {steps:.0f} steps to a first stage"
+            left = f"{case.minutes:g} min leave about {steps:.0f} steps for a first stage"
             return f"{left}, fewer than {FEWEST_STEPS}"
     return ""

@@ -52,7 +52,7 @@ def choose_window(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     if fingerprint.spatial_dims == 3:
         yield Decision("inference.window", settled["input.crop_size"], "volumes need a sliding window")
         yield Decision("inference.padding", "mean", "as patches that are larger than a volume are padded")
-        reason = "borders of windows are the least sure; half a window, as in nnU-Net, hides them"
+        reason = "predictions are least certain near window borders; windows overlap by half, as in nnU-Net"
         yield Decision("inference.overlap", HALF, reason)
     elif needed > budget:
         reason = f"{said}, more than the {memory(budget)} free: a sliding window of the crop's size"
@@ -68,8 +68,8 @@ def _size_of_whole(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]
     side = min(settled["input.crop_size"])
     shortest = round(side * WHOLE_BY_CROP)
     reason = (
-        f"crops of {side} show a part of an image, so that things in them are larger than in all of it; long "
-        "images are shown as a whole too, within the longest side"
+        f"crops of {side} show part of an image, so things are larger in them than in the whole image; long "
+        "images are also shown as a whole, within the longest side"
     )
     resize = ResizePlan(shortest=shortest, longest=LONGEST_BY_SHORTEST * shortest)
     yield Decision("inference.resize", resize, reason)

@@ -227,7 +227,7 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
         reason += "; square, so that quarter turns keep the size"
     if prod(crop) < prod(sides) * 0.8:
         if allowed == enough:
-            reason += f"; {number(enough)} pixels show several objects, and small crops give more steps"
+            reason += "; a small crop shows several objects, and gives more steps"
         elif allowed < preset.crop_pixels:
             reason += f"; more does not fit in {memory(memory_budget(case))} of memory"
         else:

@@ -67,13 +67,15 @@ def learning_rate(settled: Mapping[str, Any]) -> Decision:
     batch, name = settled["train.batch_size"], settled["optimizer.name"]
     if name == "sgd":
         rate = SGD_RATE * batch / SGD_BATCH
-        reason = f"{SGD_RATE:g} for a batch of {SGD_BATCH}, scaled linearly to this batch of {batch}"
+        reason = f"{SGD_RATE:g} for a batch of {SGD_BATCH}"
+        reason += f", scaled linearly to this batch of {batch}" if batch != SGD_BATCH else ""
     else:
         own = objective_of(settled).optimizer
         from_scratch = settled["network.pretrained"] == "no" and settled["network.weights"] is None
         base, remark = _adam_rate(settled) if own is None else (own.rate(from_scratch=from_scratch), "")
         rate = base * (batch / ADAM_BATCH) ** 0.5
-        reason = f"{base:g}{remark} for a batch of {ADAM_BATCH}, scaled by the square root to {batch}"
+        reason = f"{base:g}{remark} for a batch of {ADAM_BATCH}"
+        reason += f", scaled by the square root to {batch}" if batch != ADAM_BATCH else ""
     return Decision("optimizer.learning_rate", float(f"{rate:.3g}"), reason)
 
 

@@ -41,7 +41,7 @@ def choose_mirrors(case: Case) -> Iterator[Decision]:
         reason = "classes without names may be left and right: name them in dataset.yaml, or set this"
         yield Decision("augment.flip_axes", (), reason)
         return
-    reason = "things are as likely mirrored, as far as the names of the classes tell"
+    reason = "no name of a class depends on a side, so mirror images are as likely"
     if sides:
         pairs = ", ".join(f"{one} and {other}" for one, other in (each.names for each in sides))
         reason = f"mirrors would swap {pairs}"

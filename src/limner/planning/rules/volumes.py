@@ -109,7 +109,7 @@ def choose_spacing(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]
     yield Decision("input.spacing_mm", tuple(float(f"{step:.6g}") for step in spacing), reason)
     usual = volumes.median_spacing_mm
     others = sum(not np.allclose(each, usual, rtol=SAME_SPACING) for each in volumes.spacings_mm)
-    reason = "things have the same size in voxels in all volumes"
+    reason = "structures then have the same size in voxels in all volumes"
     if others:
         reason += f"; {share(others / len(volumes.shapes))} of them have another spacing than the median"
     yield Decision("input.resample", True, reason)

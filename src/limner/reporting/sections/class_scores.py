@@ -1,7 +1,7 @@
 """Scores per class."""
 
 from limner.core.score_names import LENGTH, SCORES, VOLUME, Shown
-from limner.evaluation.scores_file import ClassRow, ScoresFile, complete
+from limner.evaluation.scores_file import ClassRow, ScoresFile, complete, worst_first
 from limner.reporting.markup import Html, prose, tag
 from limner.reporting.numbers import MISSING, count, percent, plural, score, significant
 from limner.reporting.run_facts import Evaluation, RunFacts
@@ -41,39 +41,14 @@ def swatch(facts: RunFacts, name: str) -> Html | None:
 
 def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
     file = evaluation.file
-    columns = file.class_columns
-    there = [row for row in file.classes if any(row.scores.values())]
+    present = file.present_classes
+    absent = {*file.class_names} - {row.name for row in present}
     # Datasets may have a hundred or a thousand classes, most of them absent; of label maps, a few are shown.
-    shows_absent = file.counts_pixels and len(file.classes) - len(there) <= MOST_ABSENT
-    rows = file.classes if shows_absent or not there else there
+    shows_absent = file.counts_pixels and len(absent) <= MOST_ABSENT
+    rows = file.classes if shows_absent or not present else present
     if file.counts_images and len(rows) > FEW_CLASSES:
-        rows = sorted(rows, key=_f1)  # the worst first
-    head = tag(
-        "tr",
-        tag("th", "Class", scope="col"),
-        [tag("th", _head(file, name), scope="col", class_="num") for name in columns],
-    )
-    means = {
-        name: file.scores[f"{kind}_{name}"]
-        for name in columns
-        for kind in ("mean", "macro")
-        if f"{kind}_{name}" in file.scores
-    }
-    foot = tag(
-        "tr",
-        tag("th", "Mean", scope="row"),
-        [
-            tag("td", number_text(file, name, means[name]) if name in means else None, class_="num")
-            for name in columns
-        ],
-    )
-    table = tag(
-        "table",
-        tag("thead", head),
-        tag("tbody", [_row(facts, file, row, columns) for row in rows]),
-        tag("tfoot", foot) if means else None,
-        class_=_table_class(len(rows), len(columns)),
-    )
+        rows = worst_first(rows)
+    means = _means(file)
     whole = ", ".join(
         f"{file.score(name).title} {value_with_unit(file, name, file.scores[name])}"
         for name in evaluation.shown(Shown.LISTED)
@@ -83,24 +58,50 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
         "div",
         split_heading(facts, evaluation),
         _search(len(rows)),
-        tag("div", table, class_="scroll"),
+        tag("div", _table(facts, file, rows, means), class_="scroll"),
         tag("p", f"Over all {file.what_counts}: {whole}.", class_="muted") if whole else None,
-        _absent(
-            [row.name for row in file.classes if not any(row.scores.values())],
-            are_rows=rows is file.classes,
-        ),
+        _absent([name for name in file.class_names if name in absent], are_rows=rows is file.classes),
         _spread(evaluation),
+    )
+
+
+def _means(file: ScoresFile) -> dict[str, float | None]:
+    """Return column -> its mean over the classes, for the columns that have one."""
+    return {
+        name: file.scores[f"{kind}_{name}"]
+        for name in file.class_columns
+        for kind in ("mean", "macro")
+        if f"{kind}_{name}" in file.scores
+    }
+
+
+def _table(facts: RunFacts, file: ScoresFile, rows: list[ClassRow], means: dict[str, float | None]) -> Html:
+    columns = file.class_columns
+    head = tag(
+        "tr",
+        tag("th", "Class", scope="col"),
+        [tag("th", _head(file, name), scope="col", class_="num") for name in columns],
+    )
+    foot = tag(
+        "tr",
+        tag("th", "Mean", scope="row"),
+        [
+            tag("td", number_text(file, name, means[name]) if name in means else None, class_="num")
+            for name in columns
+        ],
+    )
+    return tag(
+        "table",
+        tag("thead", head),
+        tag("tbody", [_row(facts, file, row, columns) for row in rows]),
+        tag("tfoot", foot) if means else None,
+        class_=_table_class(len(rows), len(columns)),
     )
 
 
 def _table_class(num_rows: int, num_columns: int) -> str:
     many = " many" if num_rows > FEW_CLASSES else ""
     return f"sortable scores{many}{' wide' if num_columns >= MANY_COLUMNS else ''}"
-
-
-def _f1(row: ClassRow) -> float:
-    value = row.scores.get("f1_score")
-    return 2.0 if value is None else value
 
 
 def _search(num_rows: int) -> Html | None:

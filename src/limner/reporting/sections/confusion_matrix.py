@@ -18,8 +18,8 @@ READING = (
 )
 
 OF_OBJECTS = (
-    " Objects have a score of 0.5 or more and match at an IoU of 0.5. Those predicted as nothing were "
-    "missed; what the truth has as nothing is not there."
+    " Objects with a score of 0.5 or more count, matched at an IoU of 0.5. The column “nothing” has the "
+    "objects that were missed, the row “nothing” the false ones."
 )
 """What the matrix of objects means in addition."""
 

@@ -75,7 +75,7 @@ def _froc(file: ScoresFile) -> list[Html]:
     chart = Chart(
         "FROC",
         (line,),
-        note="The fraction of objects found, if so many false ones in an image are tolerated.",
+        note="The fraction of objects found, by the tolerated number of false ones per image.",
         x_label="false objects per image",
         show=score,
         from_zero=True,

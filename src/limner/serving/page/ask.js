@@ -30,7 +30,7 @@ export function askForToken(isWrong) {
   token ??= (async () => {
     const input = h("input", { type: "password", "aria-label": "Token", autocomplete: "off" });
     const details = "It was chosen when the server was started. It is kept until this tab is closed.";
-    await ask(isWrong ? "That is not the token" : "This server needs a token", details, [["ok", "Continue"]], input);
+    await ask(isWrong ? "Wrong token" : "This server needs a token", details, [["ok", "Continue"]], input);
     token = null;
     return input.value.trim();
   })();

@@ -373,14 +373,14 @@ function settings(found) {
   const parts = [];
   if (found.some(([, entry]) => hasScores(entry))) {
     const output = h("output", { textContent: state.threshold.toFixed(2) });
-    const input = h("input", { type: "range", min: 0, max: 1, step: 0.01, value: state.threshold, "data-keeps": "threshold", "aria-label": "Least score" });
+    const input = h("input", { type: "range", min: 0, max: 1, step: 0.01, value: state.threshold, "data-keeps": "threshold", "aria-label": "Minimum score" });
     input.addEventListener("input", () => {
       state.threshold = Number(input.value);
       output.textContent = state.threshold.toFixed(2);
       paint();
     });
     input.addEventListener("change", showResults);
-    parts.push(h("label", { className: "setting" }, h("span", { textContent: "Least score" }), input, output));
+    parts.push(h("label", { className: "setting" }, h("span", { textContent: "Minimum score" }), input, output));
   }
   if (found.some(([, entry]) => entry.spacing_mm === null && !entry.probabilities && (entry.classes || entry.objects?.some((row) => row.mask)))) {
     const input = h("input", { type: "number", min: 0, step: "any", placeholder: "unknown", value: state.mm ?? "", "data-keeps": "mm" });
@@ -409,7 +409,7 @@ function correctBlock(item) {
     save.addEventListener("click", () => attempt(() => saveCorrection(item)));
     const leave = h("button", { type: "button", textContent: "Cancel" });
     leave.addEventListener("click", async () => {
-      if (state.correction.isChanged && (await ask("Discard this correction?", "", [["discard", "Discard"], ["stay", "Go on"]])) !== "discard") return;
+      if (state.correction.isChanged && (await ask("Discard this correction?", "", [["discard", "Discard"], ["stay", "Keep editing"]])) !== "discard") return;
       leaveCorrection();
       show();
     });
@@ -459,7 +459,7 @@ async function saveCorrection(item) {
   } catch (error) {
     const free = error.content?.expected?.match(/such as (\S+)$/)?.[1];
     if (error.status !== 409 || !free) throw error;
-    const choice = await ask("A correction of this name is kept already", `${error.content.found}`,
+    const choice = await ask("A correction with this name exists already", `${error.content.found}`,
       [["replace", "Replace it"], ["both", `Keep both, as ${free}`], ["cancel", "Cancel"]]);
     if (choice === "cancel") return;
     if (choice === "both") name = name.replace(/^.*?((\.[^.]*)?)$/, `${free}$1`);

@@ -137,7 +137,7 @@ def _by_name(
     family: Family, renamed: Renamed, checkpoint: Checkpoint, asked: Asked
 ) -> tuple[NetworkShape, Renamed]:
     """Return the member of the family whose tensors have these names and shapes, and complete the names."""
-    sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    sizes = renamed.sizes
     classes = sizes.get(f"{_LAST}weight", (1,))[0]
     channels = next((size[1] for name, size in sizes.items() if _FIRST.match(name)), 3)
     for backbone in _candidates(family, sizes, checkpoint, asked):

@@ -10,7 +10,7 @@ from limner.core.errors import ModelError, describe
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import Asked, CheckpointSource, Inferred, NetworkShape, ReadNetwork
 from limner.weights.fitting import COUNTER, shapes_of
-from limner.weights.renaming import Naming, Renamed, rename
+from limner.weights.renaming import Naming, Renamed, rename, tensor_sizes
 from limner.weights.sources.facts.dense_facts import RECIPE, conclude
 from limner.weights.sources.pixels.authors_codes import CODES, AuthorsCode
 
@@ -29,7 +29,7 @@ def _source(code: AuthorsCode) -> CheckpointSource:
 
 
 def _read(code: AuthorsCode, checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
-    theirs = {name: tuple(tensor.shape) for name, tensor in checkpoint.tensors.items()}
+    theirs = tensor_sizes(checkpoint.tensors)
     classes = theirs[code.head][code.classes_axis]
     options = code.options(theirs) | asked.options
     channels = next(shape[1] for shape in theirs.values() if len(shape) == 4)
@@ -78,7 +78,7 @@ def _by_order(code: AuthorsCode, shape: NetworkShape, checkpoint: Checkpoint) ->
     used = {n: t for n, t in checkpoint.tensors.items() if not re.search(code.unused, n)}
     given = {name: tensor for name, tensor in used.items() if not name.endswith(COUNTER)}
     wanted = {name: size for name, size in shapes_of(shape).items() if not name.endswith(COUNTER)}
-    ours, theirs = list(wanted.values()), [tuple(tensor.shape) for tensor in given.values()]
+    ours, theirs = list(wanted.values()), list(tensor_sizes(given).values())
     if ours != theirs:
         first = next(
             (i for i, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]), None

@@ -39,6 +39,7 @@ from limner.weights.sources.facts.transformers_backbones import QUERY_KEY_VALUE
 from limner.weights.sources.facts.transformers_backbones import TITLE as HUGGING_FACE_TITLE
 from limner.weights.sources.pixels.mmseg import read_mmseg, refuse_mmseg_variants
 from limner.weights.sources.pixels.mmseg_names import TITLE as MMSEG_TITLE
+from limner.weights.sources.pixels.mmseg_names import UPER_HEAD
 
 _TAPS = (3, 5, 7, 11)
 """Blocks of the published configurations of mmsegmentation, counted from 0."""
@@ -47,11 +48,7 @@ _STRIDE = 426
 """Step of the published sliding window of 640 pixels."""
 
 _HEAD: tuple[Rule, ...] = (
-    (r"^decode_head\.psp_modules\.(\d)\.1\.", r"decoder.pyramid.branches.\1."),
-    (r"^decode_head\.bottleneck\.", "decoder.pyramid.fusion."),
-    (r"^decode_head\.lateral_convs\.", "decoder.laterals."),
-    (r"^decode_head\.fpn_convs\.", "decoder.smoothing."),
-    (r"^decode_head\.fpn_bottleneck\.", "decoder.fusion."),
+    *UPER_HEAD,
     (r"^decode_head\.(?:conv_seg|classifier)\.", "head.conv."),
     (r"^auxiliary_head\.(?:conv_seg|classifier)\.", "auxiliary_head.classifier.conv."),
     (r"^((?!backbone).*)\.(?:bn|batch_norm)\.", r"\1.norm."),
@@ -166,7 +163,7 @@ def _network(
 ) -> tuple[Renamed, Sizes, dict[str, Any]]:
     """Return the tensors, their sizes, and the options that they and the taps tell."""
     renamed = rename(checkpoint.tensors, naming)
-    sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    sizes = renamed.sizes
     rows, heads = sizes.get("backbone.relative_positions.0.table", (0, 0))
     width = sizes.get("backbone.cls_token", (1, 1, 0))[2]
     kernel = sizes.get("backbone.patch_embed.proj.weight", (0,))[-1]

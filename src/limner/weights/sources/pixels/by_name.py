@@ -22,7 +22,7 @@ from limner.weights.checkpoint_source import (
     ReadNetwork,
 )
 from limner.weights.fitting import COUNTER, shapes_of
-from limner.weights.renaming import Renamed
+from limner.weights.renaming import Renamed, tensor_sizes
 from limner.weights.sources.facts.dense_facts import RECIPE, conclude, imagenet
 from limner.weights.sources.facts.volume_conclusions import conclude_volumes
 
@@ -84,7 +84,7 @@ def _fitting_shape(
 
 def _match(wanted: Mapping[str, Shape], given: Mapping[str, torch.Tensor]) -> tuple[dict[str, str], str]:
     """Return our name -> theirs, by name or, if all shapes agree in their order, by order."""
-    shapes = {name: tuple(tensor.shape) for name, tensor in given.items()}
+    shapes = tensor_sizes(given)
     by_name = {name: name for name, shape in wanted.items() if shapes.get(name) == shape}
     if _learned(wanted).keys() <= by_name.keys():
         return by_name, "by name"
@@ -105,11 +105,7 @@ def _mismatch(closest: tuple[int, NetworkShape] | None, checkpoint: Checkpoint) 
     wanted = _learned(shapes_of(shape))
     matched, _ = _match(wanted, checkpoint.tensors)
     missing = [name for name in wanted if name not in matched]
-    left = [
-        name
-        for name in _learned({n: tuple(t.shape) for n, t in checkpoint.tensors.items()})
-        if name not in matched.values()
-    ]
+    left = [name for name in _learned(tensor_sizes(checkpoint.tensors)) if name not in matched.values()]
     return describe(
         f"The checkpoint is not of the network {shape.name} with these options",
         where=checkpoint.path,

@@ -73,7 +73,7 @@ def _recognises(checkpoint: Checkpoint) -> bool:
 
 def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     renamed = rename(checkpoint.tensors, NAMING)
-    sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    sizes = renamed.sizes
     if "neck.conv.weight" not in sizes or "head.conv.weight" not in sizes:
         raise ModelError(
             describe(
@@ -169,7 +169,7 @@ SMP_NAMING = Naming(
 
 def _read_smp(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     renamed = rename(checkpoint.tensors, SMP_NAMING)
-    sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    sizes = renamed.sizes
     tokens = sizes.get("backbone.pos_embed", (1, 0, 0))[1]
     if "backbone.cls_token" not in sizes or isqrt(tokens - 1) ** 2 != tokens - 1:
         raise ModelError(

@@ -37,7 +37,7 @@ def _recognises(checkpoint: Checkpoint) -> bool:
 
 def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     renamed = rename(checkpoint.tensors, NAMING)
-    sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    sizes = renamed.sizes
     first = sizes["encoder.0.0.conv.weight"]
     classes = sizes["head.classifier.conv.weight"][0]
     is_bilinear = "decoder.0.up.weight" not in sizes

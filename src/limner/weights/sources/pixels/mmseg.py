@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
+import torch
+
 from limner.core.errors import ModelError, describe
 from limner.core.plan import ResizePlan
 from limner.networks.backbones.hrnet import HRNETS
@@ -64,9 +66,8 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     backbone = _first(BACKBONES, checkpoint, "backbone")
     model = section(checkpoint.training, "model")
     refuse_mmseg_variants(model, checkpoint)
-    renamed = rename(checkpoint.tensors, mmseg_naming(head, backbone))
-    _convert(head, renamed)
-    sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    renamed = rename_mmseg(checkpoint.tensors, head, backbone)
+    sizes = renamed.sizes
     options, sources = _options(head, sizes, model, checkpoint)
     options |= asked.options
     sources |= asked.sources
@@ -221,8 +222,9 @@ def _stride(model: Mapping[str, Any]) -> tuple[int, str]:
     return 8, ASSUMED
 
 
-def _convert(head: str, renamed: Renamed) -> None:
-    """Change the tensors that are stored in another order."""
+def rename_mmseg(tensors: Mapping[str, torch.Tensor], head: str, backbone: str) -> Renamed:
+    """Return the tensors of a head of `HEADS` on one of `BACKBONES`, by limner's names and in its order."""
+    renamed = rename(tensors, mmseg_naming(head, backbone))
     convert_backbone(renamed)
     if head in ("ASPPHead", "DepthwiseSeparableASPPHead"):
         projection = "context.projection" if head.startswith("Depth") else "context.0.projection"
@@ -239,6 +241,7 @@ def _convert(head: str, renamed: Renamed) -> None:
     if head == "ANNHead":
         # Their second attention lists its one projection twice.
         renamed.leave_out("attention.query.", "the same as the keys' projection, listed twice")
+    return renamed
 
 
 def _prediction_window(model: Mapping[str, Any]) -> Inferred[PredictionWindow] | None:

@@ -12,6 +12,16 @@ _ATTENTION: tuple[Rule, ...] = (
     (r"\.out_project\.", ".out."),
     (r"\.gamma\.scale$", ".gamma"),
 )
+
+UPER_HEAD: tuple[Rule, ...] = (
+    (r"^decode_head\.psp_modules\.(\d)\.1\.", r"decoder.pyramid.branches.\1."),
+    (r"^decode_head\.bottleneck\.", "decoder.pyramid.fusion."),
+    (r"^decode_head\.lateral_convs\.", "decoder.laterals."),
+    (r"^decode_head\.fpn_convs\.", "decoder.smoothing."),
+    (r"^decode_head\.fpn_bottleneck\.", "decoder.fusion."),
+)
+"""UPerNet without its classifier, as Hugging Face `transformers` names it too."""
+
 _JOINED: Rule = (r"^decode_head\.conv_cat\.", "context.fusion.")
 _HEADS = (
     (r"^decode_head\.conv_seg\.", "head.conv."),
@@ -33,13 +43,7 @@ HEADS: dict[str, tuple[str, str, tuple[Rule, ...]]] = {
     "UPerHead": (
         "decode_head.fpn_bottleneck.conv.weight",
         "upernet",
-        (
-            (r"^decode_head\.psp_modules\.(\d)\.1\.", r"decoder.pyramid.branches.\1."),
-            (r"^decode_head\.bottleneck\.", "decoder.pyramid.fusion."),
-            (r"^decode_head\.lateral_convs\.", "decoder.laterals."),
-            (r"^decode_head\.fpn_convs\.", "decoder.smoothing."),
-            (r"^decode_head\.fpn_bottleneck\.", "decoder.fusion."),
-        ),
+        UPER_HEAD,
     ),
     "PSPHead": (
         "decode_head.psp_modules.0.1.conv.weight",

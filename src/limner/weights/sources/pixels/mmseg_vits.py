@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import Any
 
+import torch
+
 from limner.core.errors import ModelError, describe
 from limner.networks.backbones.vit import PATCH, VITS
 from limner.networks.setr import TAPS
@@ -17,7 +19,7 @@ from limner.weights.sources.facts.dense_facts import RECIPE
 from limner.weights.sources.facts.openmmlab_backbones import VISION_TRANSFORMER
 from limner.weights.sources.facts.openmmlab_facts import ASSUMED, CONFIGURATION, section
 from limner.weights.sources.pixels.mmseg import read_mmseg, refuse_mmseg_variants
-from limner.weights.sources.pixels.mmseg_names import HEADS, TITLE, UNUSED
+from limner.weights.sources.pixels.mmseg_names import TITLE, UNUSED, UPER_HEAD
 
 _SIGN = "backbone.layers.0.attn.attn.in_proj_weight"
 
@@ -52,7 +54,7 @@ _CLASSIFIERS: tuple[Rule, ...] = (
 _UPERNET: tuple[Rule, ...] = (
     (r"^neck\.lateral_convs\.(\d)\.conv\.", r"neck.laterals.\1."),
     (r"^neck\.convs\.(\d)\.conv\.", r"neck.convs.\1."),
-    *HEADS["UPerHead"][2],
+    *UPER_HEAD,
     *_CLASSIFIERS,
 )
 
@@ -110,12 +112,8 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     head = _HEADS[kind]
     model = section(checkpoint.training, "model")
     refuse_mmseg_variants(model, checkpoint)
-    rules = (*_BACKBONE, *head.rules)
-    naming = Naming(TITLE, r"^decode_head\.", rules, unused=UNUSED, why_unused="prediction does not need it")
-    renamed = rename(checkpoint.tensors, naming)
-    if kind == "mla":
-        _leave_out_class_token(renamed)
-    sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    renamed = rename_mmseg_vit(checkpoint.tensors, kind)
+    sizes = renamed.sizes
     options = {**head.options, **_transformer(sizes, checkpoint, has_token=kind != "mla")}
     options |= (_setr if head.network == "setr" else _vit)(sizes, kind)
     taps, why = _taps(model, options, kind, checkpoint)
@@ -141,10 +139,22 @@ _LAST = ("head.conv.weight", "head.classifier.conv.weight")
 """The classifier's weights."""
 
 
-def _leave_out_class_token(renamed: Renamed) -> None:
-    """SETR MLA has no class token, though its file has one, and a position for it."""
-    renamed.leave_out("backbone.cls_token", "SETR MLA has none; the file has one that is never used")
-    renamed.change("backbone.pos_embed", lambda t: t[:, 1:], "without the position of the unused class token")
+def rename_mmseg_vit(tensors: Mapping[str, torch.Tensor], head: str) -> Renamed:
+    """Return the tensors of a Vision Transformer by limner's names.
+
+    Args:
+        tensors: Tensors by mmsegmentation's names.
+        head: `naive`, `pup` or `mla` of SETR, `upernet` or `linear`.
+    """
+    rules = (*_BACKBONE, *_HEADS[head].rules)
+    naming = Naming(TITLE, r"^decode_head\.", rules, unused=UNUSED, why_unused="prediction does not need it")
+    renamed = rename(tensors, naming)
+    if head == "mla":
+        renamed.leave_out("backbone.cls_token", "SETR MLA has none; the file has one that is never used")
+        renamed.change(
+            "backbone.pos_embed", lambda t: t[:, 1:], "without the position of the unused class token"
+        )
+    return renamed
 
 
 def _transformer(sizes: Sizes, checkpoint: Checkpoint, *, has_token: bool) -> dict[str, Any]:

@@ -200,7 +200,7 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     if name == "unet":
         _refuse_other_unet(checkpoint)
     renamed = rename(checkpoint.tensors, naming_of(name, checkpoint.tensors))
-    sizes = {key: tuple(tensor.shape) for key, tensor in renamed.tensors.items()}
+    sizes = renamed.sizes
     shape = NetworkShape(
         name,
         network.options(sizes, checkpoint) | asked.options,

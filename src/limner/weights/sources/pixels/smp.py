@@ -34,7 +34,7 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     wrapped = backbone not in RESNETS and backbone not in MIX_TRANSFORMERS
     renamed = rename(checkpoint.tensors, smp_naming(kind, wrapped=wrapped))
     _place_outer_block(kind, renamed)
-    sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    sizes = renamed.sizes
     name, read_options = _NETWORKS[kind]
     options, sources = read_options(_Known(checkpoint.config, sizes, asked.options))
     options = {"backbone": backbone, **options, **asked.options}
@@ -301,7 +301,7 @@ def _limners_name(encoder: str, checkpoint: Checkpoint) -> str:
             where=checkpoint.path,
             found=encoder,
             expected="resnet18 to 152, resnext, mit_b0 to mit_b5, or a tu- encoder",
-            fix="Its maps are from other layers than timm's, so its weights fit no network of limner's.",
+            fix="Its maps are from other layers than timm's, so its weights fit no network of limner.",
         )
     )
 

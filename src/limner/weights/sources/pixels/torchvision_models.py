@@ -69,7 +69,7 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     name = _name(checkpoint)
     rules, options = _NETWORKS[name]
     renamed = rename(checkpoint.tensors, Naming(TITLE, "", (*[_MOBILE] * is_mobile, *_HEADS, *rules)))
-    sizes = {ours: tuple(tensor.shape) for ours, tensor in renamed.tensors.items()}
+    sizes = renamed.sizes
     backbone = MOBILE if is_mobile else recognize_backbone(sizes, str(checkpoint.path))
     side = sizes.get("auxiliary_head.classifier.conv.weight")
     width = sizes.get("head.conv.weight", (21, 256))

@@ -47,7 +47,7 @@ def _source(
 
     def read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
         renamed = rename(checkpoint.tensors, naming)
-        sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+        sizes = renamed.sizes
         _refuse_no_head(sizes, checkpoint)
         backbone = asked.options.get("backbone") or recognize_backbone(sizes, str(checkpoint.path))
         found = {"backbone": backbone, **options(sizes), **asked.options}

@@ -10,6 +10,7 @@ from limner.weights.sources.facts.transformers_backbones import (
     QUERY_KEY_VALUE,
     TITLE,
 )
+from limner.weights.sources.pixels.mmseg_names import UPER_HEAD
 
 _STAGES: tuple[Rule, ...] = tuple(
     rule
@@ -68,11 +69,7 @@ UPERNET = Naming(
         *_CONVNEXT,
         *QUERY_KEY_VALUE,
         *HUGGING_FACE_BACKBONE,
-        (r"^decode_head\.psp_modules\.(\d)\.1\.", r"decoder.pyramid.branches.\1."),
-        (r"^decode_head\.bottleneck\.", "decoder.pyramid.fusion."),
-        (r"^decode_head\.lateral_convs\.", "decoder.laterals."),
-        (r"^decode_head\.fpn_convs\.", "decoder.smoothing."),
-        (r"^decode_head\.fpn_bottleneck\.", "decoder.fusion."),
+        *UPER_HEAD,
         (r"^decode_head\.classifier\.", "head.conv."),
         (r"^auxiliary_head\.classifier\.", "auxiliary_head.classifier.conv."),
         (r"\.batch_norm\.", ".norm."),

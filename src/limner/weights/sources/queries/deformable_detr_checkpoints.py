@@ -11,7 +11,7 @@ from limner.core.plan import ResizePlan
 from limner.networks.deformable_detr import ENTRY, DeformableDETROptions
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import Asked, CheckpointSource, Inferred, NetworkShape, ReadNetwork
-from limner.weights.renaming import Naming, Renamed, rename
+from limner.weights.renaming import Naming, Renamed, rename, tensor_sizes
 from limner.weights.sources.facts.backbone_shapes import (
     Sizes,
     count_layers,
@@ -77,7 +77,7 @@ def _read_authors(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
 
 def _read_mmdet(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     names = checkpoint.tensors
-    renamed = rename(names, mmdet_naming(count_layers(_sizes(names), r"neck\.convs\.(\d)\.")))
+    renamed = rename(names, mmdet_naming(count_layers(tensor_sizes(names), r"neck\.convs\.(\d)\.")))
     leave_out_counters(renamed)
     _add_biases(renamed)
     model = section(checkpoint.training, "model")
@@ -109,7 +109,7 @@ def _shape(renamed: Renamed, said: Mapping[str, Any], checkpoint: Checkpoint, as
         checkpoint: The checkpoint, for messages.
         asked: What the caller has set.
     """
-    sizes = _sizes(renamed.tensors)
+    sizes = renamed.sizes
     if "decoder.classifiers.0.weight" not in sizes or "decoder.regressors.0.last.weight" not in sizes:
         raise ModelError(
             describe(
@@ -181,10 +181,6 @@ def _fit_heads(renamed: Renamed, options: Mapping[str, Any]) -> None:
         first = name.replace(f".{match[2]}.", ".0.", 1) if match else name
         if match and torch.equal(renamed.tensors[name], renamed.tensors[first]):
             renamed.leave_out(name, "equals that of the first layer, of which it is a copy")
-
-
-def _sizes(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 def _source(

@@ -56,7 +56,7 @@ def _recognises(checkpoint: Checkpoint) -> bool:
 def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     renamed = rename(checkpoint.tensors, NAMING)
     renamed.change("backbone.pos_embed", lambda t: t[None], "an axis of images is added")
-    sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    sizes = renamed.sizes
     options = _options(sizes, checkpoint) | asked.options
     classes = sizes.get("head.class_embed.bias", (1,))[0] - 1
     summary = f"eomt, {options['backbone']}, {options['num_queries']} queries"

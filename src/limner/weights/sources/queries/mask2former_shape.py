@@ -12,6 +12,7 @@ from limner.core.errors import ModelError, describe
 from limner.networks.mask2former import LEVELS, Mask2FormerOptions
 from limner.weights.checkpoint_files import CONFIG, Checkpoint
 from limner.weights.checkpoint_source import NetworkShape
+from limner.weights.renaming import tensor_sizes
 from limner.weights.sources.facts.backbone_shapes import input_channels, recognize_backbone
 
 
@@ -29,7 +30,7 @@ def read_shape(tensors: Mapping[str, torch.Tensor], *, heads: int, where: str) -
     Raises:
         ModelError: The backbone is not supported, or the shapes are inconsistent.
     """
-    sizes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    sizes = tensor_sizes(tensors)
     backbone = recognize_backbone(sizes, where)
     queries = sizes.get("query_decoder.query_feat", (100, 256))
     offsets = sizes.get("pixel_decoder.layers.0.self_attn.sampling_offsets.bias", (2 * LEVELS * 4 * heads,))[

@@ -71,7 +71,7 @@ def _recognises(checkpoint: Checkpoint) -> bool:
 
 def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     renamed = rename(checkpoint.tensors, NAMING)
-    sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    sizes = renamed.sizes
     classes = sizes.get("head.class_embed.bias", (1,))[0] - 1
     if classes < 1:
         raise ModelError(

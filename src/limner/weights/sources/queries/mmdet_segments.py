@@ -102,7 +102,7 @@ def _shape(
     if is_mask2former:
         found = read_shape(renamed.tensors, heads=heads, where=str(checkpoint.path))
         return replace(found, options=found.options | asked.options)
-    sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    sizes = renamed.sizes
     options = maskformer_options(sizes, heads, str(checkpoint.path))
     if "backbone.bn1.weight" in sizes:
         options["backbone_norm"] = "frozen"

@@ -129,7 +129,7 @@ def _recognises(checkpoint: Checkpoint) -> bool:
 def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     refuse_variants(checkpoint, FIXED, "RT-DETR")
     renamed = rename(checkpoint.tensors, NAMING)
-    sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    sizes = renamed.sizes
     if "decoder.classifiers.0.weight" not in sizes:
         raise ModelError(
             describe(

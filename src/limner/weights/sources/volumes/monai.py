@@ -13,7 +13,7 @@ import torch
 from limner.core.errors import ConfigError, ModelError, describe
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import SET_BY_USER, Asked, CheckpointSource, NetworkShape, ReadNetwork
-from limner.weights.renaming import Renamed, rename
+from limner.weights.renaming import Renamed, rename, tensor_sizes
 from limner.weights.sources.facts.backbone_shapes import Sizes
 from limner.weights.sources.volumes.monai_bundle import conclude_monai, network_arguments
 from limner.weights.sources.volumes.monai_names import SIGNS, TITLE, UNET_SIGNS, monai_naming
@@ -41,7 +41,7 @@ class _Known:
     def __init__(
         self, checkpoint: Checkpoint, arguments: Mapping[str, Any], asked: Mapping[str, Any]
     ) -> None:
-        self.sizes: Sizes = {name: tuple(tensor.shape) for name, tensor in checkpoint.tensors.items()}
+        self.sizes: Sizes = tensor_sizes(checkpoint.tensors)
         self.checkpoint = checkpoint
         self.sources: dict[str, str] = {}
         self.arguments, self.asked = arguments, asked

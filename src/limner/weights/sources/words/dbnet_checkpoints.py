@@ -111,7 +111,7 @@ def _read_authors(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
         raise ModelError(
             describe(
                 "The authors' deformable ResNet-50 cannot be imported: their operator reads the offsets of "
-                "convolutions with stride 2 at other places than those they were computed for",
+                "convolutions with stride 2 at places for which they were not computed",
                 where=checkpoint.path,
                 found="backbone.layer2.0.conv2_offset.weight",
                 expected="a deformable ResNet-18, or a ResNet that is not deformable",
@@ -132,7 +132,7 @@ def _levels_reversed(weights: torch.Tensor) -> torch.Tensor:
 
 
 def _shape(renamed: Renamed, checkpoint: Checkpoint, asked: Asked) -> NetworkShape:
-    sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    sizes = renamed.sizes
     is_plus = "fusion.conv.weight" in sizes
     options: dict[str, Any] = {
         "backbone": recognize_backbone(sizes, str(checkpoint.path)),
