@@ -23,10 +23,10 @@ COLORS = {"blue": (200, 60, 30), "green": (40, 190, 60), "red": (50, 40, 210)}
 QUICK = {
     "train": {"steps": 30, "batch_size": 6, "validate_every": 15, "save_every": 15, "workers": 0},
     "input": {"crop_size": 48},
-    "network": {"pretrained": "no"},
+    "network": {"pretrained": "no", "options": {"backbone": "resnet18_width16"}},
     "inference": {"resize": {"shortest": 48, "longest": 96}},
     "augment": {"hue": 0.0, "saturation": 0.1},
-    "optimizer": {"learning_rate": 0.001},
+    "optimizer": {"learning_rate": 0.003},
 }
 
 

@@ -89,7 +89,7 @@ def test_the_run_is_off_unless_asked_and_resumes_with_the_same_labels(first, mor
 
 
 def test_what_cannot_be_learned_of_is_refused_before_the_run(first, more, cells, tmp_path) -> None:
-    with pytest.raises(ConfigError, match="(?s)as initial weights predict them.*--weights"):
+    with pytest.raises(ConfigError, match="(?s)need initial weights.*--weights"):
         train(cells, run=tmp_path / "runs" / "x", unlabelled=more, settings=QUICK, device="cpu")
     assert not (tmp_path / "runs" / "x").exists()
     for path in more.glob("new_*"):

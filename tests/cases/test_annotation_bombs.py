@@ -19,7 +19,7 @@ from limner.storage.json_files import parse_json
 from limner.storage.xml_files import read_xml
 
 BOX = "0 0.5 0.5 0.5 0.5\n"
-ENDLESS = "repeat each other without end"
+ENDLESS = "refer to each other endlessly"
 
 
 def nested_aliases(start: str, line: str, levels: int = 10) -> str:

@@ -78,6 +78,7 @@ TINY = {
     "ann": {"backbone": "resnet18_width16", "channels": 16, "attention_channels": 8},
     "emanet": {"backbone": "resnet18_width16", "channels": 16, "attention_channels": 16, "bases": 4},
     "ocnet": {"backbone": "resnet18_width16", "channels": 16},
+    "ocrnet": {"backbone": "resnet18_width16", "channels": 16, "region_channels": 8, "coarse_channels": 8},
     "gcn": {"backbone": "resnet18_width16", "kernel_size": 7},
     "psanet": {"backbone": "resnet18_width16", "channels": 16, "mask_size": 9},
     "gff": {"backbone": "resnet18_width16", "channels": 8},

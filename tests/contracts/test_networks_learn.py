@@ -37,7 +37,7 @@ QUERIES = {"backbone": "resnet18", "channels": 64, "num_queries": 20, "decoder_l
 OPTIONS = {
     name: RESNET18C
     for name in ("fcn", "semantic-fpn", "gcn", "pspnet", "deeplabv3", "deeplabv3plus", "psanet")
-    + ("ocnet", "danet", "ccnet", "ann", "emanet", "gff", "pranet", "infnet", "caranet")
+    + ("ocnet", "ocrnet", "danet", "ccnet", "ann", "emanet", "gff", "pranet", "infnet", "caranet")
 } | {
     # The two layers of 4,096 channels take nine tenths of the time.
     "fcn8s": {"backbone": "vgg11_bn", "has_border": False, "hidden": 256, "dropout": 0.0},
@@ -125,6 +125,7 @@ STEPS = {
     "segformer": 140,
     "transunet": 80,
     "vit": 280,
+    "dpt": 140,
     "per-pixel": 140,
     "maskformer": 260,
     "mask2former": 100,

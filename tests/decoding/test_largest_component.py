@@ -41,7 +41,7 @@ def test_names_of_classes():
     assert component_classes([], table("a", "b")) == ()
     with pytest.raises(UnknownNameError, match="'livr'.*liver"):
         component_classes(["livr"], labels)
-    with pytest.raises(ConfigError, match="what removed parts become"):
+    with pytest.raises(ConfigError, match="removed parts become background"):
         component_classes(["background"], labels)
     with pytest.raises(ConfigError, match="a class named background"):
         component_classes(["a"], table("a", "b"))

@@ -77,9 +77,9 @@ def test_other_classes_and_inputs_are_refused(tiny_model):
     one, other = predictor(tiny_model()), predictor(tiny_model())
     names = LabelTable(tuple(LabelClass(n, (i,), (i, 0, 0)) for i, n in enumerate(("background", "else"))))
     other.model.labels = names
-    with pytest.raises(ConfigError, match="other classes"):
+    with pytest.raises(ConfigError, match="different classes"):
         Ensemble([one, other])
-    with pytest.raises(ConfigError, match="other inputs"):
+    with pytest.raises(ConfigError, match="different inputs"):
         Ensemble([one, predictor(tiny_model(channels=1))])
 
 

@@ -683,6 +683,40 @@ def test_fcn_on_hrnet_is_mmsegmentations(backbone, parameters):
     assert count(build("fcn", 19, 3, {"backbone": backbone, **HRNET_HEAD})) == parameters
 
 
+# mmsegmentation 1.4.2 (onedl), configs/ocrnet and configs/mobilenet_v3, 19 classes.
+OCR_HRNET = {"output_stride": 32, "joins_maps": True}
+V3 = {"output_stride": 8, "layout": "mmsegmentation"}
+OF_MMSEGMENTATION = [
+    ("ocrnet", {}, 36524166, "2a23b93da5bc89892b20558a843b2918d34d8b02f45e8f15ae62790e624bf210"),
+    (
+        *("ocrnet", {"backbone": "resnet101c"}, 55516294),
+        "7ac1f73260126c03ad86124c1b792511599dbec0c6cae1b796e4ff8e1932f409",
+    ),
+    (
+        *("ocrnet", {"backbone": "hrnetv2_w18", **OCR_HRNET}, 12080036),
+        "766afd37b097b2bcfda74026ed47077a2fd029951b317021e8e8ae026c840639",
+    ),
+    (
+        *("ocrnet", {"backbone": "hrnetv2_w48", **OCR_HRNET}, 70371446),
+        "064ba2545c8ab1a7eec6480e48950187783aac8587f6261ae01eab825ce50b67",
+    ),
+    (
+        *("lraspp", {"backbone": "tf_mobilenet_v3_large", **V3}, 3284547),
+        "888d6ca782804845167409b2fbb0055b45264fadcc8682ebc5ab7101a0d6d2f3",
+    ),
+    (
+        *("lraspp", {"backbone": "tf_mobilenet_v3_small", **V3}, 1140787),
+        "ea1a9b9a07c924e5eb71fcd234957e6d508ccf45b80569a7ebe4a5c7a536d48c",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "parameters", "shapes"), OF_MMSEGMENTATION)
+def test_networks_of_mmsegmentation_alone(name, options, parameters, shapes):
+    network = build(name, 19, 3, options)
+    assert count(network) == parameters and shape_hash(network) == shapes
+
+
 # transformers 5.24, DPTForSemanticSegmentation, 150 classes. It also holds a final norm and, in the first
 # fusion, a residual unit of two normed 3x3 convolutions of 256 channels; nothing uses them.
 DPTS = [

@@ -283,3 +283,115 @@ def emanet(classes):
     registry.basic("fc1.0", 512, 256)
     registry.conv("fc2", 256, classes, 1, bias=True)
     return registry.state
+
+
+def _gather_and_expand(registry, name, inputs, outputs, *, halves):
+    """A layer of BiSeNetV2's semantic branch, of stride 2 if it halves the size."""
+    wide = 6 * inputs
+    registry.basic(f"{name}.conv1", inputs, inputs)
+    if halves:
+        registry.basic(f"{name}.dwconv1", inputs, wide, conv="0", bn="1", groups=inputs)
+        registry.basic(f"{name}.dwconv2", wide, wide, conv="0", bn="1", groups=wide)
+    else:
+        registry.basic(f"{name}.dwconv", inputs, wide, conv="0", bn="1", groups=inputs)
+    registry.basic(f"{name}.conv2", wide, outputs, 1, conv="0", bn="1")
+    if halves:
+        registry.basic(f"{name}.shortcut", inputs, inputs, conv="0", bn="1", groups=inputs)
+        registry.basic(f"{name}.shortcut", inputs, outputs, 1, conv="2", bn="3")
+
+
+def bisenetv2(classes):
+    """Return BiSeNetV2's state dict, with its side outputs."""
+    registry = Registry()
+    inputs = 3
+    for stage, width, count in ((1, 64, 2), (2, 64, 3), (3, 128, 3)):
+        for place in range(count):
+            registry.basic(f"detail.S{stage}.{place}", inputs, width)
+            inputs = width
+    registry.basic("segment.S1S2.conv", 3, 16)
+    registry.basic("segment.S1S2.left.0", 16, 8, 1)
+    registry.basic("segment.S1S2.left.1", 8, 16)
+    registry.basic("segment.S1S2.fuse", 32, 16)
+    inputs = 16
+    for stage, width, count in (("S3", 32, 2), ("S4", 64, 2), ("S5_4", 128, 4)):
+        for place in range(count):
+            name = f"segment.{stage}.{place}"
+            _gather_and_expand(registry, name, inputs, width, halves=not place)
+            inputs = width
+    registry.norm("segment.S5_5.bn", 128)
+    registry.basic("segment.S5_5.conv_gap", 128, 128, 1)
+    registry.basic("segment.S5_5.conv_last", 128, 128)
+    registry.basic("bga.left1", 128, 128, conv="0", bn="1", groups=128)
+    registry.conv("bga.left1.2", 128, 128, 1)
+    registry.basic("bga.left2", 128, 128, conv="0", bn="1")
+    registry.basic("bga.right1", 128, 128, conv="0", bn="1")
+    registry.basic("bga.right2", 128, 128, conv="0", bn="1", groups=128)
+    registry.conv("bga.right2.2", 128, 128, 1)
+    registry.basic("bga.conv", 128, 128, conv="0", bn="1")
+    registry.basic("head.conv", 128, 1024)
+    registry.conv("head.conv_out.1", 1024, classes, 1, bias=True)
+    for name, inputs, middle in (
+        ("aux2", 16, 16),
+        ("aux3", 32, 64),
+        ("aux4", 64, 256),
+        ("aux5_4", 128, 1024),
+    ):
+        registry.basic(f"{name}.conv", inputs, 128)
+        registry.basic(f"{name}.conv_out.0.1", 128, middle)
+        registry.conv(f"{name}.conv_out.1", middle, classes, 1, bias=True)
+    return registry.state
+
+
+def danet(classes):
+    """Return DANet's state dict, with the layer of ImageNet's classes."""
+    registry = Registry()
+    for place, (a, b) in ((0, (3, 64)), (3, (64, 64)), (6, (64, 128))):
+        registry.conv(f"pretrained.conv1.{place}", a, b)
+        if place < 6:
+            registry.norm(f"pretrained.conv1.{place + 1}", b)
+    registry.norm("pretrained.bn1", 128)
+    _dilated_resnet101(registry, "pretrained.layer{stage}.{block}")
+    registry.tensor("pretrained.fc.weight", 1000, 2048)
+    registry.tensor("pretrained.fc.bias", 1000)
+    for name in ("a", "c"):
+        registry.basic(f"head.conv5{name}", 2048, 512, conv="0", bn="1")
+    for name in ("sa", "sc"):
+        registry.tensor(f"head.{name}.gamma", 1)
+    for name, width in (("query", 64), ("key", 64), ("value", 512)):
+        registry.conv(f"head.sa.{name}_conv", 512, width, 1, bias=True)
+    for place in (1, 2):
+        registry.basic(f"head.conv5{place}", 512, 512, conv="0", bn="1")
+    for place in (6, 7, 8):
+        registry.conv(f"head.conv{place}.1", 512, classes, 1, bias=True)
+    return registry.state
+
+
+def dbnet(*, fuses_scales=False):
+    """Return the state dict of DBNet or DBNet++ on a ResNet-18, in the wrappers that its code saves."""
+    registry = Registry()
+    start = "model.module"
+    _resnet18(registry, f"{start}.backbone")
+    registry.tensor(f"{start}.backbone.fc.weight", 1000, 512)
+    registry.tensor(f"{start}.backbone.fc.bias", 1000)
+    registry.conv(f"{start}.backbone.smooth", 2048, 256, 1, bias=True)
+    for level, width in ((5, 512), (4, 256), (3, 128), (2, 64)):
+        registry.conv(f"{start}.decoder.in{level}", width, 256, 1)
+    for level in (5, 4, 3, 2):
+        registry.conv(f"{start}.decoder.out{level}{'.0' if level > 2 else ''}", 256, 64)
+    if fuses_scales:
+        name = f"{start}.decoder.concat_attention"
+        registry.conv(f"{name}.conv", 256, 64, bias=True)
+        registry.conv(f"{name}.enhanced_attention.channel_wise.1", 64, 16, 1)
+        registry.conv(f"{name}.enhanced_attention.channel_wise.3", 16, 64, 1)
+        registry.conv(f"{name}.enhanced_attention.spatial_wise.0", 1, 1)
+        registry.conv(f"{name}.enhanced_attention.spatial_wise.2", 1, 1, 1)
+        registry.conv(f"{name}.enhanced_attention.attention_wise.0", 64, 4, 1)
+    for head in ("binarize", "thresh"):
+        name = f"{start}.decoder.{head}"
+        registry.basic(name, 256, 64, conv="0", bn="1")
+        registry.tensor(f"{name}.3.weight", 64, 64, 2, 2)
+        registry.tensor(f"{name}.3.bias", 64)
+        registry.norm(f"{name}.4", 64)
+        registry.tensor(f"{name}.6.weight", 64, 1, 2, 2)
+        registry.tensor(f"{name}.6.bias", 1)
+    return registry.state

@@ -76,6 +76,50 @@ def test_bisenetv1(importing):
         importing(less)
 
 
+def test_bisenetv2(importing):
+    state = authors_states.bisenetv2(19)
+    imported = importing(state)
+    _assert_accounted(imported, state)
+    assert imported.model.plan.network.options == {"booster_channels": (16, 64, 256, 1024)}
+    found = imported.model.network.state_dict()
+    assert torch.equal(found["detail.7.conv.weight"], state["detail.S3.2.conv.weight"])
+    assert torch.equal(found["stem.fuse.conv.weight"], state["segment.S1S2.fuse.conv.weight"])
+    assert torch.equal(found["context.last.norm.bias"], state["segment.S5_5.conv_last.bn.bias"])
+    assert torch.equal(found["boosters.3.4.conv.bias"], state["aux5_4.conv_out.1.bias"])
+    less = {name: tensor for name, tensor in state.items() if not name.startswith("aux")}
+    assert importing(less).model.plan.network.options == {"auxiliary": False}
+
+
+def test_danet(importing):
+    state = authors_states.danet(19)
+    imported = importing({"state_dict": state, "best_pred": 0.8})
+    _assert_accounted(imported, state)
+    options = imported.model.plan.network.options
+    assert options["backbone"] == "resnet101s" and options["multi_grid"] == (2, 2, 4)
+    found = imported.model.network.state_dict()
+    assert torch.equal(found["position.1.query.weight"], state["head.sa.query_conv.weight"])
+    assert torch.equal(found["channel.2.conv.weight"], state["head.conv52.0.weight"])
+    assert torch.equal(found["channel_head.conv.bias"], state["head.conv7.1.bias"])
+    assert torch.equal(found["backbone.layer3.22.conv2.weight"], state["pretrained.layer3.22.conv2.weight"])
+    assert imported.tensors.left_out.keys() == {"pretrained.fc.weight", "pretrained.fc.bias"}
+
+
+@pytest.mark.parametrize("name", ["dbnet", "dbnetplusplus"])
+def test_dbnet(importing, name):
+    wrapped = authors_states.dbnet(fuses_scales=name == "dbnetplusplus")
+    state = {key.removeprefix("model.module."): tensor for key, tensor in wrapped.items()}
+    imported = importing(wrapped)
+    _assert_accounted(imported, state)
+    assert "'model.module.'" in imported.facts["names"]
+    plan, found = imported.model.plan, imported.model.network.state_dict()
+    assert plan.task == "text-detection" and plan.network.name == name
+    assert torch.equal(found["laterals.0.weight"], state["decoder.in2.weight"])
+    assert torch.equal(found["smoothing.3.weight"], state["decoder.out5.0.weight"])
+    assert torch.equal(found["probability_head.4.bias"], state["decoder.binarize.6.bias"])
+    assert torch.equal(found["backbone.conv1.weight"], state["backbone.conv1.weight"].flip(1))
+    assert {key.split(".")[1] for key in imported.tensors.left_out} == {"fc", "smooth"}
+
+
 def test_emanet(importing):
     state = authors_states.emanet(21)
     imported = importing({"net": state, "epoch": 3})

@@ -229,11 +229,11 @@ def test_a_classifier_of_images_is_for_training(tmp_path):
     _refused(tmp_path / "a.pth", "classifier of images", "limner train DATA --weights")
 
 
-def test_ocrnet_is_refused_by_name(tmp_path):
+def test_a_cascade_of_heads_is_refused_by_name(tmp_path):
     names = ("backbone.conv1.weight", "decode_head.0.convs.0.conv.weight")
-    block = "decode_head.1.object_context_block.bottleneck.conv.weight"
+    block = "decode_head.1.fc_seg.weight"  # PointRend
     torch.save({name: torch.zeros(4, 4, 1, 1) for name in (*names, block)}, tmp_path / "a.pth")
-    _refused(tmp_path / "a.pth", "cascade of several heads (OCRNet)", "mmsegmentation", block)
+    _refused(tmp_path / "a.pth", "cascade of several heads", "mmsegmentation", block)
 
 
 def test_a_beit_without_its_configuration_is_refused(tmp_path):
@@ -301,7 +301,8 @@ def _mmseg_block(name, narrow, wide, size=3):
     norm = {key: torch.ones(wide) for key in ("weight", "bias", "running_mean", "running_var")}
     norm["num_batches_tracked"] = torch.tensor(1)
     blocks = {f"{name}.bn.{key}": tensor for key, tensor in norm.items()}
-    return {f"{name}.conv.weight": torch.ones(wide, narrow, size, size), **blocks}
+    draws = torch.Generator().manual_seed(wide)
+    return {f"{name}.conv.weight": torch.randn(wide, narrow, size, size, generator=draws), **blocks}
 
 
 @pytest.fixture
@@ -342,3 +343,19 @@ def test_another_script_beside_the_file_is_no_configuration(mmseg_unet):
     assert imported.model.plan.network.options["widths"] == (4, 8)
     assert imported.facts["resize"].startswith("images as they are (no configuration is in the file")
     assert "no configuration" in imported.facts["channel order"]
+
+
+def test_a_configuration_leaves_nothing_open(mmseg_unet):
+    topics = [choice.topic for choice in import_checkpoint(mmseg_unet).open_choices]
+    assert topics == ["normalisation", "channel order"]
+    said = "data_preprocessor=dict(mean=[1.0, 2.0, 3.0], std=[4.0, 5.0, 6.0], bgr_to_rgb=False)"
+    (mmseg_unet.parent / "unet.py").write_text(f"model = dict({said})\n", "utf-8")
+    imported = import_checkpoint(mmseg_unet)
+    assert imported.open_choices == ()
+    assert imported.facts["channel order"].startswith("BGR")
+    first = imported.model.network.state_dict()["encoder.0.0.conv.weight"]
+    assert not torch.equal(first, first.flip(1))
+    # Whoever knows better than the configuration is believed.
+    other = import_checkpoint(mmseg_unet, settings={"checkpoint": {"channel_order": "rgb"}})
+    assert torch.equal(other.model.network.state_dict()["encoder.0.0.conv.weight"], first.flip(1))
+    assert other.facts["channel order"] == "RGB (you set it)"

@@ -7,9 +7,14 @@ import peers
 import pytest
 import torch
 from torch import nn
+from typer.testing import CliRunner
 
+from limner.cli.app import app
 from limner.core.errors import ModelError
+from limner.inference.ensemble import Ensemble, joined_predictor, open_members
 from limner.weights import import_checkpoint
+from limner.weights.project_folders import nnunet_folds
+from limner.weights.verification import verify_import
 
 pytestmark = pytest.mark.peer
 
@@ -256,3 +261,30 @@ def test_a_folder_without_folds_is_refused(tmp_path):
     (tmp_path / "dataset.json").write_text("{}")
     with pytest.raises(ModelError, match="no trained fold"):
         import_checkpoint(tmp_path)
+
+
+def test_all_folds_become_models_that_predict_together(tmp_path, unets):
+    given = architecture("PlainConvUNet", 2)
+    folder = results(
+        tmp_path, build(unets, given), *plans_of(given, 2), folds=("fold_0", "fold_3", "fold_all")
+    )
+    line = ["import", str(folder), "--out", str(tmp_path / "model"), "--part", "folds", "--verify"]
+    result = CliRunner().invoke(app, line)
+    assert result.exit_code == 0, result.output
+    models = [tmp_path / "model" / fold for fold in ("fold_0", "fold_3")]
+    assert sorted((tmp_path / "model").iterdir()) == models
+    assert f"limner predict {models[0]} {models[1]} IMAGES" in result.output
+    assert isinstance(joined_predictor(open_members(models, device="cpu")), Ensemble)
+    with pytest.raises(ModelError, match="no folds to import"):
+        nnunet_folds(tmp_path)
+
+
+def test_verification_takes_the_fold_that_was_imported(tmp_path, unets):
+    given = architecture("PlainConvUNet", 2)
+    folder = results(tmp_path, build(unets, given), *plans_of(given, 2), folds=("fold_0", "fold_3"))
+    other = folder / "fold_3" / "checkpoint_final.pth"
+    content = torch.load(other, weights_only=False)
+    weights = content["network_weights"]
+    content["network_weights"] = {name: 1.5 * tensor for name, tensor in weights.items()}
+    torch.save(content, other)
+    assert verify_import(import_checkpoint(folder, part="3")).difference < 1e-3

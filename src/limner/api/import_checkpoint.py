@@ -5,15 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from limner.api.import_readings import IMPORT, draw_readings, readings_path
 from limner.core.config import parse_config, parse_yaml
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import ConfigError, describe
 from limner.core.labels import LabelClass, LabelTable, distinct_color
+from limner.images.read_image import read_image
+from limner.storage.own_outputs import refuse_taken_file
 from limner.storage.text_files import read_text
 from limner.storage.user_paths import user_path
 from limner.weights.bundle import refuse_taken_model, save_model
-from limner.weights.importing import Imported
-from limner.weights.importing import import_checkpoint as read
+from limner.weights.checkpoint_files import read_checkpoint
+from limner.weights.checkpoint_source import Asked
+from limner.weights.importing import Imported, model_of_checkpoint
 
 YAML = (".yaml", ".yml")
 
@@ -29,6 +33,7 @@ def import_checkpoint(
     settings: Mapping[str, Any] | None = None,
     part: str | None = None,
     verify: bool = False,
+    image: Path | str | None = None,
 ) -> Imported:
     """Convert another project's checkpoint to a model folder.
 
@@ -42,35 +47,37 @@ def import_checkpoint(
         licence: Licence of the weights; None infers it from the checkpoint.
         network: A row of `limner networks`, for a state dict of unknown origin.
         settings: Settings of the plan that the checkpoint does not contain, nested, such as
-            ``{"network": {"options": {"output_stride": 16}}}``.
+            ``{"network": {"options": {"output_stride": 16}}}``; and in the section ``checkpoint`` how it is
+            read: ``{"checkpoint": {"channel_order": "bgr", "background": True}}``.
         part: Key of the state dict in a file with several, such as ``model_ema``.
         verify: Compare the scores with those of the library that wrote the checkpoint, which has to be
             installed. The result is one of the `facts`.
+        image: An image that is predicted under each of the `open_choices`, all drawn in
+            ``OUT_readings.png`` beside the model folder; None draws nothing.
 
     Returns:
-        The model, and what was inferred about it.
+        The model, and what was inferred about it; its `open_choices` are what was assumed.
 
     Raises:
         ModelError: The checkpoint cannot be read or is of another network, or `out` contains other files.
-        ConfigError: The task cannot be inferred, or `classes` cannot be read.
+        ConfigError: The task cannot be inferred, `classes` cannot be read, or the picture would replace a
+            file that limner did not write.
+        DataError: The image cannot be read, or does not match the model's input.
         MissingPartError: The library for `verify` is not installed.
     """
     out = user_path(out)
     refuse_taken_model(out)
+    if image is not None:
+        refuse_taken_file(readings_path(out), by=IMPORT)
     table = None if classes is None else _label_table(classes)
-    imported = read(
-        checkpoint,
-        task=task,
-        classes=table,
-        licence=licence,
-        network=network,
-        settings=settings,
-        part=part,
-    )
+    content = read_checkpoint(user_path(checkpoint), part=part)
+    imported = model_of_checkpoint(content, Asked(task, table, licence, network, settings or {}))
     if verify:
         from limner.weights.verification import verify_import
 
         imported = replace(imported, facts={**imported.facts, "verified": str(verify_import(imported))})
+    if image is not None:
+        draw_readings(imported, content, read_image(user_path(image)), readings_path(out))
     save_model(out, imported.model, origin=imported.origin, licence=imported.licence)
     return imported
 

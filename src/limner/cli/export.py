@@ -82,7 +82,8 @@ def export(
 ) -> None:
     """Export a model to another runtime.
 
-    Writes ONNX, OpenVINO, ExecuTorch or a program of torch.export. The file is run in its own runtime and compared with the model; one that differs is not kept.
+    Writes ONNX, OpenVINO, ExecuTorch or a program of torch.export. The file is run in its own runtime and
+    compared with the model; one that differs is not kept.
     """
     from limner.api.export import export as do_export
     from limner.cli.number_options import parse_size

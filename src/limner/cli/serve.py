@@ -80,8 +80,8 @@ def serve(
 ) -> None:
     """Serve models over HTTP, with a web page.
 
-    The page predicts images and corrects predictions. Open the printed address in a browser, or send images to
-    it: curl -F images=@photo.jpg http://127.0.0.1:8000/predict. Ctrl-C stops it.
+    The page predicts images and corrects predictions. Open the printed address in a browser, or send images
+    to it: curl -F images=@photo.jpg http://127.0.0.1:8000/predict. Ctrl-C stops it.
     """
     from limner.api.serve import serve as serve_models
 

@@ -115,7 +115,7 @@ def _expected(formats: Sequence[type[Source]]) -> str:
     if len(formats) == 1:
         return f"the layout of {formats[0].name}: {formats[0].title}"
     return (
-        "images/ and masks/ with files of the same names; or another format that the documentation describes: "
+        "images/ and masks/ with files of the same names; or another format, see the documentation: "
         f"{', '.join(source.name for source in formats)}"
     )
 

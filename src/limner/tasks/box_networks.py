@@ -45,7 +45,10 @@ def default_box_network(situation: Situation, settled: Mapping[str, Any]) -> Ite
         )
     preset = find_size(BOX_PRESETS, situation)
     where = f"{within_budget(situation)} {on_machine(situation)}"
-    reason = f"each point predicts the box around it, which is learned from scratch{where}"
+    reason = (
+        f"each point predicts the box around it, which is learned from scratch{where}; "
+        "--weights takes trained weights, such as those of an RT-DETR, and then their network"
+    )
     yield Decision("network.name", BOX_NETWORK, reason)
     if settled.get("network.name", BOX_NETWORK) == BOX_NETWORK:
         yield Decision("network.options", dict(preset.options), preset.why)

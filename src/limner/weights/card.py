@@ -155,7 +155,7 @@ def _not_a_model(folder: Path, missing: list[str]) -> str:
     inside = folder / "model"
     hint = f"Did you mean {inside}?" if (inside / CARD).is_file() else _PASS_A_RUN
     if (folder / "config.json").is_file():
-        hint = f"If it is a checkpoint of Hugging Face transformers, import it: limner import {folder} --out MODEL"
+        hint = f"If it is a checkpoint of transformers, import it: limner import {folder} --out MODEL"
     found = f"{', '.join(missing)} missing"
     return describe(
         "This is not a complete model folder", where=folder, found=found, expected=expected, fix=hint

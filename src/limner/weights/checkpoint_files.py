@@ -48,6 +48,7 @@ class Checkpoint:
         notes: Topic -> what was found in the file, in words.
         left_out: Name -> why this value of the file is no part of the state dict.
         documents: Name -> content of further files of the folder that describe the network.
+        part: Key of the state dict, or the fold, that the caller has named.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class Checkpoint:
     notes: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     documents: Mapping[str, Any] = field(default_factory=dict)
+    part: str | None = None
 
 
 def read_checkpoint(path: Path, *, part: str | None = None) -> Checkpoint:
@@ -80,7 +82,8 @@ def read_checkpoint(path: Path, *, part: str | None = None) -> Checkpoint:
     project = find_project_folder(path, part)
     if project is not None:
         read = _unwrapped(project.file, path, None if project.uses_part else part)
-        return replace(read, documents=project.documents, notes={**read.notes, **project.notes})
+        notes = {**read.notes, **project.notes}
+        return replace(read, documents=project.documents, notes=notes, part=part)
     found = next((path / name for name in (WHOLE, SHARDED, PICKLED) if (path / name).is_file()), None)
     if found is None:
         raise ModelError(_nothing_there(path))
@@ -109,6 +112,7 @@ def _unwrapped(file: Path, path: Path, part: str | None, **beside: Any) -> Check
         training=training,
         notes=notes,
         left_out=state.left_out,
+        part=part,
         **beside,
     )
 

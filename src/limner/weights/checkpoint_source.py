@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from limner.core.config import parse_config
 from limner.core.labels import LabelTable
 from limner.core.plan import ResizePlan
 from limner.weights.checkpoint_files import Checkpoint
+from limner.weights.how_read import SECTION, HowRead, UnknownInput
 from limner.weights.renaming import Renamed
 
 T = TypeVar("T")
@@ -71,7 +73,8 @@ class Asked:
         classes: The classes in trained order.
         licence: Licence of the weights.
         network: A row of `NETWORKS`, for a state dict of unknown origin.
-        settings: Settings of the plan, nested, such as the network's options.
+        settings: Settings of the plan, nested, such as the network's options, and those of `HowRead` in the
+            section ``checkpoint``.
     """
 
     task: str | None = None
@@ -90,6 +93,15 @@ class Asked:
         """The source of each of these options."""
         return dict.fromkeys(self.options, SET_BY_USER)
 
+    @property
+    def how_read(self) -> HowRead:
+        """How the checkpoint is read, among the settings.
+
+        Raises:
+            ConfigError: A setting of it is unknown or has a wrong value.
+        """
+        return parse_config(HowRead, self.settings.get(SECTION, {}), where=f"--set {SECTION}")
+
 
 @dataclass(frozen=True)
 class Conclusions:
@@ -105,6 +117,7 @@ class Conclusions:
         facts: Topic -> anything else that makes the network compute the same, in words with the source.
         settings: Dotted key -> setting of the plan that none of the others contains, such as
             ``input.spacing_mm``.
+        unknown: What neither the checkpoint nor its project says, so that it was assumed.
     """
 
     task: Inferred[str]
@@ -115,6 +128,7 @@ class Conclusions:
     window: Inferred[PredictionWindow] | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Inferred[Any]] = field(default_factory=dict)
+    unknown: frozenset[UnknownInput] = frozenset()
 
 
 @dataclass(frozen=True)

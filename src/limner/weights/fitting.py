@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from limner.core.errors import ModelError, describe
+from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.outputs import DenseLogits
 from limner.layers.norm import replace_norms
 from limner.networks import NETWORKS, build_network
 from limner.networks.weightless import weightless
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import NetworkShape, ReadNetwork
+from limner.weights.how_read import SECTION
 from limner.weights.renaming import Renamed, tensor_sizes
 from limner.weights.tensor_table import TensorTable
 
@@ -26,6 +27,13 @@ _CLASSIFIERS = re.compile(
     r"|^guide_head\.(conv|norm))$"
 )
 """Layers whose outputs are scores, one row per class: convolutions, and norms and slopes after them."""
+
+
+_ADDED = {
+    True: "a row of zeros added for the background: softmax equals the sigmoid",
+    False: "a row of zeros added for the background, which is where no class has a positive score",
+}
+"""Whether the network has one class -> what is done to its scores."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +51,17 @@ class Fitted:
     table: TensorTable
 
 
-def fit_tensors(reading: ReadNetwork, checkpoint: Checkpoint) -> Fitted:
+def fit_tensors(reading: ReadNetwork, checkpoint: Checkpoint, *, background: bool = False) -> Fitted:
     """Return the state dict of the network that was inferred.
+
+    Args:
+        reading: The network and its tensors.
+        checkpoint: The checkpoint.
+        background: Whether each class is scored by a sigmoid, and what has none is background.
 
     Raises:
         ModelError: Tensors are missing, unexpected, or of other shapes; with counts and examples.
+        ConfigError: The network does not score pixels, so there is no background to add.
     """
     network, renamed = reading.network, reading.tensors
     wanted = shapes_of(network)
@@ -57,7 +71,12 @@ def fit_tensors(reading: ReadNetwork, checkpoint: Checkpoint) -> Fitted:
     state |= {name: torch.zeros((), dtype=torch.int64) for name in counters}
     fresh = counters | renamed.added
     table = _account(renamed, checkpoint, fresh)
-    if network.num_classes == 1 and NETWORKS[network.name].output is DenseLogits:
+    is_dense = NETWORKS[network.name].output is DenseLogits
+    if background and not is_dense:
+        raise ConfigError(
+            f"--set {SECTION}.background=true is for networks that score pixels; {network.name} does not."
+        )
+    if is_dense and (background or network.num_classes == 1):
         return _with_background(network, state, table, renamed, checkpoint)
     return Fitted(network, state, table)
 
@@ -83,29 +102,44 @@ def _with_background(
     renamed: Renamed,
     checkpoint: Checkpoint,
 ) -> Fitted:
-    """Return the network of one class with sigmoid as that of two classes with softmax, which is the same.
+    """Return a network that scores classes by sigmoids as one with a background, whose scores are zero.
 
-    The softmax of (0, z) is (1 - sigmoid(z), sigmoid(z)), so the background's row is zero.
+    Of one class the result is the same: the softmax of (0, z) is (1 - sigmoid(z), sigmoid(z)). Of more, the
+    class with the largest score is predicted if that is positive.
     """
-    two = replace(network, num_classes=2)
-    wanted, reshaped = shapes_of(two), dict(table.reshaped)
+    more = replace(network, num_classes=network.num_classes + 1)
+    wanted, reshaped = shapes_of(more), dict(table.reshaped)
     changed = {name for name, tensor in state.items() if wanted[name] != tuple(tensor.shape)}
-    if not all(_CLASSIFIERS.search(name.rpartition(".")[0]) for name in changed):
+    others = {name for name in changed if not _gains_a_row(name, tuple(state[name].shape), wanted[name])}
+    if others:
         raise ModelError(
             describe(
-                f"A {network.name} with one class cannot become one with a background",
+                f"A {network.name} without background cannot become one with a background",
                 where=checkpoint.path,
-                found=f"{', '.join(sorted(changed)[:SHOWN])}, which mix classes",
-                fix="Train it with two classes, background and foreground.",
+                found=f"{', '.join(sorted(others)[:SHOWN])}, which mix classes",
+                fix="Train it with a background as a class of its own.",
             )
         )
     for name in changed:
         row = torch.ones_like if name.endswith(".running_var") else torch.zeros_like
-        state[name] = torch.cat((row(state[name]), state[name]))
-        reshaped[renamed.theirs[name]] = "a row of zeros added for the background: softmax equals the sigmoid"
+        state[name] = torch.cat((row(state[name][:1]), state[name]))
+        reshaped[renamed.theirs[name]] = _ADDED[network.num_classes == 1]
     used = tuple(name for name in table.used if name not in reshaped)
     moved = {name: ours for name, ours in table.renamed.items() if name not in reshaped}
-    return Fitted(two, state, replace(table, used=used, renamed=moved, reshaped=reshaped))
+    return Fitted(more, state, replace(table, used=used, renamed=moved, reshaped=reshaped))
+
+
+def can_gain_background(network: NetworkShape) -> bool:
+    """Return whether `fit_tensors` can add a background to a network that scores pixels."""
+    shapes, wanted = shapes_of(network), shapes_of(replace(network, num_classes=network.num_classes + 1))
+    return all(
+        _gains_a_row(name, shape, wanted[name]) for name, shape in shapes.items() if shape != wanted[name]
+    )
+
+
+def _gains_a_row(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    is_scores = _CLASSIFIERS.search(name.rpartition(".")[0]) is not None
+    return is_scores and wanted == (shape[0] + 1, *shape[1:])
 
 
 def _account(renamed: Renamed, checkpoint: Checkpoint, fresh: dict[str, str]) -> TensorTable:

@@ -5,6 +5,7 @@ Weights are not converted; `tests/weights/` compares the outputs with the origin
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from limner.core.plan import Plan, ResizePlan
 from limner.networks.weightless import uninitialized
 from limner.storage.user_paths import user_path
 from limner.weights.card import IMPORTED_FROM
+from limner.weights.channel_order import FACT, inferred_order, reverse_input, with_reversed
 from limner.weights.checkpoint_files import CLASSIFIER_HEADS, Checkpoint, read_checkpoint
 from limner.weights.checkpoint_source import (
     SET_BY_USER,
@@ -22,12 +24,16 @@ from limner.weights.checkpoint_source import (
     CheckpointSource,
     Conclusions,
     Inferred,
+    NetworkShape,
+    Normalization,
     PredictionWindow,
     ReadNetwork,
 )
 from limner.weights.fitting import Fitted, fit_tensors
+from limner.weights.how_read import SECTION
 from limner.weights.imported_plan import plan_of, summarize
 from limner.weights.model import Model
+from limner.weights.open_choices import OpenChoice, OtherReading, open_choices
 from limner.weights.sources import SOURCES
 from limner.weights.sources.classes.classifiers import CLASSIFIERS
 from limner.weights.sources.pixels.by_name import BY_NAME
@@ -48,6 +54,10 @@ class Imported:
         licence: Licence of the weights, or None if not stated.
         facts: Topic -> conclusion and its source, in words.
         tensors: What became of every tensor.
+        network: The network.
+        conclusions: What else was inferred.
+        asked: What the caller has set.
+        part: Key of the state dict, or the fold, that the caller has named.
     """
 
     model: Model
@@ -56,12 +66,32 @@ class Imported:
     licence: str | None
     facts: Mapping[str, str]
     tensors: TensorTable
+    network: NetworkShape
+    conclusions: Conclusions
+    asked: Asked
+    part: str | None
 
     @property
     def origin(self) -> dict[str, Any]:
         """The model's origin, for its card."""
         said = {IMPORTED_FROM: str(self.path), "written_by": self.source, **self.facts}
         return {**said, "tensors": self.tensors.to_dict()}
+
+    @cached_property
+    def open_choices(self) -> tuple[OpenChoice, ...]:
+        """What was assumed, since neither the checkpoint nor its project says it, and the other readings."""
+        is_named = self.asked.network is not None
+        return open_choices(self.model, self.conclusions, self.network, self.asked, is_named=is_named)
+
+    def reread(self, reading: OtherReading, checkpoint: Checkpoint) -> "Imported":
+        """Import the checkpoint in another way, which is one of `open_choices`.
+
+        Args:
+            reading: The other reading.
+            checkpoint: Content of the same checkpoint.
+        """
+        settings = merge(dict(self.asked.settings), dict(reading.settings))
+        return model_of_checkpoint(checkpoint, replace(self.asked, settings=settings))
 
 
 def import_checkpoint(
@@ -108,14 +138,25 @@ def model_of_checkpoint(checkpoint: Checkpoint, asked: Asked) -> Imported:
     model.network.load_state_dict(found.fitted.state)
     model.eval()
     parameters = sum(p.numel() for p in model.network.parameters())
-    facts = summarize(found.reading.conclusions, found.fitted.network, parameters)
+    conclusions, table = found.reading.conclusions, found.fitted.table
+    facts = summarize(conclusions, found.fitted.network, parameters) | dict(checkpoint.notes)
+    order = asked.how_read.channel_order
+    if order is not None:
+        if order != inferred_order(facts):
+            changed = reverse_input(model.network, checkpoint.path)
+            table = with_reversed(table, [found.reading.tensors.theirs[name] for name in changed], order)
+        facts[FACT] = f"{order.upper()} ({SET_BY_USER})"
     return Imported(
         model,
         found.source.title,
         checkpoint.path,
-        found.reading.conclusions.licence.value,
-        facts | dict(checkpoint.notes),
-        found.fitted.table,
+        conclusions.licence.value,
+        facts,
+        table,
+        found.fitted.network,
+        conclusions,
+        asked,
+        checkpoint.part,
     )
 
 
@@ -142,7 +183,7 @@ class _Interpreted:
 def _interpret(checkpoint: Checkpoint, asked: Asked) -> _Interpreted:
     source = BY_NAME if asked.network else _source_of(checkpoint)
     reading = source.read(checkpoint, asked)
-    fitted = fit_tensors(reading, checkpoint)
+    fitted = fit_tensors(reading, checkpoint, background=asked.how_read.background)
     plan = _with_settings(plan_of(checkpoint, source, fitted.network, reading.conclusions), asked)
     conclusions = _as_set(reading.conclusions, plan, asked)
     return _Interpreted(source, replace(reading, conclusions=conclusions), fitted, plan)
@@ -155,6 +196,9 @@ def _as_set(conclusions: Conclusions, plan: Plan, asked: Asked) -> Conclusions:
         section, name = key.split(".")
         if name in asked.settings.get(section, {}):
             settings[key] = Inferred(getattr(getattr(plan, section), name), SET_BY_USER)
+    normalization = conclusions.normalization
+    if {"mean", "std"} & asked.settings.get("input", {}).keys():
+        normalization = Inferred(Normalization(plan.input.mean, plan.input.std), SET_BY_USER)
     resize, window = conclusions.resize, conclusions.window
     given, inference = asked.settings.get("inference", {}), plan.inference
     if "resize" in given:
@@ -164,12 +208,13 @@ def _as_set(conclusions: Conclusions, plan: Plan, asked: Asked) -> Conclusions:
         window = None
         if size is not None:
             window = Inferred(PredictionWindow((size[0], size[1]), inference.overlap), SET_BY_USER)
-    return replace(conclusions, settings=settings, resize=resize, window=window)
+    return replace(conclusions, settings=settings, normalization=normalization, resize=resize, window=window)
 
 
 def _with_settings(plan: Plan, asked: Asked) -> Plan:
     """Return the plan with the caller's settings, apart from the network's, which the source has used."""
-    given = {section: value for section, value in asked.settings.items() if section != "network"}
+    own = ("network", SECTION)  # of the source, and of this import
+    given = {section: value for section, value in asked.settings.items() if section not in own}
     if not given:
         return plan
     values = merge(plan.model_dump(), given)

@@ -12,6 +12,9 @@ from limner.core.errors import ConfigError, ModelError, describe
 FINAL = ("checkpoint_final.pth", "checkpoint_best.pth", "checkpoint_latest.pth")
 """Files of a fold of nnU-Net, the one that it predicts with first."""
 
+WHOLE_FOLD = "fold_all"
+"""A network of nnU-Net that was trained on all images, beside the folds or instead of them."""
+
 NETWORK_CONFIGS = ("inference", "train")
 """Configurations of a bundle that define its network, the one for prediction first."""
 
@@ -53,26 +56,51 @@ def find_project_folder(path: Path, part: str | None) -> ProjectFolder | None:
     return None
 
 
-def _results_folder(path: Path, part: str | None) -> ProjectFolder:
-    """Return the files of a results folder of nnU-Net, named TRAINER__PLANS__CONFIGURATION."""
+def nnunet_folds(path: Path) -> tuple[str, ...]:
+    """Return the names of the trained folds of a results folder of nnU-Net, without ``fold_all``.
+
+    Raises:
+        ModelError: It is no results folder, or has no such fold.
+    """
+    found = tuple(name for name in _fold_files(path) if name != WHOLE_FOLD)
+    if not found or not (path / "plans.json").is_file():
+        raise ModelError(
+            describe(
+                "There are no folds to import",
+                where=path,
+                expected="a results folder of nnU-Net with fold_0, fold_1, ... and plans.json",
+                fix="Leave out --part folds.",
+            )
+        )
+    return found
+
+
+def _fold_files(path: Path) -> dict[str, Path]:
+    """Return fold -> file of its weights."""
     folds = {
         folder.name: next((folder / name for name in FINAL if (folder / name).is_file()), None)
         for folder in sorted(path.glob("fold_*"))
     }
-    files = {name: file for name, file in folds.items() if file is not None}
+    return {name: file for name, file in folds.items() if file is not None}
+
+
+def _results_folder(path: Path, part: str | None) -> ProjectFolder:
+    """Return the files of a results folder of nnU-Net, named TRAINER__PLANS__CONFIGURATION."""
+    files = _fold_files(path)
     if not files:
         raise ModelError(
             describe(
                 "The results folder of nnU-Net has no trained fold",
                 where=path,
-                found=", ".join(folds) or "no folder fold_0, fold_1, ... or fold_all",
+                found=", ".join(folder.name for folder in sorted(path.glob("fold_*")))
+                or "no folder fold_0, fold_1, ... or fold_all",
                 expected=f"fold_0/{FINAL[0]}",
             )
         )
     wanted = None if part is None else part if part.startswith("fold_") else f"fold_{part}"
     if wanted is not None and wanted not in files:
         raise ModelError(f"{path} has no {wanted} with weights. It has: {', '.join(files)}.")
-    chosen = wanted or ("fold_all" if "fold_all" in files else next(iter(files)))
+    chosen = wanted or (WHOLE_FOLD if WHOLE_FOLD in files else next(iter(files)))
     documents = {
         "plans": _read_json(path / "plans.json"),
         "dataset": _read_json(path / "dataset.json"),
@@ -88,7 +116,7 @@ def _fold_words(chosen: str, files: Mapping[str, Path]) -> str:
         return words
     return (
         f"{words}; also in the folder: {', '.join(others)} (--part {others[0]}). nnU-Net averages all folds: "
-        "import each to a model of its own, and predict with all of them"
+        "import each with --part folds, and predict with all of them"
     )
 
 

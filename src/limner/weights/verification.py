@@ -76,7 +76,7 @@ def verify_import(imported: Imported) -> Verification:
     if imported.source not in _REBUILD:
         known = ", ".join(_REBUILD)
         raise ConfigError(f"--verify compares with {known}; this checkpoint is of {imported.source}.")
-    checkpoint = read_checkpoint(imported.path)
+    checkpoint = read_checkpoint(imported.path, part=imported.part)
     package, rebuild = _REBUILD[imported.source]
     library = _library(package)
     theirs = rebuild(library, checkpoint, imported)
@@ -99,11 +99,12 @@ def _compare(imported: Imported, theirs: Network, library: str) -> Verification:
     draws = torch.Generator().manual_seed(0)
     done, difference, largest = [], 0.0, 0.0
     sizes = _sizes(imported)
+    is_bgr = imported.asked.how_read.channel_order == "bgr"
     for size in sizes:
         images = torch.randn(1, channels, *size, generator=draws)
         with torch.no_grad():
             try:
-                expected = theirs(images)
+                expected = theirs(images.flip(1) if is_bgr else images)
             except (RuntimeError, ValueError):  # some networks refuse sizes that they cannot halve
                 continue
             found = _ours(imported, images)

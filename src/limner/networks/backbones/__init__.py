@@ -10,7 +10,8 @@ from limner.networks.backbones.densenet import DENSENETS, DenseNet
 from limner.networks.backbones.hrnet import HRNETS, HRNet, published_name
 from limner.networks.backbones.hybrid_vit import HYBRID_VITS, HybridViT
 from limner.networks.backbones.mit import MIX_TRANSFORMERS, MixTransformer
-from limner.networks.backbones.mobilenetv3 import MobileNetV3
+from limner.networks.backbones.mobilenetv2 import MOBILENETV2, MobileNetV2
+from limner.networks.backbones.mobilenetv3 import MOBILENETV3S, MobileNetV3
 from limner.networks.backbones.mpvit import MPVITS, MPViT
 from limner.networks.backbones.pretrained import Pretrained, load_pretrained
 from limner.networks.backbones.resnet import ALL_RESNETS, Dilation, OutputStride, ResNet
@@ -58,12 +59,12 @@ def build_backbone(
     dilation: Dilation = "contracted",
     multi_grid: tuple[int, ...] = (1,),
     pretrained: Pretrained = False,
-) -> "HRNet | MixTransformer | MobileNetV3 | MPViT | ResNet | Swin | TimmBackbone | ViT":
+) -> "HRNet | MixTransformer | MobileNetV2 | MobileNetV3 | MPViT | ResNet | Swin | TimmBackbone | ViT":
     """Build a backbone by name.
 
     Args:
         name: One of limner's (`resnet18`, `resnet50c`, `mit_b0`, `swin_tiny_patch4_window7_224`,
-            `vit_base_patch16_224`, `mpvit_small`, `hrnetv2_w18`, `mobilenet_v3_large`, ...) or any of timm.
+            `vit_base_patch16_224`, `mpvit_small`, `hrnetv2_w18`, `mobilenet_v2`, ...) or any of timm.
         in_channels: Channels of the image.
         output_stride: Stride of the coarsest map.
         dilation: How limner's ResNets reach an output stride below 32.
@@ -75,7 +76,7 @@ def build_backbone(
         ConfigError: The output stride is not supported, or required weights are unavailable.
     """
     architecture = name.split(".")[0]
-    backbone: HRNet | MixTransformer | MobileNetV3 | MPViT | ResNet | Swin | TimmBackbone | ViT
+    backbone: HRNet | MixTransformer | MobileNetV2 | MobileNetV3 | MPViT | ResNet | Swin | TimmBackbone | ViT
     if architecture in ALL_RESNETS:
         backbone = ResNet(
             ALL_RESNETS[architecture],
@@ -87,10 +88,11 @@ def build_backbone(
     elif architecture in MIX_TRANSFORMERS:
         _refuse_dilation(name, output_stride)
         backbone = MixTransformer(MIX_TRANSFORMERS[architecture], in_channels=in_channels)
-    elif architecture == "mobilenet_v3_large":
-        if output_stride == 8:
-            _refuse_dilation(name, output_stride)
-        backbone = MobileNetV3(in_channels=in_channels, output_stride=output_stride)
+    elif architecture == MOBILENETV2:
+        backbone = MobileNetV2(in_channels=in_channels, output_stride=output_stride)
+    elif architecture in MOBILENETV3S:
+        shape = MOBILENETV3S[architecture]
+        backbone = MobileNetV3(shape, in_channels=in_channels, output_stride=output_stride)
     elif architecture in SWINS:
         _refuse_dilation(name, output_stride)
         backbone = Swin(SWINS[architecture], in_channels=in_channels)

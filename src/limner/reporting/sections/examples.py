@@ -23,6 +23,9 @@ MOST_ROWS = 300
 
 BINS = 20
 
+WIDE = 720
+"""Minimum width in pixels of a row of pictures that is shown at the full width of the page."""
+
 OWN_GROUPS = tuple(group.name for group in MISTAKES_AND_HITS)
 """Groups of pictures that are not made of the lowest and the highest scores."""
 
@@ -134,7 +137,8 @@ def _card(path: Path, row: ScoredImage | None, picture: Embedded) -> Html:
         "img", src=picture.uri, width=picture.width, height=picture.height,
         alt=f"Picture of {name}",
     )  # fmt: skip
-    shape = "strip" if picture.width > 1.8 * picture.height else None
+    is_strip = picture.width > 1.8 * picture.height
+    shape = ("strip" if picture.width >= WIDE else "pair") if is_strip else None
     chips = None if row is None else (tag("b", score(row.rank)), tag("span", name, title=name, class_="name"))
     return tag("figure", image, tag("figcaption", chips or tag("span", name, class_="name")), class_=shape)
 

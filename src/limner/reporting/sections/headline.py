@@ -46,15 +46,15 @@ def verdict(facts: RunFacts) -> str:
         images = plural(evaluation.file.num_images, f"{split} image")
         if value is None:
             return f"The {evaluation.file.score(name).words} is undefined on {images}."
+        reaches = "the model reaches"
         unseen = ", which it was trained on," if evaluation.split == "train" else ""
         if facts.folds and evaluation.split == "val":
             unseen = f" in {len(facts.folds)} folds, each predicted by the model that has not seen it,"
             reaches = "the models reach"
         words = evaluation.file.score(name).words
-        reaches = "the model reaches"
         over = _over_some_classes(evaluation, name)
         reached = f"On {images}{unseen} {reaches} {a(words)} of {score(value)}{over}."
-        return reached + _in_percent(facts, evaluation)
+        return reached if name == "accuracy" else reached + _in_percent(facts, evaluation)
     if facts.validation is None:
         return "This log has no scores." if facts.is_foreign else "This run has no scores yet."
     name, series = facts.validation

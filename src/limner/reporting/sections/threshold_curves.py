@@ -8,15 +8,13 @@ from limner.reporting.sections.class_scores import split_heading
 
 
 def thresholds(facts: RunFacts) -> Html | None:
-    """Return the curves of each split that has them; None for tasks without label maps."""
-    if facts.evaluation is not None and not facts.evaluation.file.counts_pixels:
-        return None
+    """Return the curves of each split that has them; None unless the model has label maps of two classes."""
     shown = [e for e in facts.evaluations if e.file.thresholds is not None]
+    file = None if facts.evaluation is None else facts.evaluation.file
+    if not shown and file is not None and not (file.counts_pixels and len(file.classes) <= 2):
+        return None
     if not shown:
-        if facts.evaluation is not None and len(facts.evaluation.file.classes) > 2:
-            text = "Threshold curves need a model with two classes; this one has more."
-        else:
-            text = "Not measured: `limner evaluate RUN --thresholds` draws PR and ROC curves and calibration."
+        text = "Not measured: `limner evaluate RUN --thresholds` draws PR and ROC curves and calibration."
         return tag("p", prose(text), class_="empty")
     return Html("".join(_of_split(facts, evaluation) for evaluation in shown))
 

@@ -25,6 +25,7 @@ from limner.weights.checkpoint_source import (
     ReadNetwork,
 )
 from limner.weights.fitting import COUNTER, shapes_of
+from limner.weights.how_read import IMAGES, UnknownInput
 from limner.weights.renaming import Naming, Renamed, rename
 from limner.weights.sources.classes.classifier_names import FAMILIES, MMPRETRAIN, TIMM, TRANSFORMERS, Family
 from limner.weights.sources.facts.backbone_shapes import recognize_backbone
@@ -32,7 +33,13 @@ from limner.weights.sources.facts.dense_facts import framework_names, imagenet, 
 from limner.weights.sources.facts.image_facts import infer_normalization
 from limner.weights.sources.facts.label_facts import infer_labels, labels_of_names
 from limner.weights.sources.facts.openmmlab_backbones import patches_by_position
-from limner.weights.sources.facts.openmmlab_facts import infer_preprocessing, section, test_steps
+from limner.weights.sources.facts.openmmlab_facts import (
+    infer_preprocessing,
+    refuse_caffe_style,
+    section,
+    test_steps,
+    unknown_images,
+)
 
 Value = TypeVar("Value")
 
@@ -101,6 +108,7 @@ def _read(family: Family, checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
         _resize(family, checkpoint, shape),
         stated_licence(checkpoint, asked),
         facts=facts,
+        unknown=_unknown_images(family, checkpoint),
     )
     return ReadNetwork(shape, renamed, conclusions)
 
@@ -267,6 +275,7 @@ def _preprocessing(
     )
     if family.project == MMPRETRAIN:
         first = next(name for name in renamed.tensors if _FIRST.match(name))
+        refuse_caffe_style(checkpoint)
         normalization, more = infer_preprocessing(checkpoint, renamed, firsts=(first,))
         return normalization, facts | more
     facts["channel order"] = f"RGB (constant in {family.project})"
@@ -276,6 +285,12 @@ def _preprocessing(
         mean, std = input_statistics(backbone)
         return Inferred(Normalization(mean, std), f"assumed: those of timm's {backbone}"), facts
     return imagenet(f"ImageNet's, as in the published weights of {family.project}"), facts
+
+
+def _unknown_images(family: Family, checkpoint: Checkpoint) -> frozenset[UnknownInput]:
+    if family.project == MMPRETRAIN:
+        return unknown_images(checkpoint)
+    return frozenset() if checkpoint.preprocessor else IMAGES
 
 
 def _labels(checkpoint: Checkpoint, classes: int, asked: Asked) -> Inferred[LabelTable]:

@@ -8,6 +8,9 @@ from typing import Any
 from limner.core.errors import ModelError, describe
 from limner.networks.backbones.hrnet import HRNETS
 from limner.networks.backbones.mit import MIX_TRANSFORMERS
+from limner.networks.backbones.mobilenetv2 import MOBILENETV2, STAGES
+from limner.networks.backbones.mobilenetv2 import STEM as STEM_V2
+from limner.networks.backbones.mobilenetv3 import LARGE, SMALL, STEM
 from limner.networks.backbones.resnet import ALL_RESNETS, RESNETS
 from limner.networks.backbones.swin import SWINS
 
@@ -39,7 +42,8 @@ def recognize_backbone(sizes: Sizes, where: str) -> str:
         where: The checkpoint, for the error message.
 
     Raises:
-        ModelError: It is none of limner's ResNets, Swins, Mix Transformers and HRNets, and no ConvNeXt.
+        ModelError: It is none of limner's ResNets, Swins, Mix Transformers, HRNets and MobileNets, and no
+            ConvNeXt.
     """
     if any(map(_SWIN.match, sizes)):
         return _swin(sizes, where)
@@ -49,6 +53,8 @@ def recognize_backbone(sizes: Sizes, where: str) -> str:
         return _hrnet(sizes, where)
     if any(map(_CONVNEXT.match, sizes)):
         return _convnext(sizes, where)
+    if any(name.startswith("backbone.features.") for name in sizes):
+        return _mobile(sizes, where)
     return _resnet(sizes, where)
 
 
@@ -123,6 +129,22 @@ def _hrnet(sizes: Sizes, where: str) -> str:
             return name
     found = f"an HRNet of width {width} with {blocks} blocks before each of {exchanges} exchanges"
     raise _unknown(found, HRNETS, where)
+
+
+def _mobile(sizes: Sizes, where: str) -> str:
+    stem = sizes.get("backbone.features.0.0.weight", (0,))[0]
+    is_second = "backbone.features.1.conv.0.0.weight" in sizes
+    layers = count_layers(sizes, r"backbone\.features\.(\d+)\.")
+    known = {
+        (True, STEM_V2, sum(stage.blocks for stage in STAGES) + 1): MOBILENETV2,
+        (False, STEM, len(LARGE) + 2): "tf_mobilenet_v3_large",
+        (False, STEM, len(SMALL) + 2): "tf_mobilenet_v3_small",
+    }
+    found = known.get((is_second, stem, layers))
+    if found is None:
+        kind = f"a MobileNetV{2 if is_second else 3} of {layers} layers, the first with {stem} channels"
+        raise _unknown(kind, known.values(), where)
+    return found
 
 
 def _resnet(sizes: Sizes, where: str) -> str:

@@ -10,6 +10,7 @@ from limner.core.plan import ResizePlan
 from limner.formats.public import class_tables
 from limner.weights.checkpoint_files import CONFIG, Checkpoint
 from limner.weights.checkpoint_source import Asked, Conclusions, Inferred, Normalization
+from limner.weights.how_read import UnknownInput
 from limner.weights.renaming import Renamed
 from limner.weights.sources.facts.dense_facts import framework_names, stated_licence
 from limner.weights.sources.facts.label_facts import infer_labels, labels_of_names
@@ -81,6 +82,7 @@ def conclude_boxes(
     normalization: Inferred[Normalization],
     resize: Inferred[ResizePlan],
     facts: Mapping[str, str] | None = None,
+    unknown: frozenset[UnknownInput] = frozenset(),
 ) -> Conclusions:
     """Return everything that the tensors of a network of boxes do not contain.
 
@@ -91,6 +93,7 @@ def conclude_boxes(
         normalization: Mean and standard deviation.
         resize: How the project resizes images for prediction.
         facts: Anything else, in words.
+        unknown: What was assumed, since the project does not say it.
 
     Raises:
         ConfigError: The task is another one.
@@ -105,6 +108,7 @@ def conclude_boxes(
         resize,
         stated_licence(checkpoint, asked),
         facts=facts or {},
+        unknown=unknown,
     )
 
 

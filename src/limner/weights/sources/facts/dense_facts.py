@@ -22,6 +22,7 @@ from limner.weights.checkpoint_source import (
     Normalization,
     PredictionWindow,
 )
+from limner.weights.how_read import UnknownInput
 from limner.weights.sources.facts.image_facts import IMAGENET_MEAN, IMAGENET_STD, infer_normalization
 from limner.weights.sources.facts.label_facts import infer_labels, labels_of_names
 
@@ -32,6 +33,8 @@ RECIPE: Mapping[str, Any] = {
     "train": {"steps": 1, "batch_size": 8, "validate_every": 1, "save_every": 1},
 }
 """Settings for continued training from the weights."""
+
+BACKGROUND = LabelClass("background", (0,), (0, 0, 0))
 
 UNCHANGED = Inferred(ResizePlan(), "the project does not resize images before prediction")
 
@@ -47,6 +50,7 @@ def conclude(
     facts: Mapping[str, str] | None = None,
     names: Inferred[Sequence[str]] | None = None,
     settings: Mapping[str, Inferred[Any]] | None = None,
+    unknown: frozenset[UnknownInput] = frozenset(),
 ) -> Conclusions:
     """Return everything that the tensors of a network for semantic segmentation do not contain.
 
@@ -60,6 +64,7 @@ def conclude(
         facts: Anything else, in words.
         names: Names of the classes that the project is known to use, if the checkpoint has none.
         settings: Dotted key -> further settings of the plan.
+        unknown: What was assumed, since the project does not say it.
 
     Raises:
         ConfigError: The task is another one, or values are needed that the caller has to set.
@@ -76,6 +81,7 @@ def conclude(
         window,
         facts or {},
         settings or {},
+        unknown,
     )
 
 
@@ -117,6 +123,20 @@ def _labels(
 ) -> Inferred[LabelTable]:
     if num_classes == 1:
         return _background_and(asked.classes)
+    if not asked.how_read.background:
+        return _scored_labels(checkpoint, num_classes, asked, names)
+    if asked.classes is not None and asked.classes.num_classes == num_classes + 1:
+        return Inferred(asked.classes, "you set them; the first is the background")
+    scored = _scored_labels(checkpoint, num_classes, asked, names)
+    others = (replace(one, values=(i,)) for i, one in enumerate(scored.value.classes, start=1))
+    why = f"{scored.why}; after a background, with mask values 0 to {num_classes}"
+    return Inferred(LabelTable((BACKGROUND, *others)), why)
+
+
+def _scored_labels(
+    checkpoint: Checkpoint, num_classes: int, asked: Asked, names: Inferred[Sequence[str]] | None
+) -> Inferred[LabelTable]:
+    """Return the classes that the network has a score for."""
     if asked.classes is None:
         said = framework_names(checkpoint)
         if said is not None:
@@ -134,7 +154,7 @@ def _background_and(classes: LabelTable | None) -> Inferred[LabelTable]:
     if classes is not None and classes.num_classes != 1:
         raise ModelError(f"The network scores one class; found {classes.num_classes} names.")
     name = classes.names[0] if classes else "foreground"
-    table = LabelTable((LabelClass("background", (0,), (0, 0, 0)), LabelClass(name, (1,), distinct_color(1))))
+    table = LabelTable((BACKGROUND, LabelClass(name, (1,), distinct_color(1))))
     why = "one score per pixel, so there are a background and one class; mask values 0 and 1"
     return Inferred(table, why)
 

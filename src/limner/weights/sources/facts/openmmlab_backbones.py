@@ -2,9 +2,12 @@ r"""Backbones of mmsegmentation and mmdetection, which have the same modules: na
 
 import re
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 
+from limner.networks.backbones.mobilenetv2 import STAGES
+from limner.networks.backbones.mobilenetv3 import LARGE, SMALL, STEM, BlockShape
 from limner.weights.renaming import Renamed, Rule
 
 _RESNET: tuple[Rule, ...] = (
@@ -67,11 +70,61 @@ _CONVNEXT: tuple[Rule, ...] = (
     *CONVNEXT_BLOCK,
 )
 
+
+def _mobilenetv2() -> tuple[Rule, ...]:
+    """Return the names of MobileNetV2, whose blocks torchvision and limner count through all stages."""
+    first = [0, *accumulate(stage.blocks for stage in STAGES)]
+    places = (
+        (stage, block, first[stage] + block + 1)
+        for stage in range(7)
+        for block in range(STAGES[stage].blocks)
+    )
+    return (
+        (r"^backbone\.conv1\.conv\.", "backbone.features.0.0."),
+        (r"^backbone\.conv1\.bn\.", "backbone.features.0.1."),
+        *(
+            (rf"^backbone\.layer{stage + 1}\.{block}\.conv\.", f"backbone.features.{place}.conv.")
+            for stage, block, place in places
+        ),
+        # The first block does not widen; the last convolution of a block is no sequence with its norm.
+        (r"^(backbone\.features\.1\.conv)\.1\.conv\.", r"\1.1."),
+        (r"^(backbone\.features\.1\.conv)\.1\.bn\.", r"\1.2."),
+        (r"^(backbone\.features\.\d+\.conv)\.2\.conv\.", r"\1.2."),
+        (r"^(backbone\.features\.\d+\.conv)\.2\.bn\.", r"\1.3."),
+        (r"^(backbone\.features\.\d+\.conv\.[01])\.conv\.", r"\1.0."),
+        (r"^(backbone\.features\.\d+\.conv\.[01])\.bn\.", r"\1.1."),
+    )
+
+
+def _mobilenetv3(blocks: Sequence[BlockShape]) -> tuple[Rule, ...]:
+    """Return the names of MobileNetV3, whose parts of a block are numbered in torchvision and limner."""
+    rules: list[Rule] = []
+    width = STEM
+    for index, block in enumerate(blocks, start=1):
+        parts = ["expand_conv"] * (block.expanded != width) + ["depthwise_conv"]
+        parts += ["se"] * block.squeezes + ["linear_conv"]
+        rules += [
+            (rf"^backbone\.layer{index}\.{part}\.", f"backbone.features.{index}.block.{place}.")
+            for place, part in enumerate(parts)
+        ]
+        width = block.channels
+    return (
+        *rules,
+        (r"^backbone\.layer(\d+)\.(conv|bn)\.", r"backbone.features.\1.\2."),  # the first and the last
+        (r"^(backbone\.features\..*)\.conv([12])\.conv\.", r"\1.fc\2."),
+        (r"^(backbone\.features\..*)\.conv\.", r"\1.0."),
+        (r"^(backbone\.features\..*)\.bn\.", r"\1.1."),
+    )
+
+
 BACKBONES: dict[str, tuple[str, tuple[Rule, ...]]] = {
     "MixVisionTransformer": ("backbone.layers.0.0.projection.weight", _MIT),
     "SwinTransformer": ("backbone.stages.0.blocks.0.attn.w_msa.qkv.weight", _SWIN),
     "ConvNeXt": ("backbone.stages.0.0.depthwise_conv.weight", _CONVNEXT),
     "HRNet": ("backbone.transition1.0.0.weight", ()),
+    "MobileNetV2": ("backbone.layer1.0.conv.0.conv.weight", _mobilenetv2()),
+    "MobileNetV3-Large": ("backbone.layer16.conv.weight", _mobilenetv3(LARGE)),
+    "MobileNetV3-Small": ("backbone.layer12.conv.weight", _mobilenetv3(SMALL)),
     "ResNetV1c": ("backbone.stem.0.weight", _RESNET),
     "ResNet": ("backbone.conv1.weight", ()),
 }
@@ -99,7 +152,7 @@ def patches_by_position(tensor: torch.Tensor) -> torch.Tensor:
 
 FIRSTS = tuple(
     f"backbone.{layer}.weight"
-    for layer in ("conv1", "conv1.0", "patch_embed.proj", "patch_embed1.proj", "model.stem_0")
+    for layer in ("conv1", "conv1.0", "features.0.0", "patch_embed.proj", "patch_embed1.proj", "model.stem_0")
 )
 """Weights of the first layers of all backbones."""
 

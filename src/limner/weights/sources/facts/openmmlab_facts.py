@@ -6,9 +6,11 @@ A configuration is in the checkpoint's `meta`, or the only Python file beside it
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from limner.core.errors import ModelError, describe
 from limner.core.plan import ResizePlan
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import Inferred, Normalization
+from limner.weights.how_read import IMAGES, UnknownInput
 from limner.weights.renaming import Renamed
 from limner.weights.sources.facts.dense_facts import imagenet
 from limner.weights.sources.facts.openmmlab_backbones import FIRSTS, reverse_channels
@@ -33,6 +35,25 @@ def section(values: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
+def refuse_caffe_style(checkpoint: Checkpoint) -> None:
+    """Refuse ResNets whose bottlenecks halve the size in their first convolution, as Caffe's do.
+
+    Raises:
+        ModelError: The configuration says so.
+    """
+    said = section(checkpoint.training, "model", "backbone")
+    if said.get("style") == "caffe" and said.get("depth", 50) >= 50:
+        raise ModelError(
+            describe(
+                "The checkpoint's ResNet halves the size in other layers than limner's",
+                where=checkpoint.path,
+                found="style 'caffe' of its backbone",
+                expected="style 'pytorch'",
+                fix="Use a checkpoint that was trained with style='pytorch'.",
+            )
+        )
+
+
 def infer_preprocessing(
     checkpoint: Checkpoint, renamed: Renamed, *, firsts: Sequence[str] = FIRSTS
 ) -> tuple[Inferred[Normalization], dict[str, str]]:
@@ -43,9 +64,8 @@ def infer_preprocessing(
         renamed: Its tensors by limner's names.
         firsts: Weights of the layers that read the image; those that the network lacks do not count.
     """
-    config = checkpoint.training
-    said = next((part for keys in _PREPROCESSORS if (part := section(config, *keys)).get("mean")), {})
-    if not said.get("mean"):
+    said = _stated_preprocessing(checkpoint)
+    if not said:
         return imagenet(f"ImageNet's ({ASSUMED})"), {"channel order": f"RGB ({ASSUMED})"}
     mean, std = (tuple(float(value) for value in said[key]) for key in ("mean", "std"))
     is_rgb = bool(said.get("bgr_to_rgb", said.get("to_rgb", False)))
@@ -54,6 +74,17 @@ def infer_preprocessing(
     reverse_channels(renamed, firsts)
     order = f"BGR; the first layer's channels are reversed, so RGB here ({CONFIGURATION})"
     return Inferred(Normalization(mean[::-1], std[::-1]), CONFIGURATION), {"channel order": order}
+
+
+def unknown_images(checkpoint: Checkpoint) -> frozenset[UnknownInput]:
+    """Return what is unknown about the images of the training, without a configuration that says it."""
+    return frozenset() if _stated_preprocessing(checkpoint) else IMAGES
+
+
+def _stated_preprocessing(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """Return the part of the configuration with the mean, or an empty one."""
+    parts = (section(checkpoint.training, *keys) for keys in _PREPROCESSORS)
+    return next((part for part in parts if part.get("mean")), {})
 
 
 def infer_test_size(checkpoint: Checkpoint, usual: ResizePlan) -> Inferred[ResizePlan]:

@@ -37,9 +37,10 @@ from limner.weights.sources.facts.openmmlab_backbones import VISION_TRANSFORMER
 from limner.weights.sources.facts.openmmlab_facts import ASSUMED, CONFIGURATION, section
 from limner.weights.sources.facts.transformers_backbones import QUERY_KEY_VALUE
 from limner.weights.sources.facts.transformers_backbones import TITLE as HUGGING_FACE_TITLE
-from limner.weights.sources.pixels.mmseg import read_mmseg, refuse_mmseg_variants
+from limner.weights.sources.pixels.mmseg import read_mmseg
 from limner.weights.sources.pixels.mmseg_names import TITLE as MMSEG_TITLE
 from limner.weights.sources.pixels.mmseg_names import UPER_HEAD
+from limner.weights.sources.pixels.mmseg_variants import refuse_mmseg_variants
 
 _TAPS = (3, 5, 7, 11)
 """Blocks of the published configurations of mmsegmentation, counted from 0."""

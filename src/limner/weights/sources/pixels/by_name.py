@@ -22,6 +22,7 @@ from limner.weights.checkpoint_source import (
     ReadNetwork,
 )
 from limner.weights.fitting import COUNTER, shapes_of
+from limner.weights.how_read import IMAGES_AND_CLASSES
 from limner.weights.renaming import Renamed, tensor_sizes
 from limner.weights.sources.facts.dense_facts import RECIPE, conclude, imagenet
 from limner.weights.sources.facts.volume_conclusions import conclude_volumes
@@ -56,7 +57,15 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
         return ReadNetwork(shape, renamed, conclude_volumes(checkpoint, shape, asked, facts=facts))
     why = "assumed: ImageNet's; set them with --set input.mean=[...] --set input.std=[...]"
     resize = Inferred(ResizePlan(), "unknown, so images are not resized; --set inference.resize.shortest=N")
-    conclusions = conclude(checkpoint, shape, asked, normalization=imagenet(why), resize=resize, facts=facts)
+    conclusions = conclude(
+        checkpoint,
+        shape,
+        asked,
+        normalization=imagenet(why),
+        resize=resize,
+        facts=facts,
+        unknown=IMAGES_AND_CLASSES,
+    )
     return ReadNetwork(shape, renamed, conclusions)
 
 
@@ -65,7 +74,7 @@ def _fitting_shape(
 ) -> tuple[NetworkShape, dict[str, torch.Tensor]]:
     """Return the network with the number of classes at which its tensors agree with the checkpoint's."""
     given = checkpoint.tensors
-    sizes = {tensor.shape[0] for tensor in given.values() if tensor.ndim}
+    sizes = {size for tensor in given.values() for size in tensor.shape[:2]}  # transposed kernels: the second
     tried = sorted(size for size in sizes if size <= MOST_CLASSES)
     closest: tuple[int, NetworkShape] | None = None
     for classes in tried:

@@ -9,6 +9,7 @@ from limner.core.plan import ResizePlan
 from limner.networks.backbones.vit import PATCH, VITS
 from limner.weights.checkpoint_files import CONFIG, Checkpoint
 from limner.weights.checkpoint_source import Asked, CheckpointSource, Inferred, NetworkShape, ReadNetwork
+from limner.weights.how_read import IMAGES_AND_CLASSES
 from limner.weights.renaming import Naming, rename
 from limner.weights.sources.facts.backbone_shapes import Sizes, count_layers
 from limner.weights.sources.facts.dense_facts import (
@@ -198,7 +199,14 @@ def _read_smp(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     side = options["image_size"]
     resize = Inferred(ResizePlan(size=(side, side)), "the size that its positions are learned for")
     why = "assumed: ImageNet's; timm trains many ViTs with others: --set input.mean=[...] input.std=[...]"
-    conclusions = conclude(checkpoint, shape, asked, normalization=imagenet(why), resize=resize)
+    conclusions = conclude(
+        checkpoint,
+        shape,
+        asked,
+        normalization=imagenet(why),
+        resize=resize,
+        unknown=IMAGES_AND_CLASSES,
+    )
     return ReadNetwork(shape, renamed, conclusions)
 
 

@@ -14,6 +14,7 @@ import torch
 from limner.core.errors import ModelError, describe
 from limner.core.plan import ResizePlan
 from limner.networks.backbones.hrnet import HRNETS
+from limner.networks.backbones.mobilenetv2 import MOBILENETV2
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import (
     Asked,
@@ -39,11 +40,23 @@ from limner.weights.sources.facts.openmmlab_facts import (
     infer_preprocessing,
     infer_test_size,
     section,
+    unknown_images,
 )
 from limner.weights.sources.pixels.mmseg_names import HEADS, TITLE, mmseg_naming
+from limner.weights.sources.pixels.mmseg_variants import (
+    is_uniformly_dilated,
+    keep_eps,
+    refuse_mmseg_variants,
+)
 
-DILATED = ("PSPHead", "ASPPHead", "DepthwiseSeparableASPPHead", "FCNHead", "CCHead", "DAHead", "ANNHead")
+DILATED = (
+    *("PSPHead", "ASPPHead", "DepthwiseSeparableASPPHead", "FCNHead", "CCHead", "DAHead", "ANNHead"),
+    "OCRHead",
+)
 """Heads whose published configurations dilate the backbone to stride 8."""
+
+WITHOUT_SIDE = ("SegformerHead", "FPNHead", "LRASPPHead", "OCRHead")
+"""Heads of limner's networks that have no auxiliary head."""
 
 _UNKNOWN_SIZE = Inferred(
     ResizePlan(),
@@ -67,8 +80,10 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     model = section(checkpoint.training, "model")
     refuse_mmseg_variants(model, checkpoint)
     renamed = rename_mmseg(checkpoint.tensors, head, backbone)
+    _fit_side_heads(head, renamed)
     sizes = renamed.sizes
     options, sources = _options(head, sizes, model, checkpoint)
+    keep_eps(model, options["backbone"], renamed)
     options |= asked.options
     sources |= asked.sources
     scores = sizes.get("head.conv.weight", (1, 1))
@@ -107,6 +122,7 @@ def read_mmseg(
         resize=infer_test_size(checkpoint, ResizePlan()) if checkpoint.training else _UNKNOWN_SIZE,
         facts=facts,
         window=window,
+        unknown=unknown_images(checkpoint),
     )
     return ReadNetwork(shape, renamed, conclusions)
 
@@ -128,67 +144,65 @@ def _first(table: Mapping[str, tuple[Any, ...]], checkpoint: Checkpoint, what: s
 
 
 def _cascade(checkpoint: Checkpoint) -> str:
-    """Return words for a network with several heads in a row, the kind that people look for by name."""
+    """Return words for a network with several heads in a row, if it is one."""
     if not any(name.startswith("decode_head.1.") for name in checkpoint.tensors):
         return ""
-    is_ocrnet = any(".object_context_block." in name for name in checkpoint.tensors)
-    return f", a cascade of several heads{' (OCRNet)' if is_ocrnet else ''}"
-
-
-def refuse_mmseg_variants(model: Mapping[str, Any], checkpoint: Checkpoint) -> None:
-    """Refuse what the configuration says of a network that limner computes otherwise.
-
-    Raises:
-        ModelError: Corners are aligned, or the backbone has a multi-grid.
-    """
-    head, backbone = section(model, "decode_head"), section(model, "backbone")
-    other = [f"{key} {head[key]!r}" for key in ("align_corners",) if head.get(key)]
-    grid = backbone.get("multi_grid")
-    if grid and set(grid) != {1}:
-        other.append(f"multi_grid {tuple(grid)}, which are dilations there and factors in limner")
-    if other:
-        raise ModelError(
-            describe(
-                f"The checkpoint is a variant of {TITLE}'s networks that limner does not have",
-                where=checkpoint.path,
-                found=", ".join(other),
-                expected="align_corners False and no multi_grid",
-            )
-        )
+    return ", a cascade of several heads"
 
 
 def _options(
     head: str, sizes: Sizes, model: Mapping[str, Any], checkpoint: Checkpoint
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the network's options, and the sources of those that tensors do not contain."""
-    options: dict[str, Any] = {"backbone": recognize_backbone(sizes, str(checkpoint.path))}
+    backbone = recognize_backbone(sizes, str(checkpoint.path))
+    options: dict[str, Any] = {"backbone": backbone}
     sources: dict[str, str] = {}
-    if options["backbone"] in HRNETS:
+    if backbone in HRNETS:
         options |= {"output_stride": 32} if head in DILATED else {}
     elif head in DILATED or head == "EMAHead":
-        options["output_stride"], sources["output_stride"] = _stride(model)
+        options["output_stride"], sources["output_stride"] = _stride(model, backbone)
+        if is_uniformly_dilated(model, backbone, checkpoint):
+            options["dilation"], sources["dilation"] = "uniform", CONFIGURATION
     if head in ("ASPPHead", "DepthwiseSeparableASPPHead"):
         said = section(model, "decode_head").get("dilations")
         options["atrous_rates"] = tuple(said[1:]) if said else (12, 24, 36)
         sources["atrous_rates"] = CONFIGURATION if said else ASSUMED
-    if head not in ("SegformerHead", "FPNHead"):
+    if head not in WITHOUT_SIDE:
         side = sizes.get("auxiliary_head.classifier.conv.weight")
         options |= {"auxiliary_channels": side[1]} if side else {"auxiliary": False}
     width = sizes.get("head.conv.weight", (1, 1))[1]
     return options | {"channels": width} | _OWN.get(head, lambda _: {})(sizes), sources
 
 
+def _lraspp(sizes: Sizes) -> dict[str, Any]:
+    fine = tuple(sizes.get(f"fusion.fine.{index}.weight", (1,))[0] for index in range(2))
+    return {"layout": "mmsegmentation", "output_stride": 8, "fine_channels": fine}
+
+
 def _fcn(sizes: Sizes) -> dict[str, Any]:
     joins = "context.fusion.conv.weight" in sizes
     start = "context.module" if joins else "context"
     first = sizes.get(f"{start}.0.conv.weight", (1, 1, 3))
-    finest = sizes.get("backbone.stage4.0.branches.0.0.conv1.weight", (0,))[0]
     return {
         "num_convs": count_layers(sizes, re.escape(start) + r"\.(\d)\.conv\.weight"),
         "kernel_size": first[2],
         "joins_input": joins,
-        "joins_maps": first[1] == 15 * finest,  # four branches, each of twice the width of the last
+        "joins_maps": first[1] == 15 * _finest(sizes),
     }
+
+
+def _ocr(sizes: Sizes) -> dict[str, Any]:
+    coarse = sizes.get("coarse.conv.weight", (1, 1))
+    return {
+        "joins_maps": coarse[1] == 15 * _finest(sizes),
+        "coarse_channels": coarse[0],
+        "region_channels": sizes.get("attention.value.conv.weight", (1,))[0],
+    }
+
+
+def _finest(sizes: Sizes) -> int:
+    """Return the width of the first branch of an HRNet, a fifteenth of that of all four; else 0."""
+    return sizes.get("backbone.stage4.0.branches.0.0.conv1.weight", (0,))[0]
 
 
 def _ema(sizes: Sizes) -> dict[str, Any]:
@@ -201,6 +215,8 @@ _OWN = {
     "DepthwiseSeparableASPPHead": lambda sizes: {
         "low_level_channels": sizes.get("low_level.conv.weight", (1,))[0]
     },
+    "LRASPPHead": _lraspp,
+    "OCRHead": _ocr,
     "UPerHead": norm_options,
     "SegformerHead": lambda _: {"decoder": "mmsegmentation"},
     "FPNHead": lambda sizes: {
@@ -215,11 +231,26 @@ _OWN = {
 """Head -> the options that only it has, from the shapes of the tensors."""
 
 
-def _stride(model: Mapping[str, Any]) -> tuple[int, str]:
+def _stride(model: Mapping[str, Any], backbone: str) -> tuple[int, str]:
     strides = section(model, "backbone").get("strides")
     if strides:
-        return 4 * prod(strides), CONFIGURATION
+        return (2 if backbone == MOBILENETV2 else 4) * prod(strides), CONFIGURATION
     return 8, ASSUMED
+
+
+def _fit_side_heads(head: str, renamed: Renamed) -> None:
+    """Leave out auxiliary heads that limner's network lacks, which only training uses."""
+    sides = [name for name in renamed.tensors if name.startswith("auxiliary_head.")]
+    is_only = all(name.startswith("auxiliary_head.0.") for name in sides)
+    for name in sides if is_only else ():  # a list of one
+        ours = name.replace("auxiliary_head.0.", "auxiliary_head.", 1)
+        renamed.tensors[ours], renamed.theirs[ours] = renamed.tensors.pop(name), renamed.theirs.pop(name)
+    layers = {name.split(".")[1] for name in renamed.tensors if name.startswith("auxiliary_head.")}
+    convs = count_layers(renamed.sizes, r"auxiliary_head\.convs\.(\d+)\.")
+    if head in WITHOUT_SIDE or layers != {"convs", "classifier"} or convs > 1:
+        renamed.leave_out(
+            "auxiliary_head.", "an auxiliary head that limner's network lacks; training used it"
+        )
 
 
 def rename_mmseg(tensors: Mapping[str, torch.Tensor], head: str, backbone: str) -> Renamed:

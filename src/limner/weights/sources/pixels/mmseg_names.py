@@ -25,7 +25,7 @@ UPER_HEAD: tuple[Rule, ...] = (
 _JOINED: Rule = (r"^decode_head\.conv_cat\.", "context.fusion.")
 _HEADS = (
     (r"^decode_head\.conv_seg\.", "head.conv."),
-    (r"^auxiliary_head\.conv_seg\.", "auxiliary_head.classifier.conv."),
+    (r"^(auxiliary_head(?:\.\d+)?)\.conv_seg\.", r"\1.classifier.conv."),
     (r"^((?!backbone).*)\.(?:bn|gn)\.", r"\1.norm."),
 )
 
@@ -131,6 +131,29 @@ HEADS: dict[str, tuple[str, str, tuple[Rule, ...]]] = {
             (r"^decode_head\.ema_module\.bases", "context.module.1.bases"),
             (r"^decode_head\.ema_out_conv\.", "context.module.1.restore."),
             (r"^decode_head\.bottleneck\.", "context.module.2."),
+        ),
+    ),
+    "LRASPPHead": (
+        "decode_head.conv_up_input.weight",
+        "lraspp",
+        (
+            (r"^decode_head\.aspp_conv\.", "context."),
+            (r"^decode_head\.image_pool\.1\.conv\.", "gate."),
+            (r"^decode_head\.conv_up_input\.", "fusion.mix."),
+            (r"^decode_head\.convs\.conv(\d)\.", r"fusion.fine.\1."),
+            (r"^decode_head\.conv_ups\.conv_up(\d)\.", r"fusion.joined.\1."),
+        ),
+    ),
+    "OCRHead": (
+        "decode_head.1.object_context_block.bottleneck.conv.weight",
+        "ocrnet",
+        (
+            (r"^decode_head\.0\.convs\.0\.", "coarse."),
+            (r"^decode_head\.0\.conv_seg\.", "regions.conv."),
+            (r"^decode_head\.1\.conv_seg\.", "head.conv."),
+            (r"^decode_head\.1\.bottleneck\.", "context."),
+            (r"^decode_head\.1\.object_context_block\.bottleneck\.", "attention.fusion."),
+            (r"^decode_head\.1\.object_context_block\.(query|key|value|out)_project\.", r"attention.\1."),
         ),
     ),
     "FCNHead": (

@@ -18,8 +18,9 @@ from limner.weights.sources.facts.backbone_shapes import Sizes, count_layers, in
 from limner.weights.sources.facts.dense_facts import RECIPE
 from limner.weights.sources.facts.openmmlab_backbones import VISION_TRANSFORMER
 from limner.weights.sources.facts.openmmlab_facts import ASSUMED, CONFIGURATION, section
-from limner.weights.sources.pixels.mmseg import read_mmseg, refuse_mmseg_variants
+from limner.weights.sources.pixels.mmseg import read_mmseg
 from limner.weights.sources.pixels.mmseg_names import TITLE, UNUSED, UPER_HEAD
+from limner.weights.sources.pixels.mmseg_variants import refuse_mmseg_variants
 
 _SIGN = "backbone.layers.0.attn.attn.in_proj_weight"
 

@@ -15,8 +15,9 @@ from limner.weights.renaming import Naming, Rule, rename
 from limner.weights.sources.facts.backbone_shapes import Sizes, count_layers, recognize_backbone
 from limner.weights.sources.facts.dense_facts import RECIPE
 from limner.weights.sources.facts.openmmlab_facts import section
-from limner.weights.sources.pixels.mmseg import read_mmseg, refuse_mmseg_variants
+from limner.weights.sources.pixels.mmseg import read_mmseg
 from limner.weights.sources.pixels.mmseg_names import TITLE, UNUSED
+from limner.weights.sources.pixels.mmseg_variants import refuse_mmseg_variants
 
 _HEADS: tuple[Rule, ...] = (
     (r"^decode_head\.", "head."),

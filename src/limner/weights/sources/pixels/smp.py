@@ -13,6 +13,7 @@ from limner.networks.backbones.mit import MIX_TRANSFORMERS
 from limner.networks.backbones.resnet import RESNETS
 from limner.weights.checkpoint_files import CONFIG, Checkpoint
 from limner.weights.checkpoint_source import SET_BY_USER, Asked, CheckpointSource, NetworkShape, ReadNetwork
+from limner.weights.how_read import IMAGES_AND_CLASSES
 from limner.weights.renaming import Renamed, rename
 from limner.weights.sources.facts.backbone_shapes import Sizes, input_channels, recognize_backbone
 from limner.weights.sources.facts.dense_facts import RECIPE, conclude, imagenet
@@ -50,9 +51,15 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
         if options.get("enlarges_logits")
         else "none: the scores have the size of the image",
     }
-    return ReadNetwork(
-        shape, renamed, conclude(checkpoint, shape, asked, normalization=imagenet(why), facts=facts)
+    conclusions = conclude(
+        checkpoint,
+        shape,
+        asked,
+        normalization=imagenet(why),
+        facts=facts,
+        unknown=IMAGES_AND_CLASSES,
     )
+    return ReadNetwork(shape, renamed, conclusions)
 
 
 def options_for_library(checkpoint: Checkpoint, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

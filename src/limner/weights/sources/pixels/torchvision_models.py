@@ -7,6 +7,7 @@ from limner.core.plan import ResizePlan
 from limner.formats.tools.voc import VOC_NAMES
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import Asked, CheckpointSource, Inferred, NetworkShape, ReadNetwork
+from limner.weights.how_read import IMAGES
 from limner.weights.renaming import Naming, Rule, rename
 from limner.weights.sources.facts.backbone_shapes import input_channels, recognize_backbone
 from limner.weights.sources.facts.dense_facts import RECIPE, UNCHANGED, conclude, imagenet
@@ -89,6 +90,7 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
         normalization=imagenet("ImageNet's, as in torchvision's presets for training and prediction"),
         resize=_RESIZED if is_published else UNCHANGED,
         names=_names(),
+        unknown=frozenset() if is_published else IMAGES,
     )
     return ReadNetwork(shape, renamed, conclusions)
 

@@ -28,7 +28,13 @@ from limner.weights.sources.facts.box_facts import (
 from limner.weights.sources.facts.dense_facts import imagenet, preprocessor_normalization
 from limner.weights.sources.facts.image_facts import infer_resize
 from limner.weights.sources.facts.openmmlab_backbones import leave_out_counters
-from limner.weights.sources.facts.openmmlab_facts import infer_preprocessing, infer_test_size, section
+from limner.weights.sources.facts.openmmlab_facts import (
+    infer_preprocessing,
+    infer_test_size,
+    refuse_caffe_style,
+    section,
+    unknown_images,
+)
 from limner.weights.sources.queries.deformable_detr_names import AUTHORS, HUGGING_FACE, mmdet_naming
 
 USUAL_SIZE = ResizePlan(shortest=800, longest=1333)
@@ -83,10 +89,17 @@ def _read_mmdet(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     model = section(checkpoint.training, "model")
     head = model if "with_box_refine" in model else section(model, "bbox_head")
     shape = _shape(renamed, {"refines_boxes": head.get("with_box_refine")}, checkpoint, asked)
+    refuse_caffe_style(checkpoint)
     normalization, facts = infer_preprocessing(checkpoint, renamed)
     resize = infer_test_size(checkpoint, USUAL_SIZE)
     conclusions = conclude_boxes(
-        checkpoint, shape.num_classes, asked, normalization=normalization, resize=resize, facts=facts
+        checkpoint,
+        shape.num_classes,
+        asked,
+        normalization=normalization,
+        resize=resize,
+        facts=facts,
+        unknown=unknown_images(checkpoint),
     )
     return ReadNetwork(shape, renamed, conclusions)
 

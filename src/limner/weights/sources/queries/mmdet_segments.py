@@ -27,7 +27,9 @@ from limner.weights.sources.facts.openmmlab_facts import (
     CONFIGURATION,
     infer_preprocessing,
     infer_test_size,
+    refuse_caffe_style,
     section,
+    unknown_images,
 )
 from limner.weights.sources.queries.mask2former_checkpoints import RECIPE
 from limner.weights.sources.queries.mask2former_shape import read_shape
@@ -83,6 +85,7 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     said = section(checkpoint.training, "model", head)
     heads = _stated_heads(section(said, "transformer_decoder"))
     shape = _shape(renamed, checkpoint, asked, heads=heads, is_mask2former=is_mask2former)
+    refuse_caffe_style(checkpoint)
     normalization, facts = infer_preprocessing(checkpoint, renamed)
     task = _task(checkpoint, said, shape.num_classes, asked.task, is_semantic=head == "decode_head")
     conclusions = Conclusions(
@@ -92,6 +95,7 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
         infer_test_size(checkpoint, USUAL_SIZES[head]),
         stated_licence(checkpoint, asked),
         facts=facts,
+        unknown=unknown_images(checkpoint),
     )
     return ReadNetwork(shape, renamed, conclusions)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -25,7 +26,12 @@ from limner.weights.renaming import Naming, Renamed, Rule, rename
 from limner.weights.sources.facts.backbone_shapes import input_channels, recognize_backbone
 from limner.weights.sources.facts.dense_facts import stated_licence
 from limner.weights.sources.facts.openmmlab_backbones import reverse_channels
-from limner.weights.sources.facts.openmmlab_facts import infer_preprocessing, infer_test_size
+from limner.weights.sources.facts.openmmlab_facts import (
+    infer_preprocessing,
+    infer_test_size,
+    refuse_caffe_style,
+    unknown_images,
+)
 
 TASK = TEXT_TASK
 
@@ -93,12 +99,14 @@ def _read_mmocr(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     scales = "fusion.scale_attention.0.weight"
     renamed.change(scales, lambda t: t.flip(0), "the finest level comes last instead of first")
     shape = _shape(renamed, checkpoint, asked)
+    refuse_caffe_style(checkpoint)
     normalization, facts = infer_preprocessing(checkpoint, renamed)
     usual = (
         ResizePlan(shortest=736, longest=1333) if _is_18(shape) else ResizePlan(shortest=1024, longest=4068)
     )
     resize = infer_test_size(checkpoint, usual)
-    return ReadNetwork(shape, renamed, _conclude(checkpoint, asked, normalization, resize, facts))
+    conclusions = _conclude(checkpoint, asked, normalization, resize, facts)
+    return ReadNetwork(shape, renamed, replace(conclusions, unknown=unknown_images(checkpoint)))
 
 
 def _is_18(shape: NetworkShape) -> bool:
