@@ -349,3 +349,17 @@ def test_polyps_are_known_by_their_names(shared_data):
 @pytest.mark.slow
 def test_nuclei_are_ready_to_train(shared_data):
     assert not limner.check(shared_data / "nuclei").errors
+
+
+def test_labelled_images_outside_the_folders_of_the_splits_are_said_to_be_left_out(tmp_path):
+    for number, folder in enumerate(["train", "train", "val", "later"]):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        picture = np.random.default_rng(number).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+        save(tmp_path / folder / f"{number}.png", picture)
+        shapes = [{"label": "cell", "points": [[5, 5], [25, 5], [25, 25]], "shape_type": "polygon"}]
+        content = {"shapes": shapes, "imagePath": f"{number}.png", "imageHeight": 40, "imageWidth": 50}
+        (tmp_path / folder / f"{number}.json").write_text(json.dumps(content))
+    checked = limner.check(tmp_path)
+    (finding,) = [f for f in checked.findings if f.code == "image-in-no-split"]
+    assert finding.files == ("later/3.png",) and finding.count == 1 and "splits:" in finding.fix
+    assert {name: len(records) for name, records in checked.splits.items()} == {"train": 2, "val": 1}

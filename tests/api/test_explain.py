@@ -29,6 +29,8 @@ def test_what_cannot_be_explained_is_said(run, cells):
         limner.explain(run.root, image, class_name="cel", device="cpu")
     with pytest.raises(ConfigError, match=r"x in 0\.\.49 and y in 0\.\.39"):
         limner.explain(run.root, image, class_name="cell", point=(50, 0), device="cpu")
+    with pytest.raises(ConfigError, match=r"--class \(background, cell\)"):
+        explain_classes(run.root, image, device="cpu")
     with pytest.raises(ConfigError, match="not both"):
         limner.explain(run.root, image, class_name="cell", point=(0, 0), region=(0, 0, 1, 1), device="cpu")
 

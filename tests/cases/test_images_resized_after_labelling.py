@@ -77,3 +77,13 @@ def test_what_may_be_turned_or_cropped_is_not_proposed(tree, size, words) -> Non
         if f.code == "size-mismatch"
     ]
     assert asked.proposal is None and words in asked.fix
+
+
+def test_images_that_are_turned_through_exif_are_said_to_be(tree) -> None:
+    root = tree(pictures(144, 192) | {"all.json": coco((144, 192))})
+    for path in root.glob("*.png"):
+        exif = Image.Exif()
+        exif[0x0112] = 6  # the first row is the right side
+        Image.open(path).save(path, exif=exif)
+    (asked,) = [f for f in check(root).findings if f.code == "size-mismatch"]
+    assert asked.proposal is None and "exiftool -Orientation=" in asked.fix

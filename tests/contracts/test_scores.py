@@ -50,7 +50,9 @@ CASES = {
 }
 AREAS = {"average_precision", "area_under_roc", "best_threshold", "best_dice"}
 APS = {f"{p}ap{s}" for p in ("", "box_") for s in ("", "50", "75", "_small", "_medium", "_large")}
+RECALLS = {f"ar_{n}" for n in ("1", "10", "100", "small", "medium", "large")}
 BOXES = {f"box_{n}" for n in ("ap", "ap50", "ap75", "ar_1", "ar_10", "ar_100", "ap_small", "ar_small")}
+LARGER = {f"{n}_{size}" for n in ("ap", "ar", "box_ap") for size in ("medium", "large")}
 OTHER_SIZES = {f"box_{n}_{size}" for n in ("ap", "ar") for size in ("medium", "large")}
 MATCHES = {"f1", "f1_75", "precision", "recall"}
 
@@ -152,30 +154,30 @@ SITUATIONS = {
     ),
     "objects": Situation(
         "instance", ("cell",), (objects([0], [16]), objects([0, 0], [16, 3], [0.9, 0.6])),
-        frozenset({"ap_medium", "ap_large", "box_ap_medium", "box_ap_large"}), ("mask AP", "1.000"),
+        frozenset(LARGER), ("mask AP", "1.000"),
     ),
     "no true object": Situation(
         "instance", ("cell",), (NO_OBJECT, objects([0], [16])),
-        frozenset({*APS, "recall"}), ("mask AP", ""), "The truth has no object",
+        frozenset({*APS, *RECALLS, "recall"}), ("mask AP", ""), "The truth has no object",
     ),
     "neither true nor found objects": Situation(
         "instance", ("cell",), (NO_OBJECT, NO_OBJECT),
-        frozenset({*APS, *MATCHES}), ("mask AP", ""), "The truth has no object",
+        frozenset({*APS, *RECALLS, *MATCHES}), ("mask AP", ""), "The truth has no object",
     ),
     "objects of one score": Situation(
         "instance", ("cell",), (objects([0], [16]), objects([0, 0], [16, 3])),
-        frozenset({"ap_medium", "ap_large", "box_ap_medium", "box_ap_large"}),
+        frozenset(LARGER),
         ("mask AP", "1.000"), "All found objects have the same score",
     ),
     "objects of low scores": Situation(
         "instance", ("cell",), (objects([0], [16]), objects([0], [16], [0.1])),
-        frozenset({"ap_medium", "ap_large", "box_ap_medium", "box_ap_large", "precision"}),
+        frozenset({*LARGER, "precision"}),
         ("mask AP", "1.000"), "No found object has a score of 0.5 or more",
     ),
     "found objects of a class without true ones": Situation(
         "instance", ("cell", "worm"),
         (objects([0], [16]), objects([0, 1], [16, 3], [0.9, 0.8])),
-        frozenset({"ap_medium", "ap_large", "box_ap_medium", "box_ap_large"}),
+        frozenset(LARGER),
         ("mask AP", "1.000"), "Found, but not in the truth: worm",
     ),
     "boxes": Situation(
@@ -216,12 +218,13 @@ SITUATIONS = {
     ),
     "images of one class only": Situation(
         "classification", ("ant", "bee"), chances((0, 0.9, 0.1), (0, 0.7, 0.3)),
-        frozenset({"top5_accuracy", "area_under_roc", "macro_area_under_roc"}),
+        frozenset({"top5_accuracy", "area_under_roc", "macro_area_under_roc", "macro_specificity",
+                   "weighted_specificity"}),
         ("accuracy", "1.000"), "No image is of bee",
     ),
     "one class of images": Situation(
         "classification", ("ant",), chances((0, 1.0)),
-        frozenset({"top5_accuracy", "area_under_roc", "macro_area_under_roc", "specificity"}),
+        frozenset({"top5_accuracy", "area_under_roc", "macro_area_under_roc", *SPECIFICITIES}),
         ("accuracy", "1.000"), "one class, ant",
     ),
     "images with several classes": Situation(
@@ -355,7 +358,7 @@ def test_what_does_not_apply_has_no_value(case):
 def test_every_score_has_a_value_where_it_applies():
     pytest.importorskip("pycocotools")
     with_value = set().union(*(own_scores(s.task) - s.without for s in SITUATIONS.values()))
-    assert {*SCORES} - with_value <= {"ap_medium", "ap_large", *OTHER_SIZES}
+    assert {*SCORES} - with_value <= {*LARGER, *OTHER_SIZES}
 
 
 def test_what_is_shown_names_the_main_score_and_what_misleads(case):

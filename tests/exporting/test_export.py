@@ -13,8 +13,11 @@ from torch.fx import config as tracing
 
 import limner
 from limner.core.errors import ConfigError, ModelError
+from limner.core.plan import Plan, ResizePlan
 from limner.exporting.agreement import measure_agreement
 from limner.exporting.exported_module import ExportedModule
+from limner.weights.bundle import save_model
+from limner.weights.model import Model
 
 QUICK = {
     "network": {"name": "unet", "options": {"widths": [4, 6]}},
@@ -223,3 +226,60 @@ def test_a_size_that_the_network_cannot_take_is_refused(run, tmp_path, monkeypat
     with pytest.raises(ModelError, match=r"for images of 45 x 50[\s\S]*64 columns[\s\S]*another size"):
         limner.export(run.root, to="torch", out=tmp_path / "out", size=(45, 50))
     assert not (tmp_path / "out").exists()
+
+
+def test_classes_of_boxes_are_compared_where_either_finds_one():
+    logits = torch.full((1, 500, 2), -8.0)
+    logits[0, 0], logits[0, 1], logits[0, 2] = torch.tensor([[4.0, -4.0], [-4.0, 4.0], [-4.0, 3.0]])
+    other = logits.clone()
+    other[0, 2] = torch.tensor([3.0, -4.0])  # the other class
+    other[0, 400, 1] = -7.9  # hardly any score: still nothing
+    boxes = torch.rand(1, 500, 4)
+    found = measure_agreement(
+        lambda image: (logits, boxes),
+        lambda image: (other.numpy(), boxes.numpy()),
+        [torch.zeros(1, 3, 8, 8)],
+        ["class_logits", "boxes"],
+        images="one",
+    )
+    assert found.labels_differ == pytest.approx(1 / 3)
+
+
+def test_a_single_map_is_compared_by_its_sign():
+    logits = torch.full((1, 1, 4, 5), -2.0)
+    other = logits.clone()
+    other[0, 0, 0] = 1
+    found = measure_agreement(
+        lambda image: (logits,),
+        lambda image: (other.numpy(),),
+        [torch.zeros(1, 3, 8, 8)],
+        ["logits"],
+        images="",
+    )
+    assert found.labels_differ == pytest.approx(1 / 4)
+
+
+def test_an_exported_classifier_predicts_images_of_any_size(tiny_plan, tmp_path):
+    values = tiny_plan().model_dump() | {"task": "classification"}
+    values["network"] = {
+        "name": "classifier",
+        "options": {"backbone": "resnet18_width16"},
+        "pretrained": "no",
+    }
+    values["input"]["crop_size"], values["inference"]["resize"] = [40, 40], {"shortest": 48, "longest": 96}
+    torch.manual_seed(0)
+    save_model(tmp_path / "model", Model.from_plan(Plan.model_validate(values)).eval(), origin={})
+    limner.export(tmp_path / "model", to="torch", out=tmp_path / "any")
+    limner.export(tmp_path / "model", to="torch", out=tmp_path / "fixed", size=(40, 44))
+    ours, theirs, fixed = (
+        limner.load(tmp_path / name, device="cpu", precision="float32") for name in ("model", "any", "fixed")
+    )
+    resized = ours.settings.model_copy(update={"resize": ResizePlan(size=(40, 44))})
+    squeezed = limner.load(tmp_path / "model", device="cpu", precision="float32", settings=resized)
+    for size in ((45, 70), (90, 60)):
+        picture = an_image(size)
+        expected, found = ours.predict(picture), theirs.predict(picture)
+        np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
+        np.testing.assert_allclose(
+            fixed.predict(picture).probabilities, squeezed.predict(picture).probabilities, atol=1e-5
+        )

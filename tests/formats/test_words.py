@@ -179,3 +179,27 @@ def test_scene_text(shared_data: Path):
     assert len(words) == 10
     assert sum(map(len, words)) == 82
     assert sum(int(w.is_ignored.sum()) for w in words) == 61
+
+
+@pytest.mark.parametrize("texts", ["{side}/gt_img_1.txt", "gt/{side}/gt_img_1.txt"])
+def test_images_of_one_name_in_two_folders_have_their_own_words(make_tree, texts):
+    files = {}
+    for side in ("left", "right"):
+        files |= {f"{side}/img_1.png": PICTURE, texts.format(side=side): f"{QUAD},{side}\n"}
+    source = open_source(make_tree(files))
+    assert {r.name: source.read_words(r).texts for r in source.records} == {
+        "left/img_1": ("left",),
+        "right/img_1": ("right",),
+    }
+
+
+def test_words_of_another_folder_are_no_words_of_an_image(make_tree):
+    files = {"left/img_1.png": PICTURE, "right/img_1.png": PICTURE, "left/gt_img_1.txt": f"{QUAD},left\n"}
+    source = open_source(make_tree(files))
+    assert {r.name: bool(r.labels) for r in source.records} == {"left/img_1": True, "right/img_1": False}
+
+
+def test_total_text_may_have_an_x_and_a_colon_in_a_word(make_tree):
+    word = "x: [[ 5 25 25 5]], y: [[ 5 5 15 15]], ornt: [u'h'], transcriptions: [u'Tax: 5']\n"
+    source = total_text(make_tree, word)
+    assert source.read_words(source.records[0]).texts == ("Tax: 5",)

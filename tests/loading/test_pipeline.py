@@ -103,6 +103,21 @@ def test_settings_of_images_are_refused_for_volumes():
             build_pipeline(AugmentPlan(**{key: value}), input_plan(1, (8, 8, 8)), _labels())
 
 
+def test_settings_of_volumes_are_refused_for_images():
+    values = {"gamma": (0.7, 1.5), "noise": 0.1, "blur": 1.0, "low_resolution": 0.5, "thick_axis": 0}
+    for key, value in values.items():
+        with pytest.raises(ConfigError, match=f"augment.{key} is for volumes in 3D; set it to"):
+            build_pipeline(AugmentPlan(**{key: value}), input_plan(3, (8, 8)), _labels())
+
+
+@pytest.mark.parametrize("axes", [(2,), (1, 1)])
+def test_axes_that_an_image_lacks_are_not_mirrored(axes):
+    with pytest.raises(
+        ConfigError, match=r"flip_axes are 0 \(up-down\) and 1 \(left-right\), each once; found"
+    ):
+        build_pipeline(AugmentPlan(flip_axes=axes), input_plan(3, (8, 8)), _labels())
+
+
 def test_what_is_switched_off_is_left_out():
     augment = AugmentPlan(flip_axes=(), brightness=0, contrast=0, saturation=0, hue=0)
     pipeline = build_pipeline(augment, input_plan(3, (16, 16)), _labels())

@@ -63,3 +63,13 @@ def test_a_replicate_that_draws_each_image_once_has_the_scores_themselves():
     other = scores_of(truth[drawn], predicted[drawn], 4)
     np.testing.assert_allclose(again.specificity[1], other.specificity)
     np.testing.assert_allclose(again.balanced_accuracy[1], other.balanced_accuracy)
+
+
+def test_a_specificity_that_no_image_measures_does_not_lower_the_means():
+    # All images are of class 0, and one is predicted as 1: no image is of another class than 0.
+    found = scores_of(np.array([0, 0, 0, 0]), np.array([0, 0, 0, 1]), 2)
+    np.testing.assert_allclose(found.specificity, [np.nan, 3 / 4])
+    assert found.overall()["macro_specificity"] == 3 / 4
+    assert np.isnan(found.overall()["weighted_specificity"])
+    all_right = scores_of(np.array([0, 0]), np.array([0, 0]), 2).overall()
+    assert np.isnan(all_right["macro_specificity"]) and all_right["macro_recall"] == 1

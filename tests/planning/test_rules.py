@@ -387,6 +387,10 @@ def test_words_are_rotated_a_little_and_sought(make_case, make_facts):
     case = replace(make_case(make_facts(20, grids="random"), num_classes=1), shows_text=True)
     settled, reasons = settle(case, task="text-detection")
     assert (settled["network.name"], settled["network.options"]) == ("dbnet", {"backbone": "resnet18"})
+    short, _ = settle(replace(case, minutes=10.0), task="text-detection")
+    assert short["network.options"] == {"backbone": "resnet18_width16", "channels": 64}
+    # There are no weights of it, so the rate is that of training from scratch.
+    assert (short["network.pretrained"], short["optimizer.learning_rate"]) == ("no", 3e-3)
     assert (settled["augment.rotation"], settled["augment.flip_axes"]) == (10, ())
     assert settled["augment.foreground_probability"] == 0.75
     assert "most crops show" in reasons["augment.foreground_probability"]

@@ -182,3 +182,15 @@ def test_unsuitable_folders_and_models_are_refused_before_the_start(
     service = make_service(tmp_path / "model3d", keep=tmp_path / "kept")
     with pytest.raises(ConfigError, match="label maps"):
         service.corrections.refuse_unsuitable(service.models)
+
+
+def test_label_maps_of_volumes_in_slices_are_not_corrected_as_images(make_service, tiny_model, tmp_path):
+    model = tiny_model(channels=1)
+    slices = model.plan.input.model_copy(update={"slice_axis": 0})
+    model.plan = model.plan.model_copy(update={"input": slices})
+    save_model(tmp_path / "slices", model, origin={})
+    service = make_service(tmp_path / "slices", keep=tmp_path / "kept")
+    (shown,) = [one.to_json() for one in service.models]
+    assert (shown["spatial_dims"], shown["is_correctable"]) == (3, False)
+    with pytest.raises(ConfigError, match="label maps"):
+        service.corrections.refuse_unsuitable(service.models)

@@ -93,7 +93,7 @@ def test_a_port_in_use_is_said(refused, model_folder):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         code, said = refused("--port", str(taken.getsockname()[1]), model=str(model_folder))
-    assert code == 1 and "The port is in use" in said and "--port 0" in said
+    assert code == 2 and "The port is in use" in said and "--port 0" in said
 
 
 def test_other_machines_need_a_token(refused, tmp_path):

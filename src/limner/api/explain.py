@@ -18,6 +18,7 @@ from limner.api.explanation import (
     pixels_as_seen,
 )
 from limner.core.errors import ConfigError, UnknownNameError
+from limner.core.wording import first_few
 from limner.drawing.display import RGBImage, display_image
 from limner.images.read_image import read_image
 from limner.inference.ensemble import Ensemble
@@ -29,7 +30,8 @@ from limner.storage.user_paths import user_path
 from limner.transforms.fit_values import ValueRange
 from limner.transforms.resize_array import resize_image
 
-NAME_THE_CLASS = "Name the class to explain with --class, or list the layers with --layers."
+MOST_NAMES = 10
+"""Maximum number of classes in an error message."""
 
 
 def explain(
@@ -100,7 +102,7 @@ def explain_classes(
         if region is not None:
             raise ConfigError("--region is for images; for a volume, specify --point X,Y,Z.")
         if not class_names:
-            raise ConfigError(NAME_THE_CLASS)
+            raise _no_class(names)
         drawings = explained_volume(predictor, image, class_names, layer=layer, point=point)
     else:
         class_names = class_names or _first_classes(predictor, image)
@@ -149,8 +151,13 @@ def _first_classes(predictor: Predictor, image: Path) -> list[str]:
     prediction = predictor.predict(image)
     indices = predictor.task.explained_first(prediction)
     if not indices:
-        raise ConfigError(NAME_THE_CLASS)
+        raise _no_class(predictor.labels.names)
     return [predictor.labels.names[index] for index in indices]
+
+
+def _no_class(names: Sequence[str]) -> ConfigError:
+    known = first_few(names, MOST_NAMES)
+    return ConfigError(f"Name the class to explain with --class ({known}), or list the layers with --layers.")
 
 
 def explain_layers(

@@ -27,9 +27,10 @@ from limner.inference.predictor import Predictor
 from limner.loading.splits import Splits
 from limner.preparation.run_splits import read_splits
 from limner.storage.user_paths import user_path
+from limner.tasks import find_task
 from limner.weights.bundle import read_model_plan
 from limner.weights.card import WEIGHTS, model_folder, read_card
-from limner.weights.exported import ExportCard
+from limner.weights.exported import RUNTIMES, ExportCard
 
 MOST_IMAGES = 12
 """Number of images on which the file is compared with the model."""
@@ -69,7 +70,8 @@ def export(
         finish: ``outputs`` of the network; or for label maps ``probabilities`` or ``labels`` at the image's
             size, for other programs.
         size: Image size that the file takes, one number per axis; ``any`` for any size and batch, which not
-            every network can. Defaults to the window of the model's plan, else the size of its crops.
+            every network can. Defaults to any size for classes of whole images, else to the window of the
+            model's plan, or the size of its crops. Tasks without windows resize images to the file's size.
         precision: ``float32``, ``float16`` for half the size, or ``int8`` for a quarter of it and speed on
             processors. In lower precision, the scores of model and file on the run's validation images are
             compared.
@@ -95,7 +97,7 @@ def export(
     card = read_card(folder)
     predictor = load_predictor(folder, device="cpu", precision="float32")
     run = _Run(user_path(model))
-    sides = _size(size, predictor.plan)
+    sides = _size(size, predictor.plan, to)
     calibrating = _calibration(predictor, run, calibrate, sides, precision)
     inputs, said = _inputs(predictor, run, images, calibrate)
     request = ExportRequest(
@@ -121,8 +123,12 @@ def _refuse_precision(precision: str, calibrate: Path | str | None) -> None:
         )
 
 
-def _size(size: Sequence[int] | str | None, plan: Plan) -> tuple[int, ...] | None:
+def _size(size: Sequence[int] | str | None, plan: Plan, to: str) -> tuple[int, ...] | None:
     """Return the size of the file, None for any."""
+    runtime = RUNTIMES.get(to)
+    takes_any = runtime is not None and not runtime.has_one_size
+    if size is None and takes_any and find_task(plan.task).sees_whole_images:
+        return None
     if size is None:
         return tuple(plan.inference.window or plan.input.crop_size)
     return None if isinstance(size, str) else tuple(size)

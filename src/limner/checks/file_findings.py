@@ -87,6 +87,9 @@ def _sizes_stated(facts: DatasetFacts) -> Iterator[Finding]:
 _FIXES = {
     "resized": "Accept that the images were resized after the labels were drawn, so that labels are scaled.",
     "turned": "Height and width are swapped: rotate the images back, as they were when they were labelled.",
+    "turned by EXIF": "The images are turned through EXIF, and the labels were drawn on them unturned: "
+    "remove the orientation from the images, for example with `exiftool -Orientation= IMAGES`, or turn the "
+    "labels.",
     "otherwise": "If they were resized, write `images_resized: true` into dataset.yaml; if they were cropped "
     "or replaced, restore the images that were labelled.",
 }
@@ -97,7 +100,7 @@ def _change(image: ImageFacts) -> str:
     """Return what can have happened to an image: a key of `_FIXES`."""
     assert image.label_shape is not None
     if image.label_shape == image.shape[::-1]:
-        return "turned"
+        return "turned by EXIF" if image.is_exif_rotated else "turned"
     sides = zip(image.shape, image.label_shape, strict=True)
     alike = all(abs(now - _factor(image) * was) <= 1 for now, was in sides)
     return "resized" if alike else "otherwise"

@@ -31,7 +31,7 @@ from limner.cli.split import split
 from limner.cli.stats import stats
 from limner.cli.train import train
 from limner.cli.tune import tune
-from limner.core.errors import LimnerError, StoppedBySignal, WriteError
+from limner.core.errors import LimnerError, StoppedBySignal
 from limner.core.printable import printable
 
 NAMES: dict[Callable[..., None], str] = {import_checkpoint: "import"}
@@ -76,8 +76,9 @@ def limner_command(
 def main() -> None:
     """Run the command line; an error that the user can fix is printed to stderr.
 
-    The exit code is 2 if nothing was done, 1 if a part is missing, such as on a full disk, and 128 plus the
-    number of the signal that stopped it.
+    The exit code is 0 if everything was done; 1 if a part is missing, such as images that cannot be read, or
+    files that a full disk refused; 2 if the command stopped and something has to be changed first: its words,
+    the data, the model or the machine; and 128 plus the number of the signal that stopped it.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(
@@ -103,7 +104,7 @@ def _run() -> int | str | None:
         return ended.code
     except LimnerError as error:
         print(f"limner: {printable(str(error))}", file=sys.stderr)
-        return 1 if isinstance(error, WriteError) else 2
+        return error.exit_code
     except KeyboardInterrupt as error:
         number = error.number if isinstance(error, StoppedBySignal) else signal.SIGINT
         by = "the keyboard" if number == signal.SIGINT else signal.Signals(number).name

@@ -64,7 +64,8 @@ def export(
     size: Annotated[
         str | None,
         typer.Option(
-            help="Image size of the file, such as 512x512, or any; default: the plan's window or crop."
+            help="Image size of the file, such as 512x512, or any; default: the plan's window or crop, any "
+            "for classes of whole images."
         ),
     ] = None,
     file: FileOptions,

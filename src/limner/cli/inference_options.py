@@ -7,6 +7,7 @@ import typer
 
 from limner.cli.number_options import parse_resize, parse_scales, parse_window
 from limner.cli.shared_options import Device, Precision, Range
+from limner.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from limner.core.plan import InferencePlan, Plan
@@ -46,6 +47,11 @@ class InferenceOptions:
         """
         from limner.api.predict import inference_settings
 
+        if self.flips and not plan.augment.flip_axes:
+            raise ConfigError(
+                "--flips averages over images mirrored along the axes that training mirrored, and the "
+                "training of this model mirrored none (augment.flip_axes). Omit --flips."
+            )
         return inference_settings(
             plan.inference,
             window=parse_window(self.window, plan.input.spatial_dims),

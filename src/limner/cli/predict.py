@@ -185,7 +185,7 @@ def _show(result: "PredictResult") -> None:
     for failure in result.failures:
         messages().print(f"skipped {failure.path}: {failure.reason}", style="error")
     total = result.num_predicted + len(result.failures)
-    where = result.csv or result.out
+    where = result.out if result.fidelity is not None else result.csv or result.out
     at = address_of(where) or where
     console().print(f"{result.num_predicted} of {total} images predicted; the results are in {at}")
     if result.num_lost:

@@ -84,35 +84,28 @@ def serve(
     to it: curl -F images=@photo.jpg http://127.0.0.1:8000/predict. Ctrl-C stops it.
     """
     from limner.api.serve import serve as serve_models
-    from limner.cli.console import messages
-    from limner.core.printable import printable
-    from limner.serving.address import PortTakenError
 
-    try:
-        serve_models(
-            models,
-            host=address.host,
-            port=address.port,
-            token=address.token,
-            token_file=address.token_file,
-            keep=keep,
-            label_studio=label_studio.label_studio,
-            label_studio_token_file=label_studio.label_studio_token_file,
-            data=data,
-            max_megabytes=limits.max_mb,
-            max_pixels=limits.max_pixels,
-            queue=limits.queue,
-            timeout=limits.timeout,
-            allow_origins=allow_origin or (),
-            value_range=value_range,
-            device=device,
-            precision=precision or None,
-            workers=workers,
-            ready=partial(_announce, models),
-        )
-    except PortTakenError as error:  # the command itself is right
-        messages().print(f"limner: {printable(str(error))}", style="error")
-        raise typer.Exit(1) from None
+    serve_models(
+        models,
+        host=address.host,
+        port=address.port,
+        token=address.token,
+        token_file=address.token_file,
+        keep=keep,
+        label_studio=label_studio.label_studio,
+        label_studio_token_file=label_studio.label_studio_token_file,
+        data=data,
+        max_megabytes=limits.max_mb,
+        max_pixels=limits.max_pixels,
+        queue=limits.queue,
+        timeout=limits.timeout,
+        allow_origins=allow_origin or (),
+        value_range=value_range,
+        device=device,
+        precision=precision or None,
+        workers=workers,
+        ready=partial(_announce, models),
+    )
 
 
 def _announce(models: list[Path], url: str) -> None:

@@ -64,6 +64,7 @@ class Boxes(Target[tuple[BoxTargets, ...]]):
         is_difficult: (N,) bool: an object marked as difficult, or of which a crop shows little; it may be
             missed without penalty.
         shape: (H, W) of the image.
+        complete: Labels of which all objects are boxed, so that any other found one is wrong; None for all.
     """
 
     key = "boxes"
@@ -72,6 +73,7 @@ class Boxes(Target[tuple[BoxTargets, ...]]):
     is_crowd: npt.NDArray[np.bool_]
     is_difficult: npt.NDArray[np.bool_]
     shape: tuple[int, ...]
+    complete: frozenset[int] | None = None
 
     def __post_init__(self) -> None:
         assert self.xyxy.shape == (len(self.labels), 4), (self.xyxy.shape, self.labels.shape)
@@ -111,6 +113,19 @@ class Boxes(Target[tuple[BoxTargets, ...]]):
             is_difficult=self.is_difficult[wanted],
         )
 
+    def with_crowds(self, found: npt.NDArray[np.int64]) -> "Boxes":
+        """Return also a crowd over the whole image for each found label that is not `complete`."""
+        labels = incomplete(found, self.complete)
+        height, width = self.shape
+        whole = np.tile(np.array([0, 0, width, height], np.float32), (len(labels), 1))
+        return replace(
+            self,
+            xyxy=np.concatenate([self.xyxy, whole]),
+            labels=np.concatenate([self.labels, labels]),
+            is_crowd=np.concatenate([self.is_crowd, np.ones(len(labels), bool)]),
+            is_difficult=np.concatenate([self.is_difficult, np.zeros(len(labels), bool)]),
+        )
+
     def moved(self, move: Move) -> "Boxes":
         """Return the boxes in the moved image, as `clipped` to it."""
         corners = move.points(self.xyxy.reshape(-1, 2).astype(np.float64)).reshape(-1, 2, 2)
@@ -143,6 +158,14 @@ class Boxes(Target[tuple[BoxTargets, ...]]):
         return pixel_in_a_box(rng, self.xyxy)
 
 
+def incomplete(found: npt.NDArray[np.int64], complete: frozenset[int] | None) -> npt.NDArray[np.int64]:
+    """Return the labels of found objects (N,) of which not all true ones are drawn, each once."""
+    labels = np.unique(found)
+    if complete is None:
+        return labels[:0]
+    return labels[~np.isin(labels, sorted(complete))]
+
+
 def pixel_in_a_box(rng: np.random.Generator, xyxy: npt.NDArray[Any]) -> tuple[int, int] | None:
     """Draw a box of (N, 4) uniformly, then a pixel (y, x) in it uniformly; None if there are no boxes."""
     if not len(xyxy):
@@ -158,6 +181,7 @@ def boxes_of(
     is_difficult: Sequence[bool] | None = None,
     *,
     shape: tuple[int, ...],
+    complete: frozenset[int] | None = None,
 ) -> Boxes:
     """Build boxes from plain lists.
 
@@ -167,6 +191,7 @@ def boxes_of(
         is_crowd: N flags; None if no box is a crowd.
         is_difficult: N flags; None if no box is difficult.
         shape: (H, W) of the image.
+        complete: As in `Boxes`.
     """
     none = [False] * len(labels)
     return Boxes(
@@ -175,4 +200,5 @@ def boxes_of(
         np.asarray(none if is_crowd is None else is_crowd, bool),
         np.asarray(none if is_difficult is None else is_difficult, bool),
         tuple(shape),
+        complete,
     )

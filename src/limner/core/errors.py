@@ -3,12 +3,19 @@
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import ClassVar
 
 from limner.core.printable import printable_line
 
 
 class LimnerError(Exception):
-    """Base class of errors that the user can fix; the message is enough without a traceback."""
+    """Base class of errors that the user can fix; the message is enough without a traceback.
+
+    Attributes:
+        exit_code: Of the command line: 2 if the command stopped, 1 if only a part is missing.
+    """
+
+    exit_code: ClassVar[int] = 2
 
 
 class DataError(LimnerError, ValueError):
@@ -45,6 +52,8 @@ class WriteError(LimnerError, OSError):
         path: The file.
         problem: What is wrong, in a few words.
     """
+
+    exit_code = 1
 
     def __init__(self, path: Path, problem: str) -> None:
         """Compose the message about `path`."""

@@ -249,7 +249,8 @@ class LabelTable:
             DataError: A value is in no class and not ignored.
         """
         trained = self._trained(segments.labels, where)
-        return replace(segments, labels=trained).select(trained != self.ignore_index)
+        encoded = replace(segments, labels=trained, complete=self._complete(segments.complete))
+        return encoded.select(trained != self.ignore_index)
 
     def encode_boxes(self, boxes: Boxes, *, where: str = "the labels") -> Boxes:
         """Translate the mask values of boxes into trained labels; those of ignored values are dropped.
@@ -262,7 +263,8 @@ class LabelTable:
             DataError: A value is in no class and not ignored.
         """
         trained = self._trained(boxes.labels, where)
-        return replace(boxes, labels=trained).select(trained != self.ignore_index)
+        encoded = replace(boxes, labels=trained, complete=self._complete(boxes.complete))
+        return encoded.select(trained != self.ignore_index)
 
     def encode_class(self, value: int, *, where: str = "the labels") -> int:
         """Translate the class of a whole image, `ignore_index` where its value is ignored.
@@ -290,6 +292,12 @@ class LabelTable:
         shares = np.zeros(self.num_classes, np.float32)
         shares[trained[trained != self.ignore_index]] = 1
         return shares
+
+    def _complete(self, values: frozenset[int] | None) -> frozenset[int] | None:
+        """Return the trained labels all of whose mask values are complete; None if all are."""
+        if values is None:
+            return None
+        return frozenset(k for k, one in enumerate(self.classes) if values.issuperset(one.values))
 
     def _trained(self, values: npt.NDArray[np.int64], where: str) -> npt.NDArray[np.int64]:
         """Translate the values of a list of objects, `ignore_index` for those that are left out."""

@@ -96,6 +96,29 @@ def _ap_of_size(words: str, what: str, size: str) -> Score:
     return Score(words, definition, LISTED)
 
 
+def _average_recalls(prefix: str, what: str, plural: str) -> dict[str, Score]:
+    """Return COCO's average recalls of masks or boxes."""
+    of_numbers = {
+        f"{prefix}ar_{most}": Score(
+            f"{what} AR with {most} per image",
+            f"Average recall of the {plural} as COCO defines it: the fraction of the true {plural} found by "
+            f"the {most} highest-scoring {plural} of each class and image, averaged over the classes and "
+            f"over IoU thresholds of 0.50, 0.55, ..., 0.95; wrong {plural} do not lower it.",
+            LISTED,
+        )
+        for most in (1, 10, 100)
+    }
+    of_sizes = {
+        f"{prefix}ar_{size}": Score(
+            f"{what} AR of {size} objects",
+            f"Average recall of the {size} {plural} with 100 per image and class; sizes as for the AP.",
+            LISTED,
+        )
+        for size in ("small", "medium", "large")
+    }
+    return of_numbers | of_sizes
+
+
 _QUALITIES = {
     "pq": (
         "panoptic quality (PQ)",
@@ -123,7 +146,8 @@ _OF_CLASSES = {
     "f1_score": ("F1", "high only where both precision and recall are"),
     "specificity": (
         "specificity",
-        "with many classes it is near 1 for any model, since most images are of others",
+        "with many classes it is near 1 for any model, since most images are of others; undefined if all "
+        "images are of one class",
     ),
 }
 """Scores of classes of whole images, and what to know about their means."""
@@ -319,24 +343,8 @@ SCORES: dict[str, Score] = {
     "box_ap_small": _ap_of_size("box AP of small objects", "boxes", "below 32 x 32"),
     "box_ap_medium": _ap_of_size("box AP of medium objects", "boxes", "from 32 x 32 up to 96 x 96"),
     "box_ap_large": _ap_of_size("box AP of large objects", "boxes", "above 96 x 96"),
-    **{
-        f"box_ar_{most}": Score(
-            f"box AR with {most} per image",
-            "Average recall of the boxes as COCO defines it: the fraction of the true boxes found by the "
-            f"{most} highest-scoring boxes of each class and image, averaged over the classes and over IoU "
-            "thresholds of 0.50, 0.55, ..., 0.95; wrong boxes do not lower it.",
-            LISTED,
-        )
-        for most in (1, 10, 100)
-    },
-    **{
-        f"box_ar_{size}": Score(
-            f"box AR of {size} objects",
-            f"Average recall of the {size} boxes with 100 per image and class; sizes as for the AP.",
-            LISTED,
-        )
-        for size in ("small", "medium", "large")
-    },
+    **_average_recalls("", "mask", "masks"),
+    **_average_recalls("box_", "box", "boxes"),
     "voc_ap50": Score(
         "VOC AP",
         "Average precision of the boxes at an IoU of 0.5 as PASCAL VOC defines it since 2010: over all "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.boxes import incomplete
 from limner.core.targets import ImageTargets, Move, Target
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Segments(Target[tuple[SegmentTargets, ...]]):
             training, and predictions inside it do not count as errors.
         heights: (N,) int64, or None if unspecified: where segments overlap, the highest is on top in a label
             map, and among equal heights the smallest.
+        complete: Labels of which all objects are drawn, so that any other found one is wrong; None for all.
     """
 
     key = "segments"
@@ -63,6 +65,7 @@ class Segments(Target[tuple[SegmentTargets, ...]]):
     labels: npt.NDArray[np.int64]
     is_crowd: Mask
     heights: npt.NDArray[np.int64] | None = None
+    complete: frozenset[int] | None = None
 
     def __post_init__(self) -> None:
         assert len(self.layers) >= 1, "no segments at all are one empty layer"
@@ -154,7 +157,22 @@ class Segments(Target[tuple[SegmentTargets, ...]]):
         used = layers.reshape(len(layers), -1).any(1)
         used[0] |= not used.any()
         heights = None if self.heights is None else self.heights[wanted]
-        return Segments(layers[used], self.labels[wanted], self.is_crowd[wanted], heights)
+        return Segments(layers[used], self.labels[wanted], self.is_crowd[wanted], heights, self.complete)
+
+    def with_crowds(self, found: npt.NDArray[np.int64]) -> "Segments":
+        """Return also a crowd over the whole image for each found label that is not `complete`."""
+        labels = incomplete(found, self.complete)
+        if not len(labels):
+            return self
+        numbers = len(self) + 1 + np.arange(len(labels))
+        dtype = np.promote_types(self.layers.dtype, np.min_scalar_type(int(numbers[-1])))
+        whole = np.ones((len(labels), *self.spatial_shape), dtype)
+        whole *= numbers.astype(dtype).reshape(-1, *[1] * len(self.spatial_shape))
+        return Segments(
+            np.concatenate([self.layers.astype(dtype), whole]),
+            np.concatenate([self.labels, labels]),
+            np.concatenate([self.is_crowd, np.ones(len(labels), bool)]),
+        )
 
     def flat(self) -> Layer:
         """Return one layer; where segments overlap, the highest or smallest is on top, see `heights`.

@@ -1,5 +1,6 @@
 """Checking a dataset: reads every file once, and returns facts, findings and splits."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,20 @@ from limner.checks.scan import scan
 from limner.core.config import merge
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, LimnerError, describe
-from limner.core.finding import Finding, Severity
+from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.labels import LabelTable
 from limner.core.notebook import IGNORED, ColoredName, notebook_table
 from limner.core.progress import Track, silent
 from limner.core.sample import Record
+from limner.core.wording import count_words
 from limner.formats import open_source
 from limner.formats.dataset_yaml import read_dataset_file, write_dataset_file
 from limner.formats.source import Source
 from limner.formats.terms import MASKS
 from limner.loading.split_origins import split_origins
 from limner.loading.splits import assign_splits
+
+IN_NO_SPLIT = "image-in-no-split"
 
 
 @dataclass(frozen=True)
@@ -146,15 +150,17 @@ def check_dataset(
 
 def _check(path: Path, workers: int | None, track: Track) -> CheckResult:
     source = open_source(path)
-    splits, problem = _splits(source)
+    splits, found = _splits(source)
     facts = scan(source, workers=workers, track=track)
     facts = facts.with_splits({r.name: split for split, records in splits.items() for r in records})
     outcome = run_checks(source, facts)
+    errors = [finding for finding in found if finding.severity is Severity.ERROR]
+    notes = [finding for finding in found if finding not in errors]
     return CheckResult(
         source=source,
         facts=facts,
         labels=outcome.labels,
-        findings=(*problem, *outcome.findings),
+        findings=(*errors, *outcome.findings, *notes),
         splits=splits,
         rows=outcome.rows,
         objects=outcome.objects,
@@ -183,13 +189,35 @@ def with_other_splits(checked: CheckResult, splits: dict[str, tuple[Record, ...]
 
 
 def _splits(source: Source) -> tuple[dict[str, tuple[Record, ...]], tuple[Finding, ...]]:
-    """Return the splits, and a finding if they cannot be used."""
+    """Return the splits, and a finding if they cannot be used or leave labelled images out."""
     if not any(record.labels for record in source.records):
         return {}, ()  # another check reports this
     try:
-        return assign_splits(source.records, source.settings, cases=source.case_of), ()
+        splits = assign_splits(source.records, source.settings, cases=source.case_of)
     except LimnerError as error:
         return {}, (make("splits-unusable", "the splits", str(error)),)
+    return splits, _left_out(source, splits)
+
+
+def _left_out(source: Source, splits: Mapping[str, Sequence[Record]]) -> tuple[Finding, ...]:
+    """Return a finding on labelled images that are in no split, unless the source has one already."""
+    used = {record.name for records in splits.values() for record in records}
+    left = [record for record in source.records if record.labels and record.name not in used]
+    if not left or any(finding.code == IN_NO_SPLIT for finding in source.findings):
+        return ()
+    files = [record.image.relative_to(source.root).as_posix() for record in left[:MOST_FILES]]
+    found = f"{count_words(len(left), 'labelled image')} in no split, though others are in folders of splits"
+    return (
+        make(
+            IN_NO_SPLIT,
+            files[0],
+            f"{found}; left out.",
+            fix="Move them to the folder of a split, or write `splits: {val: 0.2}` into dataset.yaml to draw "
+            "the splits from all images.",
+            files=files,
+            count=len(left),
+        ),
+    )
 
 
 def as_proposed(checked: CheckResult) -> Source:

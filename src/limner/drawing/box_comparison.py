@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.boxes import Boxes
+from limner.core.boxes import Boxes, incomplete
 from limner.core.labels import RGB, LabelTable
 from limner.core.picture import Image
 from limner.drawing.box_outlines import draw_box
@@ -20,7 +20,7 @@ from limner.drawing.panels import Panel, side_by_side
 from limner.drawing.truth_and_prediction import PANEL_SIDE
 
 MATCH = 0.5
-"""IoU above which a found box matches a true one."""
+"""IoU from which a found box matches a true one, as in the scores."""
 
 MOST_NAMES = 60
 """Maximum number of boxes with names; more would hide the image."""
@@ -88,14 +88,19 @@ def box_comparison(
 def boxes_found_and_missed(image: RGBImage, truth: Boxes, predicted: Boxes) -> RGBImage:
     """Show which boxes were found, on the darkened picture.
 
-    White: a found box that overlaps a true one of its class with an IoU above 0.5. Orange: found without such
-    a match. Blue: missed. Crowds and difficult objects, and what was found there, are left out.
+    White: a found box that overlaps a true one of its class with an IoU of 0.5 or more; each true box is
+    found once, by the first. Orange: found without such a match. Blue: missed. Crowds and difficult
+    objects, and what was found there, are left out.
     """
-    pairs = _overlaps(truth, predicted) > MATCH
-    pairs &= truth.labels[:, None] == predicted.labels
-    is_right = np.asarray(pairs[~truth.is_ignored].any(0))
-    is_wrong = np.asarray(~pairs.any(0))
-    is_missed = np.asarray(~pairs.any(1) & ~truth.is_ignored)
+    overlaps = np.where(truth.labels[:, None] == predicted.labels, _overlaps(truth, predicted), 0)
+    matches = overlaps >= MATCH
+    is_missed, is_right = ~truth.is_ignored, np.zeros(len(predicted), bool)
+    for number in np.flatnonzero(matches[is_missed].any(0)).tolist():
+        free = np.where(is_missed & matches[:, number], overlaps[:, number], 0)
+        if free.any():
+            is_right[number], is_missed[free.argmax()] = True, False
+    is_unknown = np.isin(predicted.labels, incomplete(predicted.labels, truth.complete))
+    is_wrong = np.asarray(~is_right & ~matches[truth.is_ignored].any(0) & ~is_unknown)
     drawn = darkened(image)
     for boxes, chosen, color in (
         (predicted, is_right, HIT),
@@ -128,9 +133,10 @@ def _zoomed(boxes: Boxes, factor: float, size: tuple[int, int]) -> Boxes:
 
 
 def _overlaps(boxes: Boxes, others: Boxes) -> npt.NDArray[np.float32]:
-    """Return (N, M) IoUs."""
+    """Return (N, M) IoUs; of crowds, the fraction of the other box that is in one."""
     low = np.maximum(boxes.xyxy[:, None, :2], others.xyxy[None, :, :2])
     high = np.minimum(boxes.xyxy[:, None, 2:], others.xyxy[None, :, 2:])
     shared = np.maximum(high - low, 0).prod(-1)
-    union = boxes.areas[:, None] + others.areas[None] - shared
+    union = np.where(boxes.is_crowd, 0, boxes.areas)[:, None] + others.areas[None]
+    union -= np.where(boxes.is_crowd[:, None], 0, shared)
     return np.asarray(shared / np.maximum(union, 1e-6), np.float32)

@@ -88,7 +88,7 @@ class DetectionScorer(ObjectScorer):
         assert truth is not None, "boxes are scored against boxes"
         truth = truth.select(truth.areas > 0)
         xyxy, labels, scores = prediction.xyxy, prediction.labels, prediction.scores
-        compared = compare_boxes([truth], [FoundObjects(xyxy, labels, scores)])
+        compared = compare_boxes([truth.with_crowds(labels)], [FoundObjects(xyxy, labels, scores)])
         matches = self._boxes.add(compared, least_score=SCORE_THRESHOLD)
         self._voc.add(compared)
         is_sure = scores >= SCORE_THRESHOLD

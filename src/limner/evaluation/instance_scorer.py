@@ -40,7 +40,8 @@ class InstanceScores(ObjectScores):
 
     def overall(self) -> dict[str, float]:
         """Return score name -> value over all classes."""
-        return self.masks.overall() | self.boxes.overall("box_") | self.counts.matches.overall()
+        precisions = self.masks.overall() | self.masks.recalls() | self.boxes.overall("box_")
+        return precisions | self.counts.matches.overall()
 
     def by_class(self) -> dict[str, npt.NDArray[Any]]:
         """Return score name -> (K) values, besides F1 and numbers of objects."""
@@ -66,6 +67,7 @@ class InstanceScorer(ObjectScorer):
         truth = sample.get(Segments)
         assert truth is not None, "objects are scored against objects"
         masks, labels, scores = prediction.masks, prediction.labels, prediction.scores
+        truth = truth.with_crowds(labels)
         matches = self._masks.update(
             truth, masks=masks, labels=labels, scores=scores, least_score=SCORE_THRESHOLD
         )

@@ -18,6 +18,12 @@ from limner.weights.exported import Run
 T = TypeVar("T")
 R = TypeVar("R")
 
+NO_OBJECT = -1
+"""Class of points and queries that find no object."""
+
+LEAST_CHANCE = 0.25
+"""Probability of a class from which a point or query finds an object: a point's score is the root of it."""
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -28,8 +34,8 @@ class Agreement:
         num_images: Number of images.
         largest: Name of each output -> largest absolute difference.
         relative: Name of each output -> largest difference over the range of the model's values.
-        labels_differ: Fraction of pixels or objects whose most probable class differs, or None where the
-            outputs have no classes.
+        labels_differ: Fraction of pixels or queries whose most probable class differs; of boxes, only those
+            that either finds. None where the outputs have no classes, or there is no box.
         seconds_model: Median seconds of the model per image.
         seconds_export: Median seconds of the exported file per image.
     """
@@ -82,7 +88,7 @@ def measure_agreement(
             classes = [_classes(names, outputs) for outputs in (expected, found)]
             if classes[0] is not None and classes[1] is not None:
                 differing += int((classes[0] != classes[1]).sum())
-                counted += classes[0].numel()
+                counted += int(((classes[0] != NO_OBJECT) | (classes[1] != NO_OBJECT)).sum())
     relative = {name: largest[name] / ranges[name] if ranges[name] else largest[name] for name in names}
     share = differing / counted if counted else None
     return Agreement(images, len(inputs), largest, relative, share, median(ours), median(theirs))
@@ -95,12 +101,18 @@ def _timed(run: Callable[[T], Sequence[R]], image: T) -> tuple[tuple[R, ...], fl
 
 
 def _classes(names: Sequence[str], outputs: Sequence[Tensor]) -> Tensor | None:
-    """Return the most probable classes in the outputs, if there are any."""
+    """Return the most probable classes in the outputs, `NO_OBJECT` where no object is; None without classes.
+
+    Of a single map, such as that of text, it is whether the pixel belongs to it.
+    """
     by_name = dict(zip(names, outputs, strict=True))
     if "labels" in by_name:
         return by_name["labels"]
+    if "boxes" in by_name:  # of points or queries, (B, N, K)
+        chances, classes = by_name["class_logits"].sigmoid().max(-1)
+        return classes.masked_fill(chances < LEAST_CHANCE, NO_OBJECT)
     scores = next((by_name[n] for n in ("logits", "probabilities", "class_logits") if n in by_name), None)
     if scores is None:
         return None
-    of_queries = "embeddings" in by_name  # (B, Q, K + 1)
-    return scores.argmax(-1 if of_queries else 1)
+    axis = -1 if "embeddings" in by_name else 1  # of queries, (B, Q, K + 1)
+    return scores.argmax(axis) if scores.shape[axis] > 1 else scores > 0

@@ -15,7 +15,7 @@ from torch import Tensor
 from limner import __version__
 from limner.core.errors import ConfigError, ModelError, UnknownNameError, describe
 from limner.core.outputs import DenseLogits, OutputKind
-from limner.core.plan import Plan
+from limner.core.plan import Plan, ResizePlan
 from limner.core.plan_text import plan_to_yaml
 from limner.core.score_names import SCORES
 from limner.core.yaml_text import dump_yaml
@@ -174,10 +174,12 @@ def of_size(image: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def _plan_of(plan: Plan, size: tuple[int, ...] | None) -> Plan:
-    """Return the plan with which limner predicts with the file: in windows, if the task can."""
-    if size is None or not find_task(plan.task).allowed_with(plan.loss).windows:
+    """Return the plan with which limner predicts with the file: in windows if the task can, else resized."""
+    if size is None:
         return plan
-    inference = plan.inference.model_copy(update={"window": size})
+    has_windows = find_task(plan.task).allowed_with(plan.loss).windows
+    change = {"window": size} if has_windows else {"resize": ResizePlan(size=size)}
+    inference = plan.inference.model_copy(update=change)
     return plan.model_copy(update={"inference": inference})
 
 

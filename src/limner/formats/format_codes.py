@@ -23,6 +23,10 @@ PAIRS: dict[str, Code] = {
         also=_W,
     ),
     "listed-file-missing": Code(_W, "A list names files that are not there."),
+    "listed-file-ambiguous": Code(_W, "A list names files of which there are several; they are left out."),
+    "listed-line-uneven": Code(
+        _W, "Lines of a list have another number of cells than its first line; they are left out."
+    ),
     "listed-class-unknown": Code(_E, "A list gives an image a class that the class names do not have."),
     "listed-class-unclear": Code(_W, "A list gives an image no class, or several; it is left out."),
     "class-order": Code(_W, "dataset.yaml renames numbered class folders by their position."),
@@ -56,7 +60,9 @@ PAIRS: dict[str, Code] = {
     ),
     "split-names-unknown-image": Code(_W, "A split list names images that are not there."),
     "split-list-not-used": Code(_W, "A list of a split's images is not used; the finding says why."),
-    "image-in-no-split": Code(_N, "Images are in no split list; they are left out."),
+    "image-in-no-split": Code(
+        _N, "Images are in no list or folder of a split, and others are; they are left out."
+    ),
     "image-kind-not-read": Code(_W, "Pictures that limner does not read are beside the images."),
     "folder-named-like-image": Code(_W, "A folder is named like an image file; it is skipped."),
     "folder-linked-twice": Code(_W, "A link leads to a folder that is listed already."),
@@ -324,7 +330,8 @@ ANNOTATIONS: dict[str, Code] = {
         _N,
         "LVIS: not all objects of some classes are drawn in these images.",
         "all objects of all classes drawn",
-        "Objects that are not drawn count as background; keep that in mind when reading scores.",
+        "Found objects of classes that are not labelled in an image are neither right nor wrong in scores; "
+        "training takes what is not drawn for background.",
     ),
     "polygon-too-short": Code(
         _W,

@@ -25,7 +25,7 @@ from limner.formats.file_tree import FileTree
 from limner.formats.source import Source
 from limner.storage.cache import Cache
 
-VERSION = 6
+VERSION = 7
 """Raise it whenever a format finds other records, or keeps something else."""
 
 MIN_FILES = 5000

@@ -104,7 +104,8 @@ def unknown_layout(
             found=explain_no_pairs(root, tree, settings) or _contents(root, tree),
             expected=_expected(formats),
             fix="Say which files belong together in a dataset.yaml beside them, such as "
-            "`images: photos/*.jpg` and `masks: drawn/{stem}.png`.",
+            "`images: photos/*.jpg` and `masks: drawn/{stem}.png`; or `format: class-folders` if folders are "
+            "the classes of whole images.",
         )
     )
 

@@ -1,5 +1,6 @@
 """The training pipeline: the transforms for a plan's crops and augmentation."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,12 @@ from limner.transforms.volume_patch import VolumePatch
 
 FOR_IMAGES = {"random_changes": 0, "category_max_ratio": 1.0, "scale_of": "image"}
 """Settings of 2D images -> the only value for volumes."""
+
+FOR_VOLUMES = {
+    **{"gamma": None, "noise": 0.0, "blur": 0.0, "low_resolution": 1.0},
+    **{"thick_axis": None, "affine_probability": 1.0},
+}
+"""Settings of volumes -> the only value for 2D images."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,11 @@ def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTab
     Padding is the mean of the training images, which normalisation maps to zero. Cropping is early, so that
     later transforms process only the pixels of the crop.
     """
+    if input_plan.spatial_dims == 3:
+        _refuse(augment, FOR_IMAGES, of="2D images", others="volumes")
+    else:
+        _refuse(augment, FOR_VOLUMES, of="volumes in 3D", others="2D images")
+    _check_axes(augment.flip_axes, input_plan.spatial_dims)
     if input_plan.spatial_dims == 3 and augment.crop_area is None:
         return _volume_pipeline(augment, input_plan, labels)
     transforms: list[Transform[Any]] = [FitChannels(input_plan), _crop(augment, input_plan, labels)]
@@ -95,7 +107,6 @@ def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTab
     if photometric != Photometric():
         transforms.append(_inside_body(photometric, input_plan))
     if augment.random_changes:
-        _refuse_settings_of_images(augment, spatial_dims=input_plan.spatial_dims)
         number, strength = augment.random_changes, augment.change_strength
         transforms.append(RandomChanges(number, strength, fill=input_plan.mean))
     if augment.erasing:
@@ -105,7 +116,6 @@ def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTab
 
 def _volume_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTable) -> Pipeline:
     """Build the pipeline for patches of volumes."""
-    _refuse_settings_of_images(augment)
     patch = VolumePatch(
         size=input_plan.crop_size,
         rotation=augment.rotation,
@@ -150,10 +160,33 @@ def _inside_body(changes: Transform[Any], input_plan: InputPlan) -> Transform[An
     return KeepZeros(changes, of_each_channel=input_plan.normalize_over == "nonzero_of_channel")
 
 
-def _refuse_settings_of_images(augment: AugmentPlan, *, spatial_dims: int = 3) -> None:
-    for key, value in FOR_IMAGES.items():
-        if spatial_dims != 2 and getattr(augment, key) != value:
-            raise ConfigError(f"augment.{key} is for 2D images; set it to {value} for volumes.")
+def _refuse(augment: AugmentPlan, only: Mapping[str, object], *, of: str, others: str) -> None:
+    """Refuse settings that would have no effect.
+
+    Args:
+        augment: The settings.
+        only: Name of a setting -> its only value.
+        of: What the settings are for.
+        others: What is trained.
+
+    Raises:
+        ConfigError: A setting has another value.
+    """
+    for key, value in only.items():
+        if getattr(augment, key) != value:
+            shown = "null" if value is None else value
+            raise ConfigError(f"augment.{key} is for {of}; set it to {shown} for {others}.")
+
+
+def _check_axes(axes: Sequence[int], spatial_dims: int) -> None:
+    """Refuse axes that an image lacks: the next one would be that of the channels.
+
+    Raises:
+        ConfigError: An axis is not there, or named twice.
+    """
+    known = "0 (up-down) and 1 (left-right)" if spatial_dims == 2 else "0, 1 and 2"
+    if len({*axes}) < len(axes) or not {*axes} <= {*range(spatial_dims)}:
+        raise ConfigError(f"augment.flip_axes are {known}, each once; found {list(axes)}.")
 
 
 def build_mixing(augment: AugmentPlan, labels: LabelTable) -> Mixing | None:

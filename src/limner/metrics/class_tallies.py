@@ -22,7 +22,8 @@ class ImageClassScores:
     """Scores of each class, and over all classes.
 
     A precision or recall without a denominator is NaN, and counts as 0 in the means over the classes that are
-    in the truth or the prediction: a class that is never predicted is not found precisely.
+    in the truth or the prediction: a class that is never predicted is not found precisely. A specificity
+    without one is left out: all images are of the class.
 
     Attributes:
         precision: (..., K) right images over those predicted as the class.
@@ -55,21 +56,17 @@ class ImageClassScores:
         """Return the (...) scores over all classes by name: macro averages, and those weighted by images."""
         means: dict[str, Values] = {}
         for name, values in self.by_class().items():
-            means[f"macro_{name}"] = self._macro(values)
-            means[f"weighted_{name}"] = self._weighted(values)
+            # Without an image of another class, no prediction could have been wrong by the specificity.
+            counted = self.is_present & ~(np.isnan(values) & (name == "specificity"))
+            means[f"macro_{name}"] = _mean_where(np.nan_to_num(values), counted)
+            images = self.images * counted
+            means[f"weighted_{name}"] = _ratio((np.nan_to_num(values) * images).sum(-1), images.sum(-1))
         return means
 
     @property
     def balanced_accuracy(self) -> Values:
         """(...) mean recall of the classes that are in the truth."""
         return _mean_where(self.recall, self.images > 0)
-
-    def _macro(self, values: Values) -> Values:
-        return _mean_where(np.nan_to_num(values), self.is_present)
-
-    def _weighted(self, values: Values) -> Values:
-        total = self.images.sum(-1)
-        return _ratio((np.nan_to_num(values) * self.images).sum(-1), total)
 
 
 def image_class_scores(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.boxes import Boxes
+from limner.core.boxes import Boxes, incomplete
 from limner.metrics.confusion import Counts
 from limner.metrics.object_overlaps import Labels, box_overlaps, sized
 
@@ -20,7 +20,8 @@ def count_confused_boxes(truth: Boxes, xyxy: npt.NDArray[Any], labels: Labels, *
     """Count the pairs of true and found class of one image.
 
     Pairs are made in order of decreasing IoU, each box in one at most; of equal pairs, one of equal classes
-    comes first. A found box in a crowd or on a difficult object is not counted if it is in no pair.
+    comes first. A found box in a crowd, on a difficult object or of a label that is not `complete` is not
+    counted if it is in no pair.
 
     Args:
         truth: With trained labels.
@@ -44,7 +45,8 @@ def count_confused_boxes(truth: Boxes, xyxy: npt.NDArray[Any], labels: Labels, *
         if is_free[row] and is_missed[column]:
             is_free[row] = is_missed[column] = False
             partner_of[row] = single.labels[column]
-    excused = is_free & _are_on_ignored(found, truth)
+    is_unknown = np.isin(labels, incomplete(labels, truth.complete))
+    excused = is_free & (_are_on_ignored(found, truth) | is_unknown)
     np.add.at(counts, (partner_of[~excused], labels[~excused]), 1)
     counts[:, num_classes] += np.bincount(single.labels[is_missed], minlength=num_classes + 1)
     return counts

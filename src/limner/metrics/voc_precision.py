@@ -33,7 +33,8 @@ class VocPrecision:
         is_ignored = objects.is_crowd | objects.is_difficult
         self._num_true += np.bincount(objects.true_labels[~is_ignored], minlength=len(self._num_true))
         found, true = objects.pairs.T
-        order = np.lexsort((-true, objects.ious, found))
+        # A crowd that surrounds an object is not nearer than the object itself.
+        order = np.lexsort((-true, objects.ious, ~objects.is_crowd[true], found))
         found, true = found[order], true[order]
         is_nearest = np.append(found[1:] != found[:-1], np.ones(min(len(found), 1), bool))
         found, true = found[is_nearest], true[is_nearest]

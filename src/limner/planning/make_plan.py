@@ -28,6 +28,7 @@ from limner.planning.task_choice import (
     check_unlabelled,
     default_task,
 )
+from limner.planning.unused_settings import refuse_unused_settings
 from limner.tasks import find_task
 from limner.tasks.task import Task
 
@@ -92,9 +93,9 @@ def make_plan(
         allows_cascade=allow_cascade,
     )
     settled, reasons = decide(case, RULES, user, notes)
-    data = _data_plan(source, labels, num_images=fingerprint.num_images)
-    values = {"data": data, **nest(_plain(settled)), "reasons": _in_order(reasons)}
-    return parse_config(Plan, values, where="The plan")
+    refuse_unused_settings(user, settled)
+    values = {"data": _data_plan(source, labels, num_images=fingerprint.num_images), **nest(_plain(settled))}
+    return parse_config(Plan, values | {"reasons": _in_order(reasons)}, where="The plan")
 
 
 def _chosen_task(source: Source, user: Flat) -> Task:

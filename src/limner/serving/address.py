@@ -10,10 +10,6 @@ BACKLOG = 2048
 """Number of connections that the system holds until they are accepted."""
 
 
-class PortTakenError(ConfigError):
-    """The port of the service is in use, or may not be used."""
-
-
 def is_loopback(host: str) -> bool:
     """Tell whether only programs on this machine can reach an address."""
     try:
@@ -44,8 +40,7 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens at an address; port 0 is any free one.
 
     Raises:
-        ConfigError: There is no such address on this machine.
-        PortTakenError: The port is in use.
+        ConfigError: There is no such address on this machine, or its port is in use.
     """
     try:
         family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -81,9 +76,9 @@ def _no_address(host: str, found: str) -> ConfigError:
     )
 
 
-def _port_taken(host: str, port: int, error: OSError) -> PortTakenError:
+def _port_taken(host: str, port: int, error: OSError) -> ConfigError:
     is_used = error.errno == errno.EADDRINUSE
-    return PortTakenError(
+    return ConfigError(
         describe(
             "The port is in use" if is_used else "The port cannot be used",
             found=f"{host}:{port}" + (" belongs to another program" if is_used else f": {error.strerror}"),

@@ -75,7 +75,7 @@ class ServedModel:
         """Whether predictions can be corrected with a brush: label maps of images, in 8 bits."""
         task, plan = self.predictor.task, self.predictor.plan
         is_small = self.predictor.labels.ignore_index == IGNORE_INDEX
-        return LabelMap in task.targets and plan.input.spatial_dims == 2 and is_small
+        return LabelMap in task.targets and not plan.input.takes_volumes and is_small
 
     def to_json(self) -> dict[str, Any]:
         """Return what `GET /models` says about the model."""
@@ -87,7 +87,7 @@ class ServedModel:
             "title": self.predictor.task.title,
             "network": plan.network.name,
             "channels": plan.input.channels,
-            "spatial_dims": plan.input.spatial_dims,
+            "spatial_dims": 3 if plan.input.takes_volumes else 2,
             "device": str(self.predictor.device),
             "is_correctable": self.is_correctable,
             "score_threshold": SCORE_THRESHOLD,

@@ -30,6 +30,8 @@ T = TypeVar("T")
 class UnreachableError(LimnerError, RuntimeError):
     """A server did not answer, failed in all attempts, or refuses to store; the work can be resumed later."""
 
+    exit_code = 1
+
 
 class ShortError(Exception):
     """Fewer bytes were received or stored than there are."""

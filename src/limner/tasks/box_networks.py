@@ -1,53 +1,34 @@
 """Default network of boxes, by device and time budget."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from limner.core.errors import ConfigError
 from limner.core.plan import Decision
-from limner.tasks.presets import UNLIMITED
+from limner.tasks.presets import UNLIMITED, SizePreset, find_size
 from limner.tasks.situation import Situation, on_machine, within_budget
 
 BOX_NETWORK = "fcos"
 
-
-@dataclass(frozen=True)
-class BoxPreset:
-    """Size of the network under some conditions.
-
-    Attributes:
-        on_cpu: Whether the row is for the CPU or for accelerators.
-        minutes: Maximum time budget; a run without one counts as unlimited.
-        options: Options of the network.
-        why: Reason, to follow "because".
-    """
-
-    on_cpu: bool
-    minutes: float
-    options: Mapping[str, Any]
-    why: str
-
-
 _SMALL = {"head_convs": 2, "extra_levels": 1}
 BOX_PRESETS = (
-    BoxPreset(
+    SizePreset(
         True, 20, {"backbone": "resnet18_width16", "channels": 64} | _SMALL,
         "a narrow encoder gets many passes in that time",
     ),
-    BoxPreset(
+    SizePreset(
         True, 60, {"backbone": "resnet18_width32", "channels": 96} | _SMALL,
         "a narrow encoder trains within an hour on a CPU",
     ),
-    BoxPreset(
+    SizePreset(
         True, UNLIMITED, {"backbone": "resnet18", "channels": 128} | _SMALL,
         "ResNet-18 is the largest encoder that is practical on a CPU",
     ),
-    BoxPreset(
+    SizePreset(
         False, 15, {"backbone": "resnet18", "channels": 128} | _SMALL,
         "a light encoder gets many steps in that time",
     ),
-    BoxPreset(False, UNLIMITED, {"backbone": "resnet50"}, "the paper's network"),
+    SizePreset(False, UNLIMITED, {"backbone": "resnet50"}, "the paper's network"),
 )  # fmt: skip
 """Sizes of the network; the first row that applies is used."""
 
@@ -62,10 +43,7 @@ def default_box_network(situation: Situation, settled: Mapping[str, Any]) -> Ite
         raise ConfigError(
             "Detection is for images in 2 dimensions; these are volumes. Train --task semantic."
         )
-    machine, minutes = situation.machine, situation.minutes
-    preset = next(
-        row for row in BOX_PRESETS if row.on_cpu == machine.is_cpu and (minutes or UNLIMITED) <= row.minutes
-    )
+    preset = find_size(BOX_PRESETS, situation)
     where = f"{within_budget(situation)} {on_machine(situation)}"
     reason = (
         f"each point predicts the box around it, which is learned from scratch{where}; "

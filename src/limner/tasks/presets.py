@@ -3,9 +3,11 @@
 The first row that applies is used; the rules then reduce crop and batch size to what data and memory allow.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from limner.tasks.situation import Situation
 
 UNLIMITED = float("inf")
 
@@ -95,3 +97,26 @@ def find_preset(*, on_cpu: bool, spatial_dims: int, minutes: float | None) -> Pr
         if (row.on_cpu, row.spatial_dims) == (on_cpu, spatial_dims) and (minutes or UNLIMITED) <= row.minutes:
             return row
     raise AssertionError(f"PRESETS has no row for on_cpu={on_cpu}, {spatial_dims} dimensions")
+
+
+@dataclass(frozen=True)
+class SizePreset:
+    """Options of a task's usual network under some conditions.
+
+    Attributes:
+        on_cpu: Whether the row is for the CPU or for accelerators.
+        minutes: Maximum time budget; a run without one counts as unlimited.
+        options: Options of the network.
+        why: Reason, to follow "because".
+    """
+
+    on_cpu: bool
+    minutes: float
+    options: Mapping[str, Any]
+    why: str
+
+
+def find_size(rows: Sequence[SizePreset], situation: Situation) -> SizePreset:
+    """Return the first row that applies to device and time budget."""
+    on_cpu, minutes = situation.machine.is_cpu, situation.minutes or UNLIMITED
+    return next(row for row in rows if row.on_cpu == on_cpu and minutes <= row.minutes)

@@ -16,6 +16,7 @@ from limner.formats.source import TEXT_TASK
 from limner.tasks.allowed import Allowed
 from limner.tasks.prediction_folder import PredictionFolder
 from limner.tasks.prediction_json import words_json
+from limner.tasks.presets import UNLIMITED, SizePreset, find_size
 from limner.tasks.situation import Situation
 from limner.tasks.task import Task
 from limner.tasks.text_writer import CUTOUTS, TextWriter
@@ -27,8 +28,24 @@ if TYPE_CHECKING:
     from limner.evaluation.word_scorer import WordScorer
     from limner.tasks.objective import Objective
 
-SHORT_MINUTES = 15.0
-"""Time budget up to which ResNet-18 is chosen on accelerators, as in the presets of label maps."""
+TEXT_PRESETS = (
+    SizePreset(
+        True,
+        20,
+        {"backbone": "resnet18_width16", "channels": 64},
+        "a narrow encoder gets many passes in that time",
+    ),
+    SizePreset(
+        True,
+        60,
+        {"backbone": "resnet18_width32", "channels": 128},
+        "a narrow encoder trains within an hour on a CPU",
+    ),
+    SizePreset(True, UNLIMITED, {"backbone": "resnet18"}, "the paper's small encoder, practical on a CPU"),
+    SizePreset(False, 15, {"backbone": "resnet18"}, "the paper's small encoder gets many steps in that time"),
+    SizePreset(False, UNLIMITED, {"backbone": "resnet50"}, "the paper's large encoder"),
+)
+"""Sizes of the network; the first row that applies is used."""
 
 
 class TextDetectionTask(Task):
@@ -67,14 +84,9 @@ class TextDetectionTask(Task):
 
     def default_network(self, situation: Situation, settled: Mapping[str, Any]) -> Iterator[Decision]:
         """Choose DBNet, with an encoder for the machine and the time."""
-        machine, minutes = situation.machine, situation.minutes
+        preset = find_size(TEXT_PRESETS, situation)
         yield Decision("network.name", "dbnet", "finds words of any orientation, even close together; fast")
-        if machine.is_cpu or (minutes is not None and minutes <= SHORT_MINUTES):
-            place = "a CPU" if machine.is_cpu else f"{minutes:g} min"
-            backbone, reason = "resnet18", f"the paper's small encoder, which is practical on {place}"
-        else:
-            backbone, reason = "resnet50", "the paper's large encoder"
-        yield Decision("network.options", {"backbone": backbone}, reason)
+        yield Decision("network.options", dict(preset.options), preset.why)
 
     def main_score(self, labels: LabelTable) -> str:
         """Return the h-mean of ICDAR 2015."""

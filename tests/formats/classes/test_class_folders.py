@@ -102,3 +102,19 @@ def test_a_renaming_by_position_says_which_folder_each_name_means(make_tree):
     source = open_source(make_tree(tree | {"dataset.yaml": by_folder}))
     assert source.declared_labels().names == ("cat", "dog", "fox")
     assert [f.code for f in source.findings if f.code == "class-order"] == []
+
+
+@pytest.mark.parametrize("paths", [("mask", "no_mask"), ("train/mask", "train/no_mask", "val/mask")])
+def test_folders_that_sound_like_labels_are_classes_if_dataset_yaml_says_so(make_tree, paths):
+    files = {f"{path}/{i}{n}.png": PICTURE for i, path in enumerate(paths) for n in range(3)}
+    with pytest.raises(DataError, match="format: class-folders"):
+        open_source(make_tree(files))
+    source = open_source(make_tree({"dataset.yaml": "format: class-folders\n"}))
+    assert source.declared_labels().names == ("mask", "no_mask")
+    assert len(source.records) == len(files)
+
+
+def test_one_image_of_each_class_is_enough_if_dataset_yaml_says_so(make_tree):
+    files = {f"{name}/1.png": PICTURE for name in ("fox", "owl", "yak")}
+    source = open_source(make_tree({"dataset.yaml": "format: class-folders\n", **files}))
+    assert source.declared_labels().names == ("fox", "owl", "yak") and len(source.records) == 3

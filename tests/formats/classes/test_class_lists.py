@@ -101,3 +101,33 @@ def test_lines_without_one_class_are_said(make_tree, kind):
     (finding,) = [f for f in source.findings if f.code == "listed-class-unclear"]
     assert (finding.where, finding.count) == ("labels.csv: image_2", 2)
     assert "2 lines of labels.csv" in finding.found
+
+
+def test_a_column_of_labels_is_the_class_beside_other_columns_of_0_and_1(make_tree):
+    rows = "".join(f"image_{n},{n % 2},1\n" for n in (1, 2, 3))
+    source = open_source(make_tree(IMAGES | {"labels.csv": f"image,label,is_valid\n{rows}"}))
+    assert source.name == "class-list"
+    assert classes(source) == {"image_1": "class 1", "image_2": "class 0", "image_3": "class 1"}
+
+
+def test_a_name_of_several_images_is_no_missing_one(make_tree):
+    images = {f"{side}/{n}.png": PICTURE for side in ("left", "right") for n in (1, 2)}
+    lines = "left/1.png,rose\nright/1.png,tulip\n2.png,rose\n"
+    source = open_source(make_tree(images | {"labels.csv": lines}))
+    found = {f.code: f for f in source.findings}
+    assert found["listed-file-ambiguous"].files == ("labels.csv: 2.png",)
+    assert "listed-file-missing" not in found and len(source.records) == 2
+
+
+def test_lines_with_more_cells_are_said_unless_these_are_empty(make_tree):
+    lines = "image,label\nimage_1.png,rose\nimage_2.png,tulip, red\nimage_3.png,rose,,\n"
+    source = open_source(make_tree(IMAGES | {"labels.csv": lines}))
+    assert classes(source) == {"image_1": "rose", "image_3": "rose"}
+    (finding,) = [f for f in source.findings if f.code == "listed-line-uneven"]
+    assert finding.files == ("labels.csv: image_2.png,tulip,red",) and "quotes" in finding.fix
+
+
+def test_class_names_with_commas_are_read_from_quotes(make_tree):
+    lines = 'image,label\nimage_1.png,rose\nimage_2.png,"tulip, red"\nimage_3.png,rose\n'
+    source = open_source(make_tree(IMAGES | {"labels.csv": lines}))
+    assert classes(source) == WORDS | {"image_2": "tulip, red"}

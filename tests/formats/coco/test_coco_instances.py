@@ -226,6 +226,27 @@ def test_lvis_names_images_by_address_and_what_was_not_drawn_in_them(make_tree) 
     assert [f.code for f in source.findings] == ["not-exhaustive"]
 
 
+def test_lvis_says_of_which_classes_all_objects_are_drawn(make_tree) -> None:
+    images = [
+        {"id": n, "file_name": f"{n}.png", "height": 6, "width": 9, "neg_category_ids": [2]} for n in (1, 2)
+    ]
+    images[0]["not_exhaustive_category_ids"] = [3]
+    images.append({"id": 3, "file_name": "3.png", "height": 6, "width": 9})
+    categories = [{"id": n, "name": f"kind {n}"} for n in (1, 2, 3, 4)]
+    rows = [annotation(1, category_id=1), annotation(2), annotation(3, image_id=2), annotation(4, image_id=3)]
+    text = coco(*rows, images=images, categories=categories)
+    source = open_source(make_tree({f"images/{n}.png": PICTURE for n in (1, 2, 3)} | {"lvis.json": text}))
+    table = source.declared_labels().things()
+    complete = [table.encode_boxes(source.read_boxes(record)).complete for record in source.records]
+    assert [one and {table.names[k] for k in one} for one in complete] == [
+        {"kind 1", "kind 2"},
+        {"kind 2", "kind 3"},
+        None,
+    ]
+    segments = [table.encode_segments(source.read_segments(record)) for record in source.records]
+    assert [each.complete for each in segments] == complete
+
+
 def test_more_classes_than_labels_can_hold_are_refused(make_tree, monkeypatch) -> None:
     many = [{"id": n, "name": f"kind {n}"} for n in range(1, 400)]
     root = make_tree({"images/a.png": PICTURE, "annotations.json": coco(annotation(1), categories=many)})

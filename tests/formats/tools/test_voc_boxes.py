@@ -86,3 +86,14 @@ def test_blood_cells(shared_data: Path) -> None:
     ours = Counter(table.names[label] for r in source.records for label in source.read_boxes(r).labels)
     assert sum(names.values()) - sum(ours.values()) == 2
     assert ours["WBC"] == names["WBC"]
+
+
+def test_another_file_that_counts_from_0_changes_what_is_read(make_tree) -> None:
+    source = opened(make_tree, item(2, 2, 9, 9))
+    (record,), before = source.records, source.reading_state(source.records[0])
+    text = f"<annotation><filename>b.png</filename>{SIZE}{item(0, 0, 9, 9)}</annotation>"
+    other = opened(make_tree, item(2, 2, 9, 9), **{"JPEGImages/b.png": PICTURE, "Annotations/b.xml": text})
+    same = next(each for each in other.records if each.name == record.name)
+    assert source.read_boxes(record).xyxy.tolist() == [[1, 1, 9, 9]]
+    assert other.read_boxes(same).xyxy.tolist() == [[2, 2, 9, 9]]
+    assert other.reading_state(same) != before

@@ -165,3 +165,11 @@ def test_names_that_cannot_be_used_are_reported(make_tree, names: str) -> None:
     assert finding.where == "data.yaml"
     assert len(finding.found) < 200
     assert source.declared_labels().names[1] == "class 1"
+
+
+def test_a_listed_background_is_no_class_of_objects(make_tree) -> None:
+    source = opened(make_tree, f"{BOX}\n0{BOX[1:]}\n", **{"data.yaml": "names: [background, cat]\n"})
+    table = source.declared_labels()
+    assert table.names == ("background", "cat")
+    boxes = table.things().encode_boxes(source.read_boxes(source.records[0]))
+    assert [table.things().names[label] for label in boxes.labels] == ["cat"]

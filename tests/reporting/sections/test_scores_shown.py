@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from limner.reporting.sections.origin import reproduce
 from limner.reporting.sections.plan_settings import settings
 from limner.reporting.sections.speed import speed
 from limner.reporting.sections.threshold_curves import thresholds
+from limner.reporting.sections.training_curves import curves
 
 
 def words(html):
@@ -42,6 +44,13 @@ def test_headline_holds_the_scores_of_the_file(run):
     for name in ("foreground_dice", "mean_iou", "mean_dice", "pixel_accuracy"):
         assert f"{scores[name]:.3f}" in words(text)
         assert f'title="{scores[name]!r}"' in text  # in full under the pointer
+
+
+def test_curves_of_volumes_are_of_voxels(run):
+    facts = gather(run)
+    slices = facts.plan.input.model_copy(update={"slice_axis": 0})
+    volumes = replace(facts, plan=facts.plan.model_copy(update={"input": slices}))
+    assert "Pixel accuracy" in words(curves(facts)) and "Voxel accuracy" in words(curves(volumes))
 
 
 def test_class_table_is_the_file(street_run):

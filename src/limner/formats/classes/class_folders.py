@@ -50,14 +50,14 @@ class ClassFolders(ImageClasses):
         """Return the evidence that `root` has this layout, or None."""
         if settings.images or settings.masks:
             return None
-        places = class_places(list_files(root))
+        places = class_places(list_files(root), as_told=settings.format == cls.name)
         names = {place.name for place in places}
         return f"{len(places)} images in folders of {len(names)} classes" if names else None
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
         """List one record for each image; classes are numbered alphabetically, or by their numbers."""
         tree = list_files(self.root)
-        places = class_places(tree)
+        places = class_places(tree, as_told=self.settings.format == self.name)
         counts = Counter(place.name for place in places)
         self.class_names = alphabetical(counts)
         number = {name: i for i, name in enumerate(self.class_names)}
@@ -104,17 +104,23 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_SHOWN]) + (", ..." if len(names) > MOST_SHOWN else "")
 
 
-def class_places(tree: FileTree) -> list[Place]:
-    """Return the class of each image; nothing if a folder has another role or names no class."""
+def class_places(tree: FileTree, *, as_told: bool = False) -> list[Place]:
+    """Return the class of each image; nothing if a folder has another role or names no class.
+
+    Args:
+        tree: The files.
+        as_told: Whether dataset.yaml says that folders are classes, whatever they and their number look like;
+            those of splits are none.
+    """
     places: list[Place] = []
     for folder, paths in tree.images_in.items():
         own, split = [], None
         for part in folder.parts:
             said = read_folder_name(part)
-            if said.role not in (None, "image"):
+            if said.role not in (None, "image") and not as_told:
                 return []
             split = split or said.split
-            if said.role is None and said.split is None and said.words:
+            if said.split is None and (as_told or (said.role is None and said.words)):
                 own.append(part)
         if not own:
             return []
@@ -122,7 +128,7 @@ def class_places(tree: FileTree) -> list[Place]:
     depth = _depth([place.own for place in places])
     places = [replace(place, depth=depth) for place in places]
     names = {place.name for place in places}
-    return places if 2 <= len(names) <= len(places) / MIN_PER_CLASS else []
+    return places if as_told or 2 <= len(names) <= len(places) / MIN_PER_CLASS else []
 
 
 def _depth(owns: Sequence[tuple[str, ...]]) -> int:

@@ -43,17 +43,22 @@ class ClassLists(ImageClasses):
         numbers, said = self._numbering(lists, tree)
         records: dict[PurePosixPath, Record] = {}
         missing: list[str] = []
+        ambiguous: list[str] = []
         unclear: list[str] = []
         unknown: list[str] = []
         for found in lists:
             for name, labels in found.rows:
-                path = finder.find(name, found.path)
-                if path is None or len(labels) != 1:
-                    (unclear if path else missing).append(f"{found.path}: {name}")
+                paths = finder.candidates(name, found.path)
+                if len(paths) != 1:
+                    (ambiguous if paths else missing).append(f"{found.path}: {name}")
+                    continue
+                if len(labels) != 1:
+                    unclear.append(f"{found.path}: {name}")
                     continue
                 if labels[0] not in numbers:
                     unknown.append(f"{found.path}: {name} {labels[0]}")
                     continue
+                (path,) = paths
                 record = Record(
                     path.as_posix(),
                     self.root / path,
@@ -70,7 +75,8 @@ class ClassLists(ImageClasses):
         place = str(lists[0].path) if lists else "the dataset"
         layout = format_finding("layout", place, f"{counts}. {said}")
         names = self.class_names
-        left_out = (*missing_files(missing), *_unclear(unclear), *_unknown(unknown, names))
+        unread = unread_lines(missing, ambiguous, lists)
+        left_out = (*unread, *_unclear(unclear), *_unknown(unknown, names))
         return listed, (layout, *left_out, *findings)
 
     def _numbering(self, lists: Sequence[ClassList], tree: FileTree) -> tuple[dict[str, int], str]:
@@ -117,15 +123,40 @@ def _contradiction(path: PurePosixPath, first: Record, second: Record) -> DataEr
     )
 
 
-def missing_files(lines: Sequence[str]) -> list[Finding]:
-    """Return a finding for the lines that name no image."""
-    return _left_out(
-        "listed-file-missing",
-        lines,
-        "name an image that is missing",
-        "an image in the dataset folder",
-        "Add the files, or remove the lines.",
-    )
+def unread_lines(
+    missing: Sequence[str], ambiguous: Sequence[str], lists: Iterable[ClassList]
+) -> list[Finding]:
+    """Return findings for the lines of which no image is read.
+
+    Args:
+        missing: Lines that name an image that is not there.
+        ambiguous: Lines that could name several images.
+        lists: The lists, whose uneven lines are reported too.
+    """
+    uneven = [f"{found.path}: {line}" for found in lists for line in found.uneven]
+    return [
+        *_left_out(
+            "listed-file-missing",
+            missing,
+            "name an image that is missing",
+            "an image in the dataset folder",
+            "Add the files, or remove the lines.",
+        ),
+        *_left_out(
+            "listed-file-ambiguous",
+            ambiguous,
+            "name an image of which there are several",
+            "a name that only one image has, or the folders before it",
+            "Write the folder before each name, as in `left/1.png`.",
+        ),
+        *_left_out(
+            "listed-line-uneven",
+            uneven,
+            "have another number of cells than the first line",
+            "as many cells in each line",
+            'Put cells with commas into double quotes, as in `1.png,"ants, red"`.',
+        ),
+    ]
 
 
 def _unclear(lines: Sequence[str]) -> list[Finding]:

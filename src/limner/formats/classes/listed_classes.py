@@ -66,11 +66,13 @@ class ClassList:
         path: Its file, relative to the dataset folder.
         split: The split that its name states, or None.
         rows: What its lines say.
+        uneven: Lines with another number of cells than the first one, which are left out.
     """
 
     path: PurePosixPath
     split: str | None
     rows: Rows
+    uneven: Sequence[str] = ()
 
 
 class ListedImageFinder:
@@ -81,17 +83,21 @@ class ListedImageFinder:
         self._by_name = NameIndex((name, path) for path, stem in both for name in (path.name, stem))
 
     def find(self, text: str, listed_in: PurePosixPath) -> PurePosixPath | None:
-        """Return the image of a name; of several, the one in the folder of the list."""
+        """Return the image of a name, or None if there is none, or it could be one of several."""
+        found = self.candidates(text, listed_in)
+        return found[0] if len(found) == 1 else None
+
+    def candidates(self, text: str, listed_in: PurePosixPath) -> Sequence[PurePosixPath]:
+        """Return the images that a name could mean; of several, those in the folder of the list."""
         wanted = PurePosixPath(text.replace("\\", "/"))
         same = self._by_name.find(wanted.name)
         same = [path for path in same if path.is_relative_to(listed_in.parent)] or same
         if len(same) <= 1:
-            return same[0] if same else None
+            return same
         parts = [part for part in wanted.parts if part not in (".", "/")]
-        fitting = [p for p in same if [*p.parts[:-1], p.name][-len(parts) :] == parts] or [
-            p for p in same if [*p.parts[:-1], p.stem][-len(parts) :] == parts
-        ]
-        return fitting[0] if len(fitting) == 1 else None
+        by_name = [p for p in same if [*p.parts[:-1], p.name][-len(parts) :] == parts]
+        by_stem = [p for p in same if [*p.parts[:-1], p.stem][-len(parts) :] == parts]
+        return by_name or by_stem or same
 
 
 def class_lists(root: Path, tree: FileTree) -> list[ClassList]:
@@ -112,12 +118,13 @@ def _read(root: Path, path: PurePosixPath, finder: ListedImageFinder) -> ClassLi
         text = read_text(root / path)
     except (OSError, ValueError):
         return None
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
     def is_image(name: str) -> bool:
         return finder.find(name, path) is not None
 
     try:
-        rows = list(_rows(text, is_image))
+        rows, uneven = _rows(lines, is_image)
     except csv.Error:  # a cell of 128 KiB or more
         return None
     known = sum(is_image(name) for name, _ in rows[:_MAX_TRIED])
@@ -126,36 +133,41 @@ def _read(root: Path, path: PurePosixPath, finder: ListedImageFinder) -> ClassLi
     images = sum(map(is_image, labels))
     if not rows or known < _KNOWN_SHARE * len(rows[:_MAX_TRIED]) or images:
         return None
-    return ClassList(path, split_of_list(path) or split_of(path), rows)
+    return ClassList(path, split_of_list(path) or split_of(path), rows, uneven)
 
 
-def _rows(text: str, is_image: Callable[[str], bool]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    if not lines:
-        return
-    separator = next((s for s in ("\t", ",", ";") if s in lines[0]), None)
+def _rows(lines: Sequence[str], is_image: Callable[[str], bool]) -> tuple[Rows, list[str]]:
+    """Return the images with their classes, and the lines with another number of cells than the first."""
+    separator = next((s for s in ("\t", ",", ";") if lines and s in lines[0]), None)
     if separator is None:
-        for line in lines:
-            name, _, label = line.strip().rpartition(" ")
-            if name:
-                yield name.strip(), (label,)
-        return
+        parts = (line.strip().rpartition(" ") for line in lines)
+        return [(name.strip(), (label,)) for name, _, label in parts if name], []
     table = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)]
     width = len(table[0])
+    table = [row if any(row[width:]) else row[:width] for row in table]
     whole = [row for row in table if len(row) == width]
-    image = max(range(width), key=lambda column: sum(is_image(row[column]) for row in whole[:_MAX_TRIED]))
-    heading = [] if is_image(whole[0][image]) else whole[0]
-    body = whole[1:] if heading else whole
-    flags = [
-        c
-        for c in range(width)
-        if c != image and heading and {row[c] for row in body} <= {"0", "1", "0.0", "1.0"}
-    ]
-    if len(flags) >= 2:  # a column for each class, 1 where the image has it
-        for row in body:
-            yield row[image], tuple(heading[c] for c in flags if float(row[c]) == 1)
-        return
-    column = _label_column(heading, image, width)
+    return list(_rows_of_table(whole, is_image)), [separator.join(r) for r in table if len(r) != width]
+
+
+def _rows_of_table(
+    table: Sequence[Sequence[str]], is_image: Callable[[str], bool]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    width = len(table[0])
+    image = max(range(width), key=lambda column: sum(is_image(row[column]) for row in table[:_MAX_TRIED]))
+    heading = [] if is_image(table[0][image]) else table[0]
+    body = table[1:] if heading else table
+    column = _named_label_column(heading)
+    if column is None or column == image:
+        flags = [
+            c
+            for c in range(width)
+            if c != image and heading and {row[c] for row in body} <= {"0", "1", "0.0", "1.0"}
+        ]
+        if len(flags) >= 2:  # a column for each class, 1 where the image has it
+            for row in body:
+                yield row[image], tuple(heading[c] for c in flags if float(row[c]) == 1)
+            return
+        column = _only_other_column(heading, image, width)
     if column is None:
         return
     parted = _parted([row[column] for row in body], heading[column].casefold() if heading else "")
@@ -174,11 +186,14 @@ def _parted(cells: Sequence[str], heading: str) -> list[tuple[str, ...]]:
     return whole
 
 
-def _label_column(heading: Sequence[str], image: int, width: int) -> int | None:
+def _named_label_column(heading: Sequence[str]) -> int | None:
+    """Return the column that is called after labels; columns of 0 and 1 beside it are no classes."""
     words = [word.casefold().replace(" ", "_") for word in heading]
-    named = [words.index(word) for word in _LABEL_COLUMNS if word in words]
-    if named:
-        return named[0]
+    return next((words.index(word) for word in _LABEL_COLUMNS if word in words), None)
+
+
+def _only_other_column(heading: Sequence[str], image: int, width: int) -> int | None:
+    """Return the column beside that of the images; None if a heading has several."""
     if heading and width > 2:
         return None
     return next((column for column in range(width) if column != image), None)

@@ -7,7 +7,7 @@ from limner.core.errors import DataError, describe
 from limner.core.finding import Finding
 from limner.core.labels import alphabetical
 from limner.core.sample import Record
-from limner.formats.classes.class_lists import missing_files
+from limner.formats.classes.class_lists import unread_lines
 from limner.formats.classes.image_classes import ImageClasses
 from limner.formats.classes.listed_classes import ClassList, ListedImageFinder, class_lists
 from limner.formats.file_tree import list_files
@@ -46,12 +46,14 @@ class TagLists(ImageClasses):
         numbers = {name: number for number, name in enumerate(self.class_names)}
         records: dict[PurePosixPath, Record] = {}
         missing: list[str] = []
+        ambiguous: list[str] = []
         for found in lists:
             for name, labels in found.rows:
-                path = finder.find(name, found.path)
-                if path is None:
-                    missing.append(f"{found.path}: {name}")
+                paths = finder.candidates(name, found.path)
+                if len(paths) != 1:
+                    (ambiguous if paths else missing).append(f"{found.path}: {name}")
                     continue
+                (path,) = paths
                 record = self._record(path, found, tuple(sorted({numbers[label] for label in labels})))
                 other = records.setdefault(path, record)
                 if (other.tags, other.split) != (record.tags, record.split):
@@ -61,7 +63,7 @@ class TagLists(ImageClasses):
         counts = ", ".join(f"{len(found.rows)} in {found.path}" for found in lists)
         said = f"{counts}. An image may have any number of {len(self.class_names)} classes."
         layout = format_finding("layout", str(lists[0].path) if lists else "the dataset", said)
-        return listed, (layout, *missing_files(missing), *findings)
+        return listed, (layout, *unread_lines(missing, ambiguous, lists), *findings)
 
     def read_tags(self, record: Record) -> tuple[int, ...]:
         """Return the numbers of the image's classes, from 0."""

@@ -3,7 +3,7 @@
 import json
 import posixpath
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
@@ -60,6 +60,9 @@ class CocoInstances(ObjectSource):
         # the file's number, the first and last place there, height and width (0 where the JSON is silent).
         self._files: list[_File] = []
         self._places: dict[str, tuple[int, int, int, int, int]] = {}
+        self._complete: dict[
+            str, frozenset[int]
+        ] = {}  # in LVIS: entry -> values of which all objects are drawn
         super().__init__(root, settings)
 
     @classmethod
@@ -125,12 +128,16 @@ class CocoInstances(ObjectSource):
         self._count_masks(file, places)
         values = {number: known.values[0] for number, known in file.categories.items()}
         self._files.append(_File(file.path, file.annotations.chosen(order), values))
+        categories = file.annotations.ids["category_id"]
         label, split = (self.root / file.path,), file.split
         number, json_path = len(self._files) - 1, str(file.path)
         for image, (start, stop) in zip(file.images.values(), pairwise(bounds), strict=True):
             if path := there.get(image.id):
                 entry = f"{json_path}#{image.id}"
                 self._places[entry] = number, start, stop, image.height or 0, image.width or 0
+                if image.absent is not None or image.partial:
+                    drawn = (plain_id(categories[place]) for place in order[start:stop].tolist())
+                    self._complete[entry] = _complete(image, values, drawn)
                 name = posixpath.splitext(str(path))[0]
                 yield path, Record(name, self.root / path, label, split, entry=entry)
 
@@ -150,8 +157,8 @@ class CocoInstances(ObjectSource):
             problems.add("image-annotated-twice", str(second.entry), found, file=first.name)
 
     def cache_state(self) -> dict[str, npt.NDArray[Any]] | None:
-        """Return the position of each image's annotations; None if a file is held as text."""
-        if any(file.annotations.text is not None for file in self._files):
+        """Return the position of each image's annotations; None for LVIS, and if a file is held as text."""
+        if self._complete or any(file.annotations.text is not None for file in self._files):
             return None
         classes = rows_of_classes(self._categories)
         files = [[str(f.path), f.annotations.stamp, list(f.values.items())] for f in self._files]
@@ -166,7 +173,7 @@ class CocoInstances(ObjectSource):
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Restore the state that `cache_state` returned."""
         classes, files, only_boxes = json.loads(state["meta_coco"].tobytes())
-        self._files, self._entries, self._numbers = [], {}, {}
+        self._files, self._entries, self._numbers, self._complete = [], {}, {}, {}
         if only_boxes:
             self.tasks = BOXES
         self._categories = classes_of_rows(classes)
@@ -189,6 +196,10 @@ class CocoInstances(ObjectSource):
             if place >= 0 and head.has_box:
                 where = f"{file.path}#{plain_id(head.image_id)}, annotation {head.id}"
                 self._boxes.add("boxes-among-masks", where, "a box only", file=names[place])
+
+    def complete_values(self, record: Record) -> frozenset[int] | None:
+        """Return the values of LVIS's categories that an image has, or is known not to have."""
+        return self._complete.get(str(record.entry))
 
     def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
         """Return the problems of the image's annotations; those without a valid shape are left out."""
@@ -227,6 +238,19 @@ class CocoInstances(ObjectSource):
         if record.entry not in self._places:
             raise DataError(describe("The COCO annotations do not list the image", where=record.image))
         return self._places[record.entry]
+
+
+def _complete(image: CocoImage, values: Mapping[Id, int], drawn: Iterable[Id | None]) -> frozenset[int]:
+    """Return the mask values of the categories of which all objects of an image are drawn.
+
+    Args:
+        image: What LVIS says about it.
+        values: Category -> mask value.
+        drawn: The categories of its objects.
+    """
+    known: set[Id | None] = {*values} if image.absent is None else {*image.absent, *drawn}
+    known.difference_update(image.partial)
+    return frozenset(value for number, value in values.items() if number in known)
 
 
 def instance_files(root: Path, tree: FileTree) -> tuple[Sequence[PurePosixPath], Sequence[PurePosixPath]]:

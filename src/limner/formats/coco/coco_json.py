@@ -26,12 +26,23 @@ _SPLIT_WORDS |= {"val": "val", "valid": "val", "validation": "val"}
 
 
 class CocoImage(NamedTuple):
-    """One image in the JSON; height and width are None if it does not state them."""
+    """One image in the JSON.
+
+    Attributes:
+        id: Its id.
+        file_name: Its file.
+        height: None if the file does not state it, like the following.
+        width: In pixels.
+        absent: In LVIS, the categories of which it is known that the image has no object.
+        partial: In LVIS, the categories of which not all objects are drawn.
+    """
 
     id: Id
     file_name: str
     height: int | None
     width: int | None
+    absent: tuple[Id, ...] | None = None
+    partial: tuple[Id, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,7 +163,15 @@ def _image(row: JsonObject, path: Path) -> CocoImage:
     if number is None or not name:
         raise _unreadable(path, f"an image without `id` or `file_name`: {row}")
     size = stated_size(_side(row.value("height")), _side(row.value("width")))
-    return CocoImage(number, name.replace("\\", "/"), *(size or (None, None)))
+    height, width = size or (None, None)
+    federated = "neg_category_ids" in row
+    absent = _ids(row, "neg_category_ids") if federated else None
+    partial = _ids(row, "not_exhaustive_category_ids")
+    return CocoImage(number, name.replace("\\", "/"), height, width, absent, partial)
+
+
+def _ids(row: JsonObject, key: str) -> tuple[Id, ...]:
+    return tuple(number for value in row.items(key) if (number := plain_id(value)) is not None)
 
 
 def _side(value: object) -> float | None:

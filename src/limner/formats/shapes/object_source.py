@@ -144,7 +144,8 @@ class ObjectSource(Source):
         table = self.settings.label_table()
         num_classes = 1 + len(self._numbers) - len(special) - len(ignored)
         special |= dict.fromkeys(ignored, ignored_among(num_classes if table is None else table.num_classes))
-        names = self.class_order(name for name in self._numbers if name not in special)
+        ordered = self.class_order(name for name in self._numbers if name not in special)
+        names = [name for name in ordered if name.casefold() not in BACKGROUND_NAMES | IGNORED_NAMES]
         values = {name: value for value, name in enumerate(names, start=1)}
         if table is not None:
             values = self._named_values(table, values)
@@ -304,9 +305,10 @@ class ObjectSource(Source):
         labels = [one.value for one in drawn] + [self.uncovered]
         crowd = [one.is_crowd for one in drawn] + [False]
         heights = [one.height for one in drawn] + [0]  # the rest overlaps nothing
-        return segments_of(
+        found = segments_of(
             [*masks, rest], labels, crowd, shape=(height, width), heights=heights if any(heights) else None
         )
+        return replace(found, complete=self.complete_values(record))
 
     def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
         """Return the problems of the objects of one image, which listing did not look for."""
@@ -324,7 +326,12 @@ class ObjectSource(Source):
             [one.is_crowd for one in drawn],
             [one.is_difficult for one in drawn],
             shape=(height, width),
+            complete=self.complete_values(record),
         )
+
+    def complete_values(self, record: Record) -> frozenset[int] | None:
+        """Return the mask values of the classes of which all objects of an image are drawn; None for all."""
+        return None
 
     def _entry(self, record: Record) -> Entry:
         entry = self._entries.get(record.entry or record.name)

@@ -61,6 +61,10 @@ class VocBoxes(AnnotationFiles):
             return drawn
         return [replace(one, shapes=tuple(_from_0(shape) for shape in one.shapes)) for one in drawn]
 
+    def reading_state(self, record: Record) -> str:
+        """Return also whether pixels are counted from 0, which any other file may say."""
+        return f"{super().reading_state(record)} {self._counts_from_0}"
+
     def read_file(self, path: PurePosixPath, problems: Problems) -> LabelFile:
         """Parse one file.
 

@@ -14,6 +14,7 @@ from limner.formats.words.words_source import RawWord
 from limner.storage.usable_numbers import number_of, numbers_in
 
 ILLEGIBLE = "#"
+_BEGIN = re.compile(r"x:\s*\[\[")
 _WORD = re.compile(
     r"x:\s*\[\[(?P<x>[^\]]*)\]\]\s*,\s*y:\s*\[\[(?P<y>[^\]]*)\]\]"
     r"(?:\s*,\s*ornt:\s*\[[^\]]*\])?"
@@ -39,8 +40,9 @@ class TotalText(WordFiles):
         path, lines = self.lines_of(record)
         text = "\n".join(lines)
         words = list(_WORD.finditer(text))
-        if lines and len(words) < text.count("x:"):
-            raise self.no_words(path, f"{text.count('x:')} words, of which {len(words)} can be read")
+        num_begun = len(_BEGIN.findall(text))
+        if len(words) < num_begun:
+            raise self.no_words(path, f"{num_begun} words, of which {len(words)} can be read")
         if lines and not words:
             raise self.no_words(path, repr(lines[0][:40]))
         for number, word in enumerate(words, start=1):

@@ -2,7 +2,8 @@
 
 import re
 from abc import abstractmethod
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from limner.core.dataset_file import DatasetFile
@@ -119,19 +120,37 @@ def _tried(path: Path) -> list[str]:
 
 
 def _pairs(tree: FileTree) -> dict[PurePosixPath, PurePosixPath | None]:
-    """Return image -> its text file, by name without the prefix ``gt_``, within one split."""
+    """Return image -> its text file, by name without the prefix ``gt_``, within one split.
+
+    Of several, it is the one with most folders in common; where two are equal, there is none.
+    """
     if "word-files" not in tree.remembered:
         texts: dict[str, list[PurePosixPath]] = defaultdict(list)
         for path in tree.others:
             if path.suffix.lower() == ".txt":
                 texts[_MARK.sub("", path.stem)].append(path)
         pairs: dict[PurePosixPath, PurePosixPath | None] = {}
+        images_of: dict[PurePosixPath, list[PurePosixPath]] = defaultdict(list)
         for image, stem in zip(tree.images, tree.stems, strict=True):
             fitting = [t for t in texts.get(stem, ()) if _split(t) in (None, _split(image))]
-            pairs[image] = fitting[0] if len(fitting) == 1 else None
+            pairs[image] = text = _nearest(image, fitting)
+            if text is not None:
+                images_of[text].append(image)
+        for text, images in images_of.items():
+            pairs |= dict.fromkeys(set(images) - {_nearest(text, images)}, None)
         tree.remembered["word-files"] = pairs
     found: dict[PurePosixPath, PurePosixPath | None] = tree.remembered["word-files"]
     return found
+
+
+def _nearest(path: PurePosixPath, others: Sequence[PurePosixPath]) -> PurePosixPath | None:
+    """Return the file with most folders in common, or None if there is none, or several are equal."""
+    if len(others) < 2:
+        return next(iter(others), None)
+    folders = Counter(path.parts[:-1])
+    shared = [(folders & Counter(other.parts[:-1])).total() for other in others]
+    most = [other for other, number in zip(others, shared, strict=True) if number == max(shared)]
+    return most[0] if len(most) == 1 else None
 
 
 def _split(path: PurePosixPath) -> str | None:

@@ -49,8 +49,10 @@ def _smoothed(series: Series) -> list[float]:
 def _scores(facts: RunFacts) -> Chart | None:
     names = shown(facts.validation_curves, least=Shown.COMPARED)
     found = [(name, facts.series[f"val/{name}"]) for name in names]
+    of_voxels = facts.plan is not None and facts.plan.input.takes_volumes
+    rows = {name: SCORES[name].of_voxels() if of_voxels else SCORES[name] for name in names}
     lines = tuple(
-        Line(SCORES[name].title, s.steps, s.values, color, has_marks=len(s.values) <= 60)
+        Line(rows[name].title, s.steps, s.values, color, has_marks=len(s.values) <= 60)
         for color, (name, s) in enumerate(found, 1)
     )
     if not lines:

@@ -1,0 +1,14 @@
+import pytest
+
+from limner.cli.inference_options import InferenceOptions
+from limner.core.errors import ConfigError
+from limner.core.plan import AugmentPlan
+
+
+def test_flips_that_would_mirror_nothing_are_refused(tiny_plan):
+    plan = tiny_plan()
+    assert InferenceOptions(flips=True).settings(plan).flips
+    unmirrored = plan.model_copy(update={"augment": AugmentPlan(flip_axes=())})
+    with pytest.raises(ConfigError, match=r"mirrored none(.|\n)*Omit --flips"):
+        InferenceOptions(flips=True).settings(unmirrored)
+    assert not InferenceOptions(flips=False).settings(unmirrored).flips
