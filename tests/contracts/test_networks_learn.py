@@ -121,6 +121,7 @@ STEPS = {
     "pranet": 680,
     "infnet": 400,
     "caranet": 860,
+    "manet": 100,
     "setr": 240,
     "segformer": 140,
     "transunet": 80,
