@@ -4,7 +4,7 @@ import pytest
 
 from limner.cli.app import app
 from limner.core.errors import WriteError
-from limner.storage.remote_files import UnreachableError
+from limner.storage.remote_requests import UnreachableError
 
 MISSING = "no such/place"
 REFUSED = {

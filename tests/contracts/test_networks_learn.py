@@ -27,6 +27,7 @@ from limner.decoding.label_maps import semantic_labels
 from limner.networks import NETWORKS, build_network
 from limner.tasks.centre_objective import CentreCriterion
 from limner.tasks.dense_objective import DenseCriterion
+from limner.tasks.set_objective import SetCriterion
 
 # Regions of the classes, all of them stuff but the last, which is seen as one object.
 TABLE = LabelTable(tuple(LabelClass(f"class {i}", (i,), (i, i, i), i == 10) for i in range(11)))
@@ -121,6 +122,7 @@ STEPS = {
     "pranet": 680,
     "infnet": 400,
     "caranet": 860,
+    "manet": 100,
     "setr": 240,
     "segformer": 140,
     "transunet": 80,
@@ -165,6 +167,11 @@ def test_every_number_is_that_of_a_network() -> None:
     assert list(STEPS) == [name for name in NAMES if name in STEPS]
 
 
+def test_every_network_has_a_loss():
+    for name in NAMES:
+        criterion_of(name)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_overfits_four_images(four_images, name):
@@ -183,12 +190,18 @@ def test_overfits_four_images(four_images, name):
 
 def build(name):
     network = build_network(name, num_classes=NUM_CLASSES, spatial_dims=2, **OPTIONS.get(name, {}))
-    if NETWORKS[name].output is CentreOffsets:
-        term = LossTerm(name="centre_offset", options=dict(NETWORKS[name].loss))
-        return network, CentreCriterion(LossPlan(terms=(term,)), labels=TABLE)
-    by_queries = LossPlan(terms=(LossTerm(name="segment_set", options={"num_points": 512}),))
-    plan = by_queries if NETWORKS[name].output is QueryMasks else LossPlan()
-    return network, DenseCriterion(plan, num_classes=NUM_CLASSES)
+    return network, criterion_of(name)
+
+
+def criterion_of(name):
+    entry = NETWORKS[name]
+    if entry.output is CentreOffsets:
+        term = LossTerm(name="centre_offset", options=dict(entry.loss))
+        return CentreCriterion(LossPlan(terms=(term,)), labels=TABLE)
+    if entry.output is QueryMasks:
+        term = LossTerm(name="segment_set", options={"num_points": 512})
+        return SetCriterion(LossPlan(terms=(term,)), num_classes=NUM_CLASSES)
+    return DenseCriterion(LossPlan(), num_classes=NUM_CLASSES)
 
 
 def pixel_accuracy(network, batch):

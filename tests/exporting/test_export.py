@@ -114,7 +114,9 @@ def test_an_export_that_differs_is_not_kept(run, tmp_path, monkeypatch):
     )
     monkeypatch.setitem(RUNTIMES, "torch", wrong)
     monkeypatch.setattr("limner.exporting.agreement._classes", lambda names, outputs: None)
-    with pytest.raises(ModelError, match=r"a wrong runtime computes something else[\s\S]*logits differs by"):
+    with pytest.raises(
+        ModelError, match=r"a wrong runtime does not compute the same[\s\S]*logits differs by"
+    ):
         limner.export(run.root, to="torch", out=tmp_path / "out", size=(45, 50))
     assert not (tmp_path / "out").exists()
 
