@@ -43,12 +43,6 @@ def test_boxes_equal_the_rectangle_around_the_rounded_polygon():
         assert ours.intersection(expected).area / ours.union(expected).area > 0.998
 
 
-def test_words_of_a_network_that_is_not_sure_yet_are_found():
-    places = (slice(20, 30), slice(20, 60)), (slice(40, 50), slice(20, 60))
-    found = find_words(probabilities((60, 80), *places, value=0.35), (60, 80), name="a")
-    assert found.scores.tolist() == pytest.approx([0.35, 0.35])
-
-
 @pytest.mark.parametrize("outlines", ["boxes", "polygons"])
 def test_words_are_found_again_in_their_own_targets(outlines):
     shapely = pytest.importorskip("shapely")
@@ -74,7 +68,7 @@ def test_weak_and_small_cores_are_left_out_and_the_best_is_first():
     maps = probabilities((60, 80), (slice(2, 12), slice(2, 30)), value=0.5)
     maps[20:30, 2:30], maps[40:50, 2:30] = 0.7, 0.95
     maps[55:57, 50:70] = 1.0
-    found = find_words(maps, (60, 80), name="a", least_score=0.6)
+    found = find_words(maps, (60, 80), name="a")
     assert found.scores.tolist() == pytest.approx([0.95, 0.7])
     assert len(find_words(maps, (60, 80), name="a", least_score=0.4).scores) == 3
 

@@ -392,6 +392,7 @@ def test_words_are_rotated_a_little_and_sought(make_case, make_facts):
     # There are no weights of it, so the rate is that of training from scratch.
     assert (short["network.pretrained"], short["optimizer.learning_rate"]) == ("no", 3e-3)
     assert (settled["augment.rotation"], settled["augment.flip_axes"]) == (10, ())
+    assert (settled["inference.outlines"], settled["inference.word_score"]) == ("boxes", 0.3)
     assert settled["augment.foreground_probability"] == 0.75
     assert "most crops show" in reasons["augment.foreground_probability"]
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -24,6 +25,7 @@ from limner.formats import open_source
 from limner.loading.collate import collate
 from limner.loading.dataset import Dataset
 from limner.networks import build_network
+from limner.tasks import find_task
 from limner.tasks.text_objective import TextCriterion, TextObjective
 
 HEIGHT, WIDTH = 96, 128
@@ -232,3 +234,14 @@ def hmean(network, images, samples: list[Sample]):
     for each, sample in zip(maps, samples, strict=True):
         scorer.score(find_words(each, sample.spatial_shape, name=sample.name), sample)
     return dict(scorer.compute().items())["hmean"]
+
+
+@pytest.mark.parametrize(("least", "found"), [(0.6, 0), (0.3, 1)])
+def test_words_count_from_the_score_of_the_plan(monkeypatch, least, found):
+    probabilities = np.zeros((60, 80), np.float32)
+    probabilities[20:30, 20:60] = 0.4
+    monkeypatch.setattr("limner.decoding.text_maps.mean_probability_array", lambda runs: probabilities)
+    runs = SimpleNamespace(size=(60, 80), settings=InferencePlan(word_score=least))
+    task, labels = find_task("text-detection"), LabelTable((LabelClass("text", (1,), (255, 0, 0)),))
+    words = task.predict_arrays(runs, name="a", labels=labels, probabilities=False)
+    assert len(words.polygons) == found

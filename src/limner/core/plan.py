@@ -410,6 +410,8 @@ class InferencePlan(Config):
     Null removes nothing, and lets the validation cases decide at the end of training if they are volumes."""
     outlines: WordOutlines = "boxes"
     """Outlines of found words: `boxes` are rectangles of any angle, `polygons` follow curved words."""
+    word_score: Annotated[float, Field(ge=0, le=1)] = 0.6
+    """Minimum score of found words; by default that of DBNet's authors for ICDAR 2015."""
 
 
 @dataclass(frozen=True)

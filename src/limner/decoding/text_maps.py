@@ -26,10 +26,9 @@ from limner.decoding.network_arrays import ArrayRuns, ArrayView, QueryArrays
 from limner.decoding.pixel_arrays import joined_parts, resized_rows
 from limner.geometry.rectangles import reading_order
 
-CORE_THRESHOLD, SCORE_THRESHOLD = 0.3, 0.3
-"""Probability above which a pixel is in a core (authors' `thresh`); minimum mean of a core, MMOCR's
-`min_text_score`. With 0.6, as in the authors' commands for ICDAR 2015, networks of a few hundred steps find
-nothing, although the words are there."""
+CORE_THRESHOLD, SCORE_THRESHOLD = 0.3, 0.6
+"""Probability above which a pixel is in a core (authors' `thresh`); minimum mean of a core (`box_thresh`: 0.6
+in their commands for ICDAR 2015)."""
 
 MOST_CORES = 1000
 """Maximum number of regions that are looked at (authors' `max_candidates`)."""

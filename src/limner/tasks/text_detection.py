@@ -110,8 +110,13 @@ class TextDetectionTask(Task):
         from limner.decoding.text_maps import find_words
         from limner.decoding.text_probabilities import mean_probabilities
 
-        outlines = runs.settings.outlines
-        return find_words(mean_probabilities(runs), runs.size, name=name, outlines=outlines)
+        return find_words(
+            mean_probabilities(runs),
+            runs.size,
+            name=name,
+            outlines=runs.settings.outlines,
+            least_score=runs.settings.word_score,
+        )
 
     def predict_arrays(
         self, runs: "ArrayRuns", *, name: str, labels: LabelTable, probabilities: bool
@@ -119,8 +124,13 @@ class TextDetectionTask(Task):
         """Return the same as `predict`, computed with NumPy."""
         from limner.decoding.text_maps import find_words, mean_probability_array
 
-        outlines = runs.settings.outlines
-        return find_words(mean_probability_array(runs), runs.size, name=name, outlines=outlines)
+        return find_words(
+            mean_probability_array(runs),
+            runs.size,
+            name=name,
+            outlines=runs.settings.outlines,
+            least_score=runs.settings.word_score,
+        )
 
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> TextWriter:
         """Return a writer of ICDAR's text files, MMOCR's JSON, and overlays."""

@@ -14,7 +14,7 @@ from limner.planning.rules.duration import (
     choose_steps,
     warn_of_short_run,
 )
-from limner.planning.rules.inference import choose_outlines, choose_window
+from limner.planning.rules.inference import choose_window, choose_words
 from limner.planning.rules.input import (
     choose_channels,
     choose_crop,
@@ -73,5 +73,5 @@ RULES: tuple[Rule, ...] = (
     choose_checkpoints,
     choose_window,
     choose_probe,
-    choose_outlines,
+    choose_words,
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any
 
-from limner.core.plan import Decision, ResizePlan
+from limner.core.plan import Decision, InferencePlan, ResizePlan
 from limner.core.wording import memory, size
 from limner.planning.decisions import Case
 from limner.planning.rules.input import memory_budget
@@ -21,9 +21,17 @@ LONGEST_BY_SHORTEST = 2
 """Maximum aspect ratio at which the shorter side still gets its size."""
 
 
-def choose_outlines(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Predict outlines of words as they are labelled."""
-    if not case.shows_text or not find_task(settled["task"]).has_outlines:
+WORD_SCORE = 0.3
+"""Minimum score of words, MMOCR's `min_text_score`."""
+
+
+def choose_words(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Predict words with a low score too, with outlines as they are labelled."""
+    if not find_task(settled["task"]).has_outlines:
+        return
+    reason = f"as in MMOCR; after a short training, words score below the usual {InferencePlan().word_score}"
+    yield Decision("inference.word_score", WORD_SCORE, reason)
+    if not case.shows_text:
         return
     if case.has_curved_words:
         yield Decision("inference.outlines", "polygons", "labelled words have more than four corners")
