@@ -60,7 +60,7 @@ def test_avif_is_read_and_turned_upright(tmp_path) -> None:
 def test_avif_of_ten_bits_is_refused_rather_than_reduced(tmp_path) -> None:
     _, data = cv2.imencode(".avif", RGB.astype(np.uint16) * 4, [cv2.IMWRITE_AVIF_DEPTH, 10])
     (tmp_path / "a.avif").write_bytes(data.tobytes())
-    with pytest.raises(DataError, match="10 bits a sample") as refused:
+    with pytest.raises(DataError, match="10 bits per sample") as refused:
         read_image(tmp_path / "a.avif")
     assert "16 bits" in str(refused.value)
 

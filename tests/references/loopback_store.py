@@ -4,6 +4,7 @@ import json
 import threading
 import urllib.error
 import urllib.request
+from collections import Counter
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,6 +13,9 @@ from urllib.parse import quote, unquote
 import fsspec
 
 from limner.storage import remote_requests, tar_members
+
+CLIENT = "X-Client"
+"""Header in which the driver names the thread that asks."""
 
 
 class Server(ThreadingHTTPServer):
@@ -22,7 +26,8 @@ class Server(ThreadingHTTPServer):
         versions: Name -> version, which is the ETag.
         count: Number of requests so far.
         stored: Number of times that an object was stored.
-        fails_every: Every request of this number is answered with 503 before anything is done.
+        fails_every: Every request of this number, counted for each thread that asks, is answered with 503
+            before anything is done.
         loses_answer_every: Every request of this number to store is answered with 503 after it is done.
         cuts: Whether half of a body is sent.
         stores_half_every: Every request of this number to store keeps half of the body.
@@ -36,6 +41,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.objects, self.versions, self.count, self.stored = {}, {}, 0, 0
+        self.counts = Counter()
         self.lock = threading.Lock()
 
     def address(self, name, driver="loopback"):
@@ -112,7 +118,10 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         with server.lock:
             server.count += 1
-            fails = server.fails_every and server.count % server.fails_every == 0
+            # Of one count for all, two threads that take turns could leave one of them every third request.
+            client = self.headers.get(CLIENT)
+            server.counts[client] += 1
+            fails = server.fails_every and server.counts[client] % server.fails_every == 0
         if fails:
             self.answer(503)
         return fails
@@ -143,7 +152,8 @@ class Loopback(fsspec.AbstractFileSystem):
     def _ask(self, path, *, method="GET", headers=(), data=None):
         host, _, name = path.partition("/")
         address = f"http://{host}/{name if name.startswith('?') else quote(name)}"
-        request = urllib.request.Request(address, data, dict(headers), method=method)
+        headers = {CLIENT: str(threading.get_ident()), **dict(headers)}
+        request = urllib.request.Request(address, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:
                 return answer.read(), answer.headers

@@ -1,6 +1,7 @@
 """Commands of limner on the stand-in device, in a process of its own: python stand_in_run.py DATA RUN."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def losses_that_wait():
             with stand_in_device.count_waiting() as waited:
                 total = on_it.loss(made, on_device).total
                 total.backward()
-            totals[device] = float(total)
+            totals[device] = float(total.detach())
         found[name] = {"totals": list(totals.values()), "waited": waited}
     return found
 
@@ -203,3 +204,8 @@ def main(data, run):
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), Path(sys.argv[2]))
+    # PyTorch's thread for backward passes may still drop tensors of a device made in Python while Python
+    # ends, which aborts the process.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -181,7 +181,7 @@ def remote(server):
 
 
 def test_two_processes_share_the_work_at_an_address_that_fails_every_third_time(server, remote):
-    server.fails_every, server.loses_answer_every, server.stores_half_every = 3, 4, 5
+    server.fails_every, server.loses_answer_every = 3, 4
     others = []
 
     def join():
@@ -197,7 +197,7 @@ def test_two_processes_share_the_work_at_an_address_that_fails_every_third_time(
         work(ledger)
     thread.join()
     assert not others
-    server.fails_every = server.loses_answer_every = server.stores_half_every = 0
+    server.fails_every = server.loses_answer_every = 0
     summary = read_summary(remote, ASKED, by="predict")
     assert summary["outputs"] == [f"{n:04d}" for n in range(24)]
     assert {name: data for name, data in server.objects.items() if "/out/" in name} == {

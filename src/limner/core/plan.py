@@ -367,8 +367,7 @@ class TrainPlan(Config):
     balanced: bool = False
     """Draw images of each class equally often, however many there are; for classes of whole images."""
     unlabelled: str | None = None
-    """Folder, list or glob of images without labels: the run also learns what its initial weights predict
-    there with confidence; null uses none."""
+    """Folder, list or glob of images; confident predictions of the initial weights for them are learned."""
     unlabelled_share: Part = 0.5
     """Fraction of the pixels predicted as each class there that is learned: the most confident."""
     workers: Annotated[int, Field(ge=0)] = 2
@@ -399,8 +398,7 @@ class InferencePlan(Config):
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
     """Fraction of a window that overlaps with its neighbour."""
     padding: Literal["reflection", "mean"] = "reflection"
-    """What images that are smaller than the window are padded with: their reflection, or `input.mean`, the
-    zeros of the network's input, as nnU-Net does. Statistics of a volume in its network depend on it."""
+    """Padding of images smaller than the window; `mean` is `input.mean`, zeros to the network (nnU-Net)."""
     flips: bool = False
     """Average over mirrored images too."""
     scales: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
@@ -410,7 +408,7 @@ class InferencePlan(Config):
     Null removes nothing, and lets the validation cases decide at the end of training if they are volumes."""
     outlines: WordOutlines = "boxes"
     """Outlines of found words: `boxes` are rectangles of any angle, `polygons` follow curved words."""
-    word_score: Annotated[float, Field(ge=0, le=1)] = 0.6
+    word_score: Probability = 0.6
     """Minimum score of found words; by default that of DBNet's authors for ICDAR 2015."""
 
 

@@ -295,7 +295,8 @@ class Learner:
         If the model is sharded, all processes must call this together, and get the names of all parts.
         """
         floats = {name: local_part(t) for name, t in self._tensors().items() if t.is_floating_point()}
-        broken = torch.stack([(~t.isfinite().all()).to(self.device) for t in floats.values()]).int()
+        device = self._accelerator.device
+        broken = torch.stack([(~t.isfinite().all()).to(device) for t in floats.values()]).int()
         if self.is_sharded:
             broken = self._accelerator.reduce(broken, "sum")
         return [name for name, count in zip(floats, broken.tolist(), strict=True) if count]
