@@ -12,6 +12,7 @@ from limner.core.plan import InputPlan
 from limner.formats import open_source
 from limner.images.volumes.volume_writing import write_volume
 from limner.loading.image_cache import MemoryCache
+from limner.loading.loader import training_batches
 from limner.loading.training_dataset import PreparedDataset, training_dataset
 from limner.transforms.slices import slice_of
 
@@ -61,6 +62,15 @@ def test_slices_without_foreground_are_limited(source, share: float | None, coun
     assert len(dataset) == count
     shown = [bool(dataset[i].get(LabelMap).labels.any()) for i in range(count)]
     assert sum(shown) == 4
+
+
+def test_every_slice_of_every_volume_is_trained_on(source) -> None:
+    dataset = training_dataset(source, source.records, TABLE, plan(), targets=(LabelMap,))
+    seen: list[str] = []
+    with training_batches(dataset, lambda sample, _: sample, batch_size=4, seed=0, workers=0) as batches:
+        for _ in range(4):
+            seen += next(batches).names
+    assert sorted(seen) == sorted(dataset.name_of(index) for index in range(16))
 
 
 def test_neighbours_are_channels_and_ends_are_repeated() -> None:

@@ -97,7 +97,8 @@ def augmented_images(
         seed: Random seed of order and augmentation.
         balanced: As in `training_order`.
     """
-    order = training_order([record.label for record in dataset.records], seed=seed, balanced=balanced)
+    classes = [dataset.class_of(index) for index in range(len(dataset))]
+    order = training_order(classes, seed=seed, balanced=balanced)
     for slot in slots:
         sample = dataset[order.index_of(slot)]
         steps = _steps(pipeline, sample, seed, slot)

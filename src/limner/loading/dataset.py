@@ -65,6 +65,10 @@ class Dataset:
                 self.cache.put(sample)
         return sample
 
+    def class_of(self, index: int) -> int | None:
+        """Return the class of a sample as a whole, or None."""
+        return self.records[index].label
+
     def name_of(self, index: int) -> str:
         """Return the name of a sample without reading it."""
         return self.records[index].name

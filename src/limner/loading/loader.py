@@ -133,7 +133,8 @@ def training_batches(
     """
     if len(dataset) == 0:
         raise DataError("The training split is empty: there are no images to draw batches from.")
-    order = training_order([record.label for record in dataset.records], seed=seed, balanced=balanced)
+    classes = [dataset.class_of(index) for index in range(len(dataset))]
+    order = training_order(classes, seed=seed, balanced=balanced)
 
     def make_batch(step: int) -> Batch:
         first, end = (batch_size * rank // num_replicas for rank in (replica, replica + 1))

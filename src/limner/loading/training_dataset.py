@@ -210,6 +210,11 @@ class SliceDataset(Dataset):
         volume, place = self._places[index]
         return sliced(self.volumes[volume], self.plan, place)
 
+    def class_of(self, index: int) -> int | None:
+        """Return the class of a slice's volume, or None."""
+        volume, _ = self._places[index]
+        return self.records[volume].label
+
     def name_of(self, index: int) -> str:
         """Return the name of a slice."""
         volume, place = self._places[index]
