@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from predicted_files import files, predict
 
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.run_folder import RunFolder
@@ -17,6 +18,13 @@ def run(cells, tiny_model, tmp_path):
     names = [f"cell_{n}" for n in range(5)]
     folder.splits.write_text(json.dumps({"train": names[:3], "val": names[3:]}), "utf-8")
     return folder
+
+
+@pytest.fixture
+def alone(run, cells, tmp_path):
+    """What one process writes."""
+    predict(run, cells / "images", tmp_path / "alone")
+    return files(tmp_path / "alone")
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import json
 import tarfile
 
 import pytest
+from predicted_files import files, predict
 
-import limner
 from limner.api import predict_shards
 from limner.core.errors import ConfigError, DataError
 from limner.core.plan import InferencePlan
@@ -14,23 +14,6 @@ from limner.storage.folder_lock import this_process
 from limner.storage.remote_requests import UnreachableError
 from limner.storage.shard_ledger import LEDGER
 from limner.storage.unfinished import UNFINISHED
-
-
-def files(folder):
-    """The files in a folder and their content, without the hidden lists."""
-    found = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
-
-
-def predict(run, images, out, **options):
-    return limner.predict(run.root, images, out=out, device="cpu", **options)
-
-
-@pytest.fixture
-def alone(run, cells, tmp_path):
-    """What one process writes."""
-    predict(run, cells / "images", tmp_path / "alone")
-    return files(tmp_path / "alone")
 
 
 def test_one_process_of_several_writes_what_one_process_writes(run, cells, tmp_path, alone):

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from predicted_files import files, predict
 
-import limner
 from limner.api import predict_shards
 from limner.core.errors import ConfigError, DataError, MissingPartError
 from limner.storage.remote_folder import RemoteFolder
@@ -19,23 +19,6 @@ from limner.storage.shard_ledger import SUMMARY
 from limner.storage.unfinished import UNFINISHED
 
 needs_fsspec = pytest.mark.skipif(not find_spec("fsspec"), reason="fsspec is not installed")
-
-
-def files(folder):
-    """The files in a folder and their content, without the hidden lists."""
-    found = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
-
-
-def predict(run, images, out, **options):
-    return limner.predict(run.root, images, out=out, device="cpu", **options)
-
-
-@pytest.fixture
-def alone(run, cells, tmp_path):
-    """What one process writes."""
-    predict(run, cells / "images", tmp_path / "alone")
-    return files(tmp_path / "alone")
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from limner.formats import open_source
 from limner.images.volumes.volume_writing import write_volume
 from limner.loading.image_cache import MemoryCache
 from limner.loading.loader import training_batches
+from limner.loading.pseudo_labelled import JoinedDataset, PseudoLabelled
 from limner.loading.training_dataset import PreparedDataset, training_dataset
 from limner.transforms.slices import slice_of
 
@@ -71,6 +72,8 @@ def test_every_slice_of_every_volume_is_trained_on(source) -> None:
         for _ in range(4):
             seen += next(batches).names
     assert sorted(seen) == sorted(dataset.name_of(index) for index in range(16))
+    joined = JoinedDataset(dataset, PseudoLabelled(source, (), TABLE))
+    assert len(joined) == len(joined.classes) == len(dataset.classes) == 16
 
 
 def test_neighbours_are_channels_and_ends_are_repeated() -> None:

@@ -1,9 +1,9 @@
 """A folder on a disk, and those of two drivers of fsspec, answer the same."""
 
-import threading
 from uuid import uuid4
 
 import pytest
+from races import winners
 
 from limner.storage.remote_folder import RemoteFolder
 from limner.storage.remote_requests import UnreachableError
@@ -81,19 +81,7 @@ def test_what_a_user_names_is_on_a_disk_or_at_an_address(tmp_path):
 
 def test_one_of_many_that_create_a_file_at_the_same_time_succeeds(server, remote):
     server.fails_every, server.loses_answer_every = 7, 5
-    wins = []
-    start = threading.Barrier(8)
-
-    def create(number):
-        start.wait()
-        if RemoteFolder(remote.where).create("a.0", b"%d" % number):
-            wins.append(number)
-
-    threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    wins = winners(8, lambda number: RemoteFolder(remote.where).create("a.0", b"%d" % number))
     assert len(wins) == 1 and remote.read("a.0") == b"%d" % wins[0]
 
 

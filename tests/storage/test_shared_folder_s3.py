@@ -1,9 +1,9 @@
 """The folder of shared work in the S3 of moto on the loopback interface, through s3fs."""
 
-import threading
 from importlib.util import find_spec
 
 import pytest
+from races import winners
 
 from limner.core.errors import DataError
 from limner.storage import remote_requests
@@ -69,19 +69,7 @@ def test_files_are_created_once_replaced_read_and_removed(store, tmp_path):
 
 
 def test_one_of_many_that_create_a_file_at_the_same_time_succeeds(store):
-    wins, start = [], threading.Barrier(6)
-
-    def create(number):
-        folder = RemoteFolder("s3://limner/race")
-        start.wait()
-        if folder.create("a.0", b"%d" % number):
-            wins.append(number)
-
-    threads = [threading.Thread(target=create, args=(number,)) for number in range(6)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    wins = winners(6, lambda number: RemoteFolder("s3://limner/race").create("a.0", b"%d" % number))
     assert len(wins) == 1 and RemoteFolder("s3://limner/race").read("a.0") == b"%d" % wins[0]
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from limner.analysis.run_costs import measure_run
-from limner.api.shared_trials import WORK, Line, helping, refuse_count, run_trials
+from limner.api.shared_trials import WORK, Line, helping, run_trials
+from limner.api.shared_work import refuse_count
 from limner.core.config import merge
 from limner.core.errors import ConfigError, describe
 from limner.core.execution import Execution

@@ -18,8 +18,8 @@ from limner.api.prediction_packs import kind_of
 from limner.api.prediction_result import Failure, PredictResult, json_and_csv
 from limner.api.prediction_sinks import Destination, ShardSink, Sink, work_folder
 from limner.api.ray_work import RayCluster, require_ray, work_on_ray
-from limner.api.shared_work import num_lost, refuse_unsendable, started, work_on
-from limner.core.errors import ConfigError, DataError
+from limner.api.shared_work import num_lost, refuse_count, refuse_unsendable, started, work_on
+from limner.core.errors import DataError
 from limner.core.picture import Picture
 from limner.core.progress import Track
 from limner.images.read_image import read_image
@@ -75,8 +75,7 @@ def sharing_of(destination: Destination, processes: int | None, ray: str | None,
         ConfigError: The number of processes is out of range.
         MissingPartError: Ray is not installed.
     """
-    if processes is not None and processes < 1:
-        raise ConfigError(f"--processes is a number of processes, 1 or more; found {processes}.")
+    refuse_count(processes)
     if ray is not None:
         require_ray()
     return Sharing(destination, processes, None if ray is None else RayCluster(ray, processes, device))

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from limner.api.shared_work import num_lost, refuse_unsendable, started, work_on
-from limner.core.errors import ConfigError
 from limner.core.execution import Execution
 from limner.core.watchers import Watchers
 from limner.storage.shard_ledger import ShardLedger, open_ledger, read_summary
@@ -87,16 +86,6 @@ def helping(join: Callable[..., object], devices: Sequence[str], execution: Exec
             Watchers(execution.watchers).say(f"{lost} processes ended early; the others did their work")
 
 
-def refuse_count(processes: int | None) -> None:
-    """Refuse a number of processes that is out of range.
-
-    Raises:
-        ConfigError: It is.
-    """
-    if processes is not None and processes < 1:
-        raise ConfigError(f"--processes is a number of processes, 1 or more; found {processes}.")
-
-
 def _train_shard(
     ledger: ShardLedger,
     number: int,
@@ -123,19 +112,13 @@ def _known_lines(ledger: ShardLedger) -> list[Line]:
 @contextmanager
 def _beating(ledger: ShardLedger) -> Iterator[None]:
     """Renew the claims of this process while it trains."""
-    is_over = threading.Event()
 
-    def beat() -> None:
+    def beat(is_over: threading.Event) -> None:
         while not is_over.wait(LOOK_SECONDS):
             ledger.beat()
 
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
+    with _meanwhile(beat):
         yield
-    finally:
-        is_over.set()
-        thread.join()
 
 
 @contextmanager
@@ -145,15 +128,23 @@ def _ends_with_its_command() -> Iterator[None]:
     if parent is None:
         yield
         return
-    sentinel, is_over = parent.sentinel, threading.Event()
+    sentinel = parent.sentinel
 
-    def look() -> None:
+    def look(is_over: threading.Event) -> None:
         while not is_over.is_set():
             if wait([sentinel], timeout=1.0):
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
 
-    thread = threading.Thread(target=look, daemon=True)
+    with _meanwhile(look):
+        yield
+
+
+@contextmanager
+def _meanwhile(watch: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Run a function in a thread during the block; it returns soon after its event is set."""
+    is_over = threading.Event()
+    thread = threading.Thread(target=watch, args=(is_over,), daemon=True)
     thread.start()
     try:
         yield

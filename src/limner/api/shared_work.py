@@ -113,6 +113,16 @@ def fewer_threads(processes: int) -> Iterator[None]:
         del os.environ[THREADS]
 
 
+def refuse_count(processes: int | None) -> None:
+    """Refuse a number of processes that is out of range.
+
+    Raises:
+        ConfigError: It is.
+    """
+    if processes is not None and processes < 1:
+        raise ConfigError(f"--processes is a number of processes, 1 or more; found {processes}.")
+
+
 def refuse_unsendable(join: Callable[[], object], fix: str) -> None:
     """Refuse a request that cannot be sent to another process.
 

@@ -10,7 +10,8 @@ from math import ceil
 from pathlib import Path
 from typing import Any, TypeVar
 
-from limner.api.shared_trials import WORK, Line, helping, refuse_count, run_trials
+from limner.api.shared_trials import WORK, Line, helping, run_trials
+from limner.api.shared_work import refuse_count
 from limner.core.config import merge
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.execution import Execution

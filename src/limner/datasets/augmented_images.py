@@ -97,8 +97,7 @@ def augmented_images(
         seed: Random seed of order and augmentation.
         balanced: As in `training_order`.
     """
-    classes = [dataset.class_of(index) for index in range(len(dataset))]
-    order = training_order(classes, seed=seed, balanced=balanced)
+    order = training_order(dataset.classes, seed=seed, balanced=balanced)
     for slot in slots:
         sample = dataset[order.index_of(slot)]
         steps = _steps(pipeline, sample, seed, slot)

@@ -65,9 +65,10 @@ class Dataset:
                 self.cache.put(sample)
         return sample
 
-    def class_of(self, index: int) -> int | None:
-        """Return the class of a sample as a whole, or None."""
-        return self.records[index].label
+    @property
+    def classes(self) -> list[int | None]:
+        """The class of each sample as a whole, or None."""
+        return [record.label for record in self.records]
 
     def name_of(self, index: int) -> str:
         """Return the name of a sample without reading it."""

@@ -133,8 +133,7 @@ def training_batches(
     """
     if len(dataset) == 0:
         raise DataError("The training split is empty: there are no images to draw batches from.")
-    classes = [dataset.class_of(index) for index in range(len(dataset))]
-    order = training_order(classes, seed=seed, balanced=balanced)
+    order = training_order(dataset.classes, seed=seed, balanced=balanced)
 
     def make_batch(step: int) -> Batch:
         first, end = (batch_size * rank // num_replicas for rank in (replica, replica + 1))

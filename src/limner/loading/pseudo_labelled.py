@@ -69,6 +69,11 @@ class JoinedDataset(Dataset):
         own = index - len(self._labelled)
         return self._labelled[index] if own < 0 else self._pseudo[own]
 
+    @property
+    def classes(self) -> list[int | None]:
+        """The class of each sample as a whole, or None."""
+        return [*self._labelled.classes, *self._pseudo.classes]
+
     def name_of(self, index: int) -> str:
         """Return the name of a sample without reading it."""
         own = index - len(self._labelled)

@@ -210,10 +210,10 @@ class SliceDataset(Dataset):
         volume, place = self._places[index]
         return sliced(self.volumes[volume], self.plan, place)
 
-    def class_of(self, index: int) -> int | None:
-        """Return the class of a slice's volume, or None."""
-        volume, _ = self._places[index]
-        return self.records[volume].label
+    @property
+    def classes(self) -> list[int | None]:
+        """The class of each slice's volume, or None."""
+        return [self.records[volume].label for volume, _ in self._places]
 
     def name_of(self, index: int) -> str:
         """Return the name of a slice."""

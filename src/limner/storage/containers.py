@@ -12,6 +12,9 @@ TAR, TABLE = ".tar", ".parquet"
 
 _INSIDE = re.compile(rf"(?:{re.escape(TAR)}|{re.escape(TABLE)})(?=/)", re.IGNORECASE)
 
+_KNOWN_FILES: set[Path] = set()
+"""Archives and tables that were seen on disk, so that the disk is not asked for each image."""
+
 
 def container_of(path: Path) -> tuple[Path, str] | None:
     """Return the file that holds an image, and the image's name in it; None if the image has its own file."""
@@ -27,10 +30,6 @@ def container_of(path: Path) -> tuple[Path, str] | None:
         if holder.is_file():
             _KNOWN_FILES.add(holder)
     return holder, text[found.end() + 1 :]
-
-
-_KNOWN_FILES: set[Path] = set()
-"""Archives and tables that were seen on disk, so that the disk is not asked for each image."""
 
 
 @lru_cache(maxsize=4096)

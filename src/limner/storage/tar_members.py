@@ -86,7 +86,7 @@ class TarMembers:
         if self.is_remote:
             return remote_part(self.path, start, start + size, self.state)
         try:
-            with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 - faster, for each image
+            with open(self.path, "rb") as file:  # noqa: PTH123 - faster, for each image
                 file.seek(start)
                 data = file.read(size)
         except OSError as error:

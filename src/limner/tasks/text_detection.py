@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
     from limner.decoding.network_arrays import ArrayRuns
     from limner.decoding.network_runs import NetworkRuns
+    from limner.decoding.text_maps import Map
     from limner.evaluation.word_scorer import WordScorer
     from limner.tasks.objective import Objective
 
@@ -107,30 +108,17 @@ class TextDetectionTask(Task):
         self, runs: "NetworkRuns", *, name: str, labels: LabelTable, probabilities: bool
     ) -> WordPrediction:
         """Return the words of an image, highest score first."""
-        from limner.decoding.text_maps import find_words
         from limner.decoding.text_probabilities import mean_probabilities
 
-        return find_words(
-            mean_probabilities(runs),
-            runs.size,
-            name=name,
-            outlines=runs.settings.outlines,
-            least_score=runs.settings.word_score,
-        )
+        return _words_in(mean_probabilities(runs), runs, name)
 
     def predict_arrays(
         self, runs: "ArrayRuns", *, name: str, labels: LabelTable, probabilities: bool
     ) -> WordPrediction:
         """Return the same as `predict`, computed with NumPy."""
-        from limner.decoding.text_maps import find_words, mean_probability_array
+        from limner.decoding.text_maps import mean_probability_array
 
-        return find_words(
-            mean_probability_array(runs),
-            runs.size,
-            name=name,
-            outlines=runs.settings.outlines,
-            least_score=runs.settings.word_score,
-        )
+        return _words_in(mean_probability_array(runs), runs, name)
 
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> TextWriter:
         """Return a writer of ICDAR's text files, MMOCR's JSON, and overlays."""
@@ -159,3 +147,17 @@ class TextDetectionTask(Task):
             matches = match_words(true.polygons, true.is_ignored, prediction.polygons)
             outcomes = WordOutcomes(*matches.is_matched(), matches.is_counted_found)
         return word_comparison(image, prediction.polygons, truth=true, outcomes=outcomes, title=title)
+
+
+def _words_in(probabilities: "Map", runs: "NetworkRuns | ArrayRuns", name: str) -> WordPrediction:
+    """Return the words of an image, whose pixels are in a core with these probabilities (H, W)."""
+    from limner.decoding.text_maps import find_words
+
+    settings = runs.settings
+    return find_words(
+        probabilities,
+        runs.size,
+        name=name,
+        outlines=settings.outlines,
+        least_score=settings.word_score,
+    )

@@ -18,6 +18,7 @@ from torch import nn
 
 from limner.layers.norm import TolerantBatchNorm2d
 from limner.networks.backbones.resnet import OutputStride
+from limner.networks.backbones.tapped_layers import TappedLayers
 
 MOBILENETV2 = "mobilenet_v2"
 STEM = 32
@@ -46,13 +47,8 @@ TAPS = (0, 1, 2, 4, 6)
 """Stages whose outputs are returned, at strides 2, 4, 8, 16 and 32."""
 
 
-class MobileNetV2(nn.Module):
-    """MobileNetV2 that returns its feature maps.
-
-    Attributes:
-        channels: Channels of each map that `forward` returns.
-        strides: Stride of each map relative to the input, in pixels.
-    """
+class MobileNetV2(TappedLayers):
+    """MobileNetV2 that returns its feature maps."""
 
     def __init__(self, *, in_channels: int = 3, output_stride: OutputStride = 32) -> None:
         """Build the pyramid with random weights.
@@ -62,7 +58,6 @@ class MobileNetV2(nn.Module):
             output_stride: Stride of the coarsest maps; below 32 the first block of each stage that would be
                 coarser is dilated.
         """
-        super().__init__()
         layers: list[nn.Module] = [_conv(in_channels, STEM, 3, stride=2)]
         width, stride, dilation = STEM, 2, 1
         ends, strides = [], []
@@ -84,22 +79,15 @@ class MobileNetV2(nn.Module):
                 width = stage.channels
             ends.append(len(layers) - 1)
             strides.append(stride)
-        self.features = nn.Sequential(*layers)
-        self._taps = tuple(ends[tap] for tap in TAPS)
-        self.channels = tuple(STAGES[tap].channels for tap in TAPS)
-        self.strides = tuple(strides[tap] for tap in TAPS)
+        super().__init__(
+            layers,
+            taps=[ends[tap] for tap in TAPS],
+            channels=[STAGES[tap].channels for tap in TAPS],
+            strides=[strides[tap] for tap in TAPS],
+        )
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
-
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the maps from the finest to the coarsest: (B, C_i, H / stride_i, W / stride_i)."""
-        maps, x = [], images
-        for index, layer in enumerate(self.features):
-            x = layer(x)
-            if index in self._taps:
-                maps.append(x)
-        return tuple(maps)
 
 
 class _InvertedResidual(nn.Module):

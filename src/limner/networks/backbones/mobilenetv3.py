@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from limner.layers.norm import TolerantBatchNorm2d
 from limner.networks.backbones.resnet import OutputStride
+from limner.networks.backbones.tapped_layers import TappedLayers
 
 EPSILON, MOMENTUM = 1e-3, 0.01  # torchvision's, from the authors' TensorFlow code
 
@@ -92,13 +93,8 @@ MOBILENETV3S = {
 """Name -> shape: torchvision's, and those of mmsegmentation."""
 
 
-class MobileNetV3(nn.Module):
-    """MobileNetV3 that returns its feature maps.
-
-    Attributes:
-        channels: Channels of each map that `forward` returns.
-        strides: Stride of each map relative to the input, in pixels.
-    """
+class MobileNetV3(TappedLayers):
+    """MobileNetV3 that returns its feature maps."""
 
     def __init__(
         self, shape: MobileNetV3Shape, *, in_channels: int = 3, output_stride: OutputStride = 32
@@ -110,7 +106,6 @@ class MobileNetV3(nn.Module):
             in_channels: Channels of the image.
             output_stride: Stride of the coarsest map; below 32 the stages that would be coarser are dilated.
         """
-        super().__init__()
         same = shape.pads_as_tensorflow
         layers: list[nn.Module] = [_conv(in_channels, STEM, 3, stride=2, act=nn.Hardswish, same=same)]
         widths, strides = [STEM], [2]
@@ -123,26 +118,20 @@ class MobileNetV3(nn.Module):
             widths.append(block.channels)
         last = EXPANSION_AT_END * widths[-1]
         layers.append(_conv(widths[-1], last, 1, act=nn.Hardswish))
-        self.features = nn.Sequential(*layers)
         widths, strides = [*widths, last], [*strides, strides[-1]]
         *fine, coarsest = shape.taps
-        self._taps = (*(tap for tap in fine if strides[tap] < strides[-1]), coarsest)
-        self.channels = tuple(widths[tap] for tap in self._taps)
-        self.strides = tuple(strides[tap] for tap in self._taps)
+        taps = (*(tap for tap in fine if strides[tap] < strides[-1]), coarsest)
+        super().__init__(
+            layers,
+            taps=taps,
+            channels=[widths[tap] for tap in taps],
+            strides=[strides[tap] for tap in taps],
+        )
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the maps from the finest to the coarsest: (B, C_i, H / stride_i, W / stride_i)."""
-        maps, x = [], images
-        for index, layer in enumerate(self.features):
-            x = layer(x)
-            if index in self._taps:
-                maps.append(x)
-        return tuple(maps)
 
 
 class _InvertedResidual(nn.Module):
