@@ -228,7 +228,7 @@ def _refuse_unsuitable(plan: Plan, kind: OutputKind, folder: Path, request: Expo
             f"Files of {runtime.title} take images of one size; found --size any. Omit --size: limner then "
             "predicts images of any size in windows."
         )
-    if request.file_format.opset is not None and request.runtime != "onnx":
+    if request.file_format.opset is not None and not runtime.has_opset:
         raise ConfigError(f"--opset is for --to onnx; found --to {request.runtime}. Omit --opset.")
     if request.finish != "outputs" and kind is not DenseLogits:
         raise ConfigError(
