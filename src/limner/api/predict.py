@@ -183,7 +183,7 @@ def _predict_images(
 
 
 def _probe(predictor: AnyPredictor, count: int) -> "UncertaintyProbe":
-    """Return what measures images; it imports PyTorch, too."""
+    """Return the probe that measures images; it needs PyTorch, which other predictions may not."""
     from limner.api.label_next import probe_for
 
     return probe_for(predictor, count)
@@ -208,7 +208,7 @@ def _refuse_for_images(predictor: AnyPredictor, asked: Mapping[str, bool]) -> No
 
 
 def _refuse_with_tool(given: Mapping[str, bool]) -> None:
-    """Refuse options of the usual results, of which the folder of a tool has none."""
+    """Refuse options of the usual results, which are not written for a tool."""
     named = ", ".join(option for option, is_given in given.items() if is_given)
     if named:
         raise ConfigError(
@@ -220,7 +220,7 @@ def _refuse_with_tool(given: Mapping[str, bool]) -> None:
 def _drafts(
     predictor: AnyPredictor, images: Sequence[ImagePath], out: Path | str, *, resume: bool, **options: Any
 ) -> "Drafts":
-    """Return what writes drafts to a free folder, with the options of `drafts_for`."""
+    """Return the writer of drafts to a free folder, with the options of `drafts_for`."""
     # Writing datasets imports PyTorch, which predicting may not need.
     from limner.datasets.conversion import free_folder
     from limner.inference.tool_drafts import drafts_for
@@ -313,7 +313,7 @@ def _refuse_searched(named: Iterable[str | Path], out: SharedFolder) -> None:
 
 
 def _refuse_sharing(given: Mapping[str, bool]) -> None:
-    """Refuse what processes that share the work cannot do.
+    """Refuse options for which processes cannot share the work.
 
     Raises:
         ConfigError: One of the options is given.
@@ -327,7 +327,7 @@ def _refuse_sharing(given: Mapping[str, bool]) -> None:
 
 
 def _refuse_packing(predictor: AnyPredictor, folder: PredictionFolder) -> None:
-    """Refuse what packs have no place for.
+    """Refuse results that packs cannot contain.
 
     Raises:
         ConfigError: The model predicts volumes, or files are requested whose number differs between images.

@@ -77,7 +77,7 @@ class PredictionQueue:
         Args:
             read: Reads the image.
             predict: Predicts it.
-            is_gone: Tells whether the client closed the connection, so that nothing need be computed.
+            is_gone: Tells whether the client closed the connection, so that no prediction is needed.
 
         Raises:
             Refusal: It took longer than the limit, or the client is gone.

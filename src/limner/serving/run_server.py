@@ -14,7 +14,7 @@ LONGEST_IDLE = 5
 
 
 class _Server(uvicorn.Server):
-    """Tells when it answers."""
+    """Server that calls back as soon as it answers."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
