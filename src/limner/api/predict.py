@@ -130,6 +130,9 @@ def predict(
         UnreachableError: A server fails; `resume`, or the same request with `processes`, continues.
         WriteError: A file cannot be written; `resume` continues.
     """
+    if to is None:
+        given = {"--tolerance": tolerance != 1.0, "--min-score": min_score is not None}
+        _refuse_without_tool(given | {"--min-pixels": min_pixels != 0})
     named = [paths] if isinstance(paths, (str, Path)) else list(paths)
     sharing = sharing_of(destination_of(out, pack), processes, ray, device=device)
     _refuse_searched(named, sharing.destination.place)
@@ -144,8 +147,8 @@ def predict(
         given |= {"--uncertain": uncertain is not None}
         given |= {"--compare": compare is not None, "--animation": animation, "--sizes": sizes}
         _refuse_with_tool(given)
-        least = {"least_score": min_score, "least_pixels": min_pixels}
-        drafts = _drafts(predictor, images, out, resume=resume, tool=to, tolerance=tolerance, **least)
+        draft = {"tool": to, "tolerance": tolerance, "least_score": min_score, "least_pixels": min_pixels}
+        drafts = _drafts(predictor, images, out, resume=resume, **draft)
         return _predict_drafts(drafts, images, resume=resume, track=track)
     folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats), sort, sizes)
     _refuse_unsuitable(predictor, folder, is_packed=sharing.destination.is_packed)
@@ -214,6 +217,16 @@ def _refuse_with_tool(given: Mapping[str, bool]) -> None:
         raise ConfigError(
             f"--to writes a dataset for a labelling tool and nothing else, so {named} has no effect. Omit "
             "it, or predict a second time without --to into another folder."
+        )
+
+
+def _refuse_without_tool(given: Mapping[str, bool]) -> None:
+    """Refuse options of drafts for the usual results, which are complete."""
+    named = ", ".join(option for option, is_given in given.items() if is_given)
+    if named:
+        raise ConfigError(
+            f"{named} has no effect without --to, which writes drafts for a labelling tool: the usual results "
+            "are complete. Add --to TOOL, or omit it."
         )
 
 
