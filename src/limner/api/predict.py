@@ -30,6 +30,7 @@ from limner.core.config import parse_config
 from limner.core.errors import ConfigError, DataError, did_you_mean
 from limner.core.plan import InferencePlan, ResizePlan
 from limner.core.progress import Track, silent
+from limner.core.wording import given_options
 from limner.images.read_image import read_image
 from limner.inference.image_listing import searched_folder
 from limner.inference.image_paths import ImagePath, list_images
@@ -212,7 +213,7 @@ def _refuse_for_images(predictor: AnyPredictor, asked: Mapping[str, bool]) -> No
 
 def _refuse_with_tool(given: Mapping[str, bool]) -> None:
     """Refuse options of the usual results, which are not written for a tool."""
-    named = ", ".join(option for option, is_given in given.items() if is_given)
+    named = given_options(given)
     if named:
         raise ConfigError(
             f"--to writes a dataset for a labelling tool and nothing else, so {named} has no effect. Omit "
@@ -222,7 +223,7 @@ def _refuse_with_tool(given: Mapping[str, bool]) -> None:
 
 def _refuse_without_tool(given: Mapping[str, bool]) -> None:
     """Refuse options of drafts for the usual results, which are complete."""
-    named = ", ".join(option for option, is_given in given.items() if is_given)
+    named = given_options(given)
     if named:
         raise ConfigError(
             f"{named} has no effect without --to, which writes drafts for a labelling tool: the usual results "
