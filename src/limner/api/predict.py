@@ -290,7 +290,7 @@ def _refuse_unsuitable(predictor: AnyPredictor, folder: PredictionFolder, *, is_
     """Reject outputs that the model's task, or a pack, does not have.
 
     Raises:
-        ConfigError: There is one.
+        ConfigError: The task or the pack does not have an output.
     """
     task = predictor.task
     if is_packed:

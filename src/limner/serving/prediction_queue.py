@@ -98,7 +98,7 @@ class PredictionQueue:
         return await _run(self._helping, work)
 
     def close(self) -> None:
-        """Finish what runs, and end the threads."""
+        """Finish the running predictions, and end the threads."""
         self._predicting.shutdown(wait=True, cancel_futures=True)
         self._helping.shutdown(wait=True, cancel_futures=True)
 

@@ -221,7 +221,7 @@ def refuse_finished(folder: Path, card: ExportCard) -> None:
     """Refuse an export with `FINISHED` outputs.
 
     Raises:
-        ModelError: It is one.
+        ModelError: The outputs are finished.
     """
     if card.kind in FINISHED:
         raise ModelError(
