@@ -105,7 +105,12 @@ def test_maps_of_right_and_wrong_pixels(run, cells):
 
 def test_other_data_is_opened_once(run, foreign, monkeypatch):
     opened, really = [], formats._open
-    monkeypatch.setattr(formats, "_open", lambda root, settings: opened.append(root) or really(root, settings))
+
+    def noted(root, settings):
+        opened.append(root)
+        return really(root, settings)
+
+    monkeypatch.setattr(formats, "_open", noted)
     data = foreign(lambda mask: mask)
     limner.evaluate(run.root, data=data, device="cpu")
     assert opened == [data]

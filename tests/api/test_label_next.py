@@ -93,7 +93,6 @@ def test_the_list_is_what_the_next_command_takes(run, images, tmp_path) -> None:
 def test_an_interrupted_choice_continues_to_the_same_files(run, images, tmp_path) -> None:
     whole = limner.predict(run.root, images, out=tmp_path / "whole", uncertain=2, device="cpu")
 
-
     options = {"out": tmp_path / "cut", "uncertain": 2, "device": "cpu"}
     with pytest.raises(KeyboardInterrupt):
         limner.predict(run.root, images, track=interrupting, **options)

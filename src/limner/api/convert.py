@@ -103,10 +103,10 @@ def _asked(conversion: Conversion, records: Sequence[Record]) -> dict[str, str]:
     source = conversion.source
     names = [(conversion.file_of(record), conversion.split_of(record)) for record in records]
     files = {file for record in records for file in record.files}
-    reading = json.dumps([names, conversion.table.to_dict(), source.settings.model_dump(mode="json")])
+    told = json.dumps([names, conversion.table.to_dict(), source.settings.model_dump(mode="json")])
     return {
         "source": str(source.root.resolve()),
         "format": conversion.writer.name,
         "options": f"{'--mend' if conversion.clean else 'no --mend'} {conversion.volume_suffix}".strip(),
-        "content": f"{len(records)} images, state {state_of(files, reading)}",
+        "content": f"{len(records)} images, state {state_of(files, told)}",
     }

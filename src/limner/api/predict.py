@@ -226,7 +226,7 @@ def _refuse_without_tool(given: Mapping[str, bool]) -> None:
     named = given_options(given)
     if named:
         raise ConfigError(
-            f"{named} has no effect without --to, which writes drafts for a labelling tool: the usual results "
+            f"{named} has no effect without --to, which writes drafts for a tool: the usual results "
             "are complete. Add --to TOOL, or omit it."
         )
 

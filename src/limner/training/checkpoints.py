@@ -196,8 +196,8 @@ def read_run_checkpoint(path: Path) -> RunCheckpoint:
 
 
 def _hash(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> str:
-    texts = f"{metadata['state']} {metadata['plan']}".encode()
-    return tensors_hash(tensors) + blake2b(texts, digest_size=16).hexdigest()
+    told = f"{metadata['state']} {metadata['plan']}".encode()
+    return tensors_hash(tensors) + blake2b(told, digest_size=16).hexdigest()
 
 
 def _link(path: Path, new: Path) -> None:

@@ -69,8 +69,8 @@ class _StoredPredictions:
         """Return the key of a prediction in the cache; arguments are those of `labels`."""
         source, stage = self.run.source, self.stage
         grid = "" if seen is None else f"{seen.orientation} {seen.spacing_mm}"
-        settings = f"{record.name} {source.reading_state(record)} {stage.weights_hash} {stage.settings} {grid}"
-        return state_of(record.files, settings)
+        told = f"{record.name} {source.reading_state(record)} {stage.weights_hash} {stage.settings} {grid}"
+        return state_of(record.files, told)
 
     def labels(self, record: Record, seen: InputPlan | None) -> LabelArray:
         """Return the prediction for a volume, (*S) trained labels.
