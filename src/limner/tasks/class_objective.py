@@ -17,7 +17,7 @@ from limner.core.outputs import ClassLogits, Outputs
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.core.wording import share, times
 from limner.losses import CLASS_DISTILLATIONS, CLASS_LOSSES, TAG_LOSSES, build_loss
-from limner.tasks.objective import Criterion, LossValue, Objective, unsuitable
+from limner.tasks.objective import Criterion, LossValue, Objective
 from limner.tasks.situation import Situation
 from limner.tasks.teacher import Distillation, distilling
 
@@ -108,8 +108,10 @@ class ClassCriterion(Criterion):
                 another kind.
         """
         if not isinstance(outputs, ClassLogits):
-            needs = "Classes of whole images need a network that returns `ClassLogits`"
-            raise unsuitable(outputs, needs=needs)
+            raise ConfigError(
+                f"Classes of whole images need a network that returns ClassLogits; found "
+                f"{type(outputs).__name__}."
+            )
         if outputs.logits.shape[1] != self.num_classes:
             raise ConfigError(
                 f"The network has {outputs.logits.shape[1]} output classes, but the data has "
