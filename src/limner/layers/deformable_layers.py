@@ -23,7 +23,7 @@ class DeformablePixelLayer(nn.Module):
         super().__init__()
         self.self_attn = DeformableAttention(channels, heads=heads, levels=levels, points=points)
         self.norm1 = nn.LayerNorm(channels)
-        self.feedforward = FeedForward(channels, feedforward, dropout=dropout, recompute=True)
+        self.feedforward = FeedForward(channels, feedforward, dropout=dropout)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, pixels: Tensor, position: Tensor, references: Tensor, sizes: Sequence[Size]) -> Tensor:

@@ -8,12 +8,12 @@ from limner.checks.facts import DatasetFacts
 from limner.core.config import Config, parse_config
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
-from limner.core.plan import Plan
+from limner.core.plan import Decision, Plan
 from limner.core.sample import Record
 from limner.devices.machine import Machine, examine
 from limner.formats.source import TEXT_TASK, Source
 from limner.networks import NETWORKS
-from limner.planning.decisions import Case, decide
+from limner.planning.decisions import YOU_SET_IT, Case, decide
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.measurer import Measurer
 from limner.planning.rules import RULES
@@ -69,7 +69,8 @@ def make_plan(
     """
     settings = dict(settings or {})
     notes, user = settings.pop("reasons", {}), read_settings(settings)
-    task = _chosen_task(source, user)
+    chosen = _chosen_task(source, user, start)
+    task = find_task(chosen.value)
     labels = task.labels(labels)
     names = {split: [record.name for record in records] for split, records in splits.items()}
     machine = machine or examine(device)
@@ -86,6 +87,7 @@ def make_plan(
         measure=Measurer(labels, device=machine.device, teacher=teacher),
         start=start,
         task=task.name,
+        task_reason=chosen.reason,
         teacher=teacher,
         shows_text=TEXT_TASK in source.tasks,
         has_curved_words=_has_curved_words(source, splits.get("train", ())),
@@ -98,15 +100,18 @@ def make_plan(
     return parse_config(Plan, values | {"reasons": _in_order(reasons)}, where="The plan")
 
 
-def _chosen_task(source: Source, user: Flat) -> Task:
-    """Return the task that the user wants, or the usual one of the labels.
+def _chosen_task(source: Source, user: Flat, start: Plan | None) -> Decision:
+    """Return the task that the user wants, or the usual one.
 
     Raises:
         ConfigError: The labels are not for it, or it cannot mix images as the user wants.
     """
-    task = find_task(user.get("task") or default_task(source))
-    check_labels(source, task.name)
-    check_mixing(task.name, user)
+    if user.get("task"):
+        task = Decision("task", user["task"], YOU_SET_IT)
+    else:
+        task = default_task(source, user.get("network.name"), start)
+    check_labels(source, task.value)
+    check_mixing(task.value, user)
     return task
 
 
