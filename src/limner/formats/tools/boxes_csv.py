@@ -82,7 +82,7 @@ class BoxesCsv(ListedImages):
     @classmethod
     def is_one(cls, both: bytes) -> bool:
         """Tell by the heading; a table without one begins with an image, four numbers and a class."""
-        head = both[: 1 << 16].decode("utf-8-sig", "replace").splitlines()[:5]
+        head = both[: 1 << 16].decode("utf-8", "replace").splitlines()[:5]
         try:
             return _columns(table_of(head, has_heading=not _is_bare(head))) is not None
         except ValueError:

@@ -71,7 +71,7 @@ class RunLengthCsv(ListedImages):
     @classmethod
     def is_one(cls, both: bytes) -> bool:
         """Tell by the heading and the first rows."""
-        head = both[: 1 << 16].decode("utf-8-sig", "replace").splitlines()[:20]
+        head = both[: 1 << 16].decode("utf-8", "replace").splitlines()[:20]
         try:
             table = table_of(head)
         except ValueError:
