@@ -129,7 +129,7 @@ ANNOTATIONS: dict[str, Code] = {
     ),
     "categories-numbered-differently": Code(
         _W,
-        "COCO: files number their categories differently; those of one name are one class.",
+        "COCO and DICOM SEG: files number their classes differently; those of one name are one class.",
         "one name for each category id in all files",
         "Categories of one name are one class, and mask values are renumbered. Check that no class has "
         "two spellings.",
