@@ -165,6 +165,7 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record, picture: Pic
         label_is_inverted=header is not None and header.is_inverted,
         label_no_data=_no_data(header),
         palette=_palette(source, record, labels, counts),
+        label_names={v: name for v, name in (header.segment_names if header else ()) if v in counts},
         value_counts=counts,
         num_values=num_values,
         objects=dict(labels.objects),
