@@ -54,7 +54,7 @@ def ask_palettes(case: LabelCase) -> Finding | None:
 
 
 def ask_names(case: LabelCase) -> Finding | None:
-    """Report label files that list other names for a value, as each segmentation of 3D Slicer may."""
+    """Report labels whose own lists name a value differently, as 3D Slicer and labelme may write them."""
     first: dict[int, tuple[str, str]] = {}
     unlike: dict[str, str] = {}
     for image in case.facts.labelled:
@@ -65,12 +65,12 @@ def ask_names(case: LabelCase) -> Finding | None:
     if not unlike:
         return None
     return make(
-        "segment-names-differ",
+        "names-of-values-differ",
         place(list(unlike)),
         f"{next(iter(unlike.values()))}: names differ in {len(unlike)} files",
         expected="one name for each value in all files",
-        fix="Give the segments the same numbers in all files, for example by exporting them as label maps with "
-        "one colour table. " + _AS_STORED,
+        fix="Export the labels again with one numbering: from labelme by `labelme2voc.py --labels labels.txt`, "
+        "from 3D Slicer as label maps with one colour table. " + _AS_STORED,
         files=list(unlike),
     )
 

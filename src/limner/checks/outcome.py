@@ -1,6 +1,6 @@
 """Run all families of checks on one dataset."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from limner.checks.class_findings import class_findings
@@ -97,4 +97,12 @@ def _of_annotations(facts: DatasetFacts, terms: Terms) -> tuple[Finding, ...]:
     problems = Problems()
     for image in facts.images:
         problems.add_cases(image.label_problems, file=image.image_file)
-    return problems.findings(terms)
+    number = sum(one.count for image in facts.labelled for one in image.objects.values())
+    return tuple(_below_a_pixel(finding, number) for finding in problems.findings(terms))
+
+
+def _below_a_pixel(finding: Finding, number: int) -> Finding:
+    """Return an error if most objects are less than a pixel, since their coordinates are no pixels then."""
+    if finding.code != "object-below-a-pixel" or 2 * (finding.cases or 0) <= number:
+        return finding
+    return replace(finding, severity=Severity.ERROR)

@@ -211,6 +211,12 @@ ANNOTATIONS: dict[str, Code] = {
         "a box with a width and a height",
         "Left out. Remove the box, or redraw it.",
     ),
+    "box-rotated": Code(
+        _N,
+        "COCO: CVAT rotated a box, which is taken as the upright box around it.",
+        "upright boxes, or polygons",
+        "No action needed to train detection; polygons keep the rotation.",
+    ),
     "box-outside-image": Code(
         _W,
         "A box reaches outside the image; it is clipped at the border.",
@@ -231,7 +237,7 @@ ANNOTATIONS: dict[str, Code] = {
     ),
     "value-outside-0-1": Code(
         _W,
-        "A YOLO number is not between 0 and 1; it is clipped.",
+        "A fraction of a side is not between 0 and 1; it is clipped.",
         "fractions of width and height, 0 to 1",
         "Clipped at the border. " + _EXPORT,
     ),
@@ -344,6 +350,14 @@ ANNOTATIONS: dict[str, Code] = {
         "A polygon reaches outside the image; it is clipped at the border.",
         "points inside the image",
         "Clipped at the border. " + _EXPORT,
+    ),
+    "object-below-a-pixel": Code(
+        _W,
+        "An object is less than a pixel wide and high; an error if most are.",
+        "coordinates in pixels",
+        "Remove it if it was drawn by mistake. If most objects are like this, their coordinates are "
+        "fractions of the sides, or degrees: convert them to pixels and export them again.",
+        also=_E,
     ),
     "annotation-empty": Code(
         _W,

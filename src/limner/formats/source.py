@@ -134,6 +134,10 @@ class Source(ABC):
             DataError: A file cannot be read; the message names it.
         """
 
+    def names_of_values(self, record: Record) -> Mapping[int, str]:
+        """Return value -> name as a list for the labels of this image alone says; empty without one."""
+        return {}
+
     def read_segments(self, record: Record) -> Segments:
         """Decode the objects and regions of one image, labelled with untranslated mask values.
 

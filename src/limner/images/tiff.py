@@ -131,7 +131,8 @@ def _decode(file: tifffile.TiffFile, data: bytes, *, keep_palette: bool) -> npt.
         return _decode_compressed(data, page, planes=len(series.pages))
     pixels = _channels_last(series.asarray(), _axes(series))
     if page.photometric == tifffile.PHOTOMETRIC.PALETTE and not keep_palette:
-        colors = np.asarray(page.colormap) >> 8  # (3, 2**bits) of 16 bits each
+        colors = np.asarray(page.colormap)  # (3, 2**bits) of 16 bits each; some programs write 8
+        colors = colors >> 8 if colors.max(initial=0) > 255 else colors
         return np.asarray(colors.T.astype(np.uint8)[pixels[..., 0]])
     if pixels.dtype == bool:
         pixels = pixels.astype(np.uint8) * np.uint8(255)

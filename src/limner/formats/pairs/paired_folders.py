@@ -1,6 +1,7 @@
 """Two folders (or one) of images and masks that are paired by name: the most common layout."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,6 +27,8 @@ from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_beside
 from limner.images.file_names import image_stem, without_suffix
 from limner.images.masks import read_values
+from limner.storage.file_states import state_of
+from limner.storage.text_files import read_text
 
 
 class PairedFolders(Source):
@@ -82,6 +85,20 @@ class PairedFolders(Source):
         encoding = self.settings.encoding
         return on_image_grid(record, self.settings, lambda: read_values(record.labels[0], encoding))
 
+    def names_of_values(self, record: Record) -> Mapping[int, str]:
+        """Return the names that ``labelme_json_to_dataset`` wrote beside a mask, which it numbers for itself."""
+        path = _list_of_names(record)
+        if path is None:
+            return {}
+        with suppress(OSError, ValueError):  # no such file, or no text
+            return dict(enumerate(line.strip() for line in read_text(path).splitlines()))
+        return {}
+
+    def reading_state(self, record: Record) -> str:
+        """Return the state of the list of names, which is no file of the record."""
+        path = _list_of_names(record)
+        return "" if path is None else state_of([path])
+
     def read_segments(self, record: Record) -> Segments:
         """Read each number of a mask as an object, and 0 as the background, if masks number their objects.
 
@@ -108,6 +125,12 @@ class PairedFolders(Source):
                 encoding=self.settings.encoding,
             )
         return table
+
+
+def _list_of_names(record: Record) -> Path | None:
+    """Return where the list would be of a mask that has a folder of its own with its image."""
+    own = record.labels and record.labels[0].stem == "label" and record.labels[0].parent == record.image.parent
+    return record.labels[0].with_name("label_names.txt") if own else None
 
 
 def explain_no_pairs(root: Path, tree: FileTree, settings: DatasetFile) -> str:
