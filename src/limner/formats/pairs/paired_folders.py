@@ -97,7 +97,7 @@ class PairedFolders(Source):
     def reading_state(self, record: Record) -> str:
         """Return the state of the list of names, which is no file of the record."""
         path = _list_of_names(record)
-        return "" if path is None else state_of([path])
+        return "" if path is None else state_of([path], here=True)
 
     def read_segments(self, record: Record) -> Segments:
         """Read each number of a mask as an object, and 0 as the background, if masks number their objects.
