@@ -463,3 +463,21 @@ def test_any_damage_is_either_survived_or_told(tmp_path: Path, suffix: str) -> N
         else:
             assert image.ndim == 3
     assert told > 10
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", None])
+def test_a_tiff_with_a_palette_gives_colours_or_indices_however_it_is_packed(tmp_path, compression) -> None:
+    colors = np.array([[0, 0, 0], [200, 10, 0], [0, 90, 255]], np.uint8)
+    indices = RNG.integers(0, 3, (20, 30), dtype=np.uint8)
+    image = Image.fromarray(indices, "P")
+    image.putpalette(colors.ravel().tolist())
+    image.save(tmp_path / "a.tif", compression=compression)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").array, colors[indices])
+    np.testing.assert_array_equal(read_values(tmp_path / "a.tif"), indices)
+
+
+def test_a_tiff_palette_of_8_bits_is_not_black(tmp_path: Path) -> None:
+    table = np.zeros((3, 256), np.uint16)
+    table[:, 1] = 200, 10, 90  # 51400, 2570 and 23130 if the file kept to TIFF
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((4, 5), np.uint8), photometric="palette", colormap=table)
+    assert read_image(tmp_path / "a.tif").array[0, 0].tolist() == [200, 10, 90]

@@ -4,7 +4,7 @@ Pages of one size are the slices of a stack if the file says so (axis Z), or if 
 `MOST_PAGES`; else they are channels.
 
 tifffile reads any number of channels but, on its own, only the simple compressions; the others (LZW, JPEG,
-fax) go to OpenCV's libtiff, which knows 1, 3 or 4 channels.
+fax) go to OpenCV's libtiff, which knows 1, 3 or 4 channels, and those with a palette to Pillow's.
 """
 
 import io
@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import tifffile
+from PIL import Image as PillowImage
 
 from limner.images.headers import DamagedFileError, ImageHeader
 
@@ -128,17 +129,38 @@ def decode_tiff(data: bytes, *, keep_palette: bool) -> npt.NDArray[Any]:
 def _decode(file: tifffile.TiffFile, data: bytes, *, keep_palette: bool) -> npt.NDArray[Any]:
     page, series = file.pages.first, file.series[0]
     if int(page.compression) not in _PLAIN:
+        if page.photometric == tifffile.PHOTOMETRIC.PALETTE and len(series.pages) == 1:
+            indices = _indices(data, page)
+            return indices if keep_palette else _in_colors(indices, page)
         return _decode_compressed(data, page, planes=len(series.pages))
     pixels = _channels_last(series.asarray(), _axes(series))
     if page.photometric == tifffile.PHOTOMETRIC.PALETTE and not keep_palette:
-        colors = np.asarray(page.colormap)  # (3, 2**bits) of 16 bits each; some programs write 8
-        colors = colors >> 8 if colors.max(initial=0) > 255 else colors
-        return np.asarray(colors.T.astype(np.uint8)[pixels[..., 0]])
+        return _in_colors(pixels, page)
     if pixels.dtype == bool:
         pixels = pixels.astype(np.uint8) * np.uint8(255)
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
         return np.asarray(np.iinfo(pixels.dtype).max - pixels)
     return pixels
+
+
+def _in_colors(indices: npt.NDArray[Any], page: tifffile.TiffPage) -> npt.NDArray[np.uint8]:
+    """Return (H, W, 3) the colours of palette indices (H, W, 1)."""
+    colors = np.asarray(page.colormap)  # (3, 2**bits) of 16 bits each; some programs write 8
+    colors = colors >> 8 if colors.max(initial=0) > 255 else colors
+    return np.asarray(colors.T.astype(np.uint8)[indices[..., 0]])
+
+
+def _indices(data: bytes, page: tifffile.TiffPage) -> npt.NDArray[Any]:
+    """Return (H, W, 1) the palette indices of a compressed TIFF, which OpenCV would give as colours.
+
+    Raises:
+        DamagedFileError: It is turned, which Pillow may or may not undo, or cannot be decoded.
+    """
+    with PillowImage.open(io.BytesIO(data), formats=("TIFF",)) as image:
+        indices = np.asarray(image)
+        if image.mode != "P" or page.tags.valueof(274, 1) != 1:
+            raise DamagedFileError("a compressed TIFF with a palette that is turned; save it uncompressed")
+    return indices[..., np.newaxis]
 
 
 def _channels_last(pixels: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:

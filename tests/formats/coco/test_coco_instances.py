@@ -283,3 +283,19 @@ def test_areas_are_those_that_coco_wrote(shared_data: Path) -> None:
         wanted = [area(row, *segments.spatial_shape) for row in mine]
         # COCO wrote the area of the polygon, which differs from the pixels inside by its border.
         np.testing.assert_allclose(segments.areas[:-1], wanted, rtol=0.05, atol=8)
+
+
+@pytest.mark.parametrize("nothing", [[], [[]], None, {}])
+def test_boxes_may_have_an_empty_list_of_polygons(make_tree, nothing) -> None:
+    row = annotation(1, segmentation=nothing, bbox=[2, 1, 3, 2]) | {"segmentation": nothing}
+    source = opened(make_tree, coco(row))
+    assert source.tasks == ("detection",)
+    assert source.read_boxes(source.records[0]).xyxy.tolist() == [[2, 1, 5, 3]]
+
+
+def test_a_box_that_cvat_rotated_is_the_upright_box_around_it(make_tree) -> None:
+    said = {"occluded": False, "rotation": 90.0}
+    source = opened(make_tree, coco(annotation(1, segmentation=[], bbox=[2, 2, 4, 2], attributes=said)))
+    (record,) = source.records  # 4 x 2 about (4, 3) becomes 2 x 4
+    np.testing.assert_allclose(source.read_boxes(record).xyxy, [[3, 1, 5, 5]], atol=1e-6)
+    assert [case[0] for case in source.label_problems(record).cases()] == ["box-rotated"]

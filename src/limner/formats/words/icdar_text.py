@@ -12,7 +12,7 @@ from limner.storage.usable_numbers import number_of, numbers_in
 ILLEGIBLE = "###"
 _NUMBER = re.compile(r"\s*-?\d+(\.\d+)?\s*")
 _VISDRONE = re.compile(r"\s*(?:-?\d+\s*,\s*){4}[01]\s*,\s*(?:\d|1[01])\s*,\s*-?[01]\s*,\s*-?[012]\s*,?\s*")
-"""A line of VisDrone: a box by its corner and size, a score, a category, and how far it is cut off and hidden."""
+"""A line of VisDrone: corner and size of a box, score, category, how far it is cut off and hidden."""
 _SPACED = re.compile(r'\s*((?:-?\d+\s+){4,})(".*")\s*')
 """A line of ICDAR 2013: ``38 43 920 215 "Tiredness"``."""
 
