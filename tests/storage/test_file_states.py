@@ -1,6 +1,7 @@
 """States of files: what was replaced with the same size and time is noticed on this machine."""
 
 import os
+import time
 from pathlib import Path
 
 from limner.storage.file_states import state_of
@@ -11,6 +12,7 @@ def test_a_file_replaced_with_the_same_size_and_time(tmp_path: Path) -> None:
     file.write_bytes(b"first")
     os.utime(file, ns=(10**18, 10**18))
     before = state_of([file]), state_of([file], here=True)
+    time.sleep(0.02)  # longer than the tick of such times
     other.write_bytes(b"other")
     os.utime(other, ns=(10**18, 10**18))  # as from an archive in which all files have one time
     other.replace(file)

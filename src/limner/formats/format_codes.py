@@ -259,6 +259,12 @@ ANNOTATIONS: dict[str, Code] = {
         "`names` as a list, or as a mapping from numbers to names",
         "Correct the file, or export it again. Without the file, classes are called by their numbers.",
     ),
+    "name-lists-differ": Code(
+        _E,
+        "YOLO: two files give a class number different names.",
+        "one name for each number in all files",
+        "Correct or remove the file whose names are wrong; or name the classes in dataset.yaml.",
+    ),
     "several-labels": Code(
         _W,
         "Label Studio: a region has several labels; the first is used.",

@@ -206,3 +206,19 @@ def test_a_pose_without_kpt_shape_is_a_box_and_a_polygon_none(make_tree, line, n
     (record,) = source.records
     assert (source.tasks == ("detection",)) == bool(number)
     assert source.read_boxes(record).xyxy.tolist() == [[15, 15, 45, 25] if number else [0, 0, 60, 40]]
+
+
+@pytest.mark.parametrize("first", ["data.yaml", "labels/one/classes.txt"])
+def test_lists_that_name_a_class_differently_are_an_error(make_tree, first) -> None:
+    files = {f"{kind}/{folder}/{folder}.{end}": PICTURE if end == "png" else BOX
+             for folder in ("one", "two") for kind, end in (("images", "png"), ("labels", "txt"))}
+    names = {"data.yaml": "names: [cat, dog]\n", "labels/one/classes.txt": "cat\ndog\n"}
+    lists = {first: names[first], "labels/two/classes.txt": "cat\nsheep\n"}
+    root = make_tree(files | lists | {"predefined_classes.txt": "person\nbicycle\n"})
+    source = open_source(root)
+    (said,) = [f for f in source.findings if f.code == "name-lists-differ"]
+    assert (said.where, said.severity.value) == ("labels/two/classes.txt", "error")
+    assert said.found == "class 1 is 'sheep' here, and read as 'dog'"
+    assert source.declared_labels().names == ("background", "cat", "dog")
+    (root / "dataset.yaml").write_text("classes: [background, dog]\n")
+    assert "name-lists-differ" not in {finding.code for finding in open_source(root).findings}

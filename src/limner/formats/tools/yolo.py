@@ -35,7 +35,9 @@ MOST_OF_A_BOX = 6
 
 MAX_LOOKED_AT = 20
 _INDEX = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
-NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")
+NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")
+PREDEFINED = "predefined_classes.txt"
+"""The list that labelImg offers, of which a dataset may use a part in another order."""
 _DATA_FILES = ("data.yaml", "data.yml")
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
@@ -117,6 +119,11 @@ class Yolo(AnnotationFiles):
         for path, found in self._unusable.items():
             if not is_named or PurePosixPath(path).name in _DATA_FILES:
                 problems.add("names-unreadable", path, found)
+        for path, names in () if self.settings.classes else self._lists_of_names():
+            number = next((i for i, name in names.items() if self._names.get(i, name) != name), None)
+            if number is not None:
+                found = f"class {number} is {names[number]!r} here, and read as {self._names[number]!r}"
+                problems.add("name-lists-differ", str(path), found)
 
     @cached_property
     def _unusable(self) -> dict[str, str]:
@@ -144,15 +151,18 @@ class Yolo(AnnotationFiles):
         """Class number -> name; empty if no file names the classes."""
         if names := _names_in(self._data):
             return names
+        return next((names for _, names in self._lists_of_names(PREDEFINED)), {})
+
+    def _lists_of_names(self, *more: str) -> Iterator[tuple[PurePosixPath, dict[int, str]]]:
+        """Yield the lists of names in files of these names and of `more`, one name a line."""
         for path in list_files(self.root).others:
-            if path.name in NAME_FILES:
+            if path.name in (*NAME_FILES, *more):
                 try:
                     lines = read_text(self.root / path).splitlines()
                 except (OSError, ValueError) as error:
                     self._unusable[str(path)] = str(error)
                     continue
-                return {index: name.strip() for index, name in enumerate(lines) if name.strip()}
-        return {}
+                yield path, {index: name.strip() for index, name in enumerate(lines) if name.strip()}
 
     def split_lists(self, tree: FileTree, records: tuple[Record, ...]) -> SplitPlaces:
         """Return the folders or lists in data.yaml, unless folder names give the splits already.
