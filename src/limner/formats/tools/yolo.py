@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
@@ -151,12 +151,15 @@ class Yolo(AnnotationFiles):
         """Class number -> name; empty if no file names the classes."""
         if names := _names_in(self._data):
             return names
-        return next((names for _, names in self._lists_of_names(PREDEFINED)), {})
+        lists = chain(self._lists_of_names(), self._lists_of_names((PREDEFINED,)))
+        return next((names for _, names in lists), {})
 
-    def _lists_of_names(self, *more: str) -> Iterator[tuple[PurePosixPath, dict[int, str]]]:
-        """Yield the lists of names in files of these names and of `more`, one name a line."""
+    def _lists_of_names(
+        self, files: Sequence[str] = NAME_FILES
+    ) -> Iterator[tuple[PurePosixPath, dict[int, str]]]:
+        """Yield the lists in files that are called so: class number -> name, one name a line."""
         for path in list_files(self.root).others:
-            if path.name in (*NAME_FILES, *more):
+            if path.name in files:
                 try:
                     lines = read_text(self.root / path).splitlines()
                 except (OSError, ValueError) as error:
