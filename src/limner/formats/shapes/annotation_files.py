@@ -1,7 +1,7 @@
 """Formats of objects with one label file for each image: they find the image and read the file."""
 
 from abc import abstractmethod
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -68,12 +68,12 @@ class AnnotationFiles(ObjectSource):
 
     def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
         """Yield a record for each image with a label file, and for images beside it without one."""
-        finder = ImagesOfFiles(tree.images)
         names = _Names()
         labels: dict[PurePosixPath, tuple[PurePosixPath, LabelFile | None]] = {}
         files = self.label_files(self.root, tree)
         if not files:
             raise self._no_files(tree)
+        finder = ImagesOfFiles(tree.images, files)
         for path in files:
             found, error = None, None
             try:
@@ -150,9 +150,12 @@ class ImagesOfFiles:
         taken: The images found so far.
     """
 
-    def __init__(self, images: Iterable[PurePosixPath]) -> None:
+    def __init__(self, images: Iterable[PurePosixPath], labels: Iterable[PurePosixPath]) -> None:
         self.taken: set[PurePosixPath] = set()
         self._by_stem = NameIndex((image.stem, image) for image in images)
+        self._labels: dict[str, list[PurePosixPath]] = defaultdict(list)
+        for label in labels:
+            self._labels[label.stem].append(label)
 
     def claim(
         self, label: PurePosixPath, stated: str, *, holds_image: bool, problems: Problems
@@ -179,17 +182,23 @@ class ImagesOfFiles:
     def _find(self, label: PurePosixPath, stated: str) -> PurePosixPath | None:
         name = PurePosixPath(stated.replace("\\", "/"))
         found = self._by_stem.find(label.stem, name.stem)
-        folders = Counter(label.parts[:-1])
+        if len(same := self._labels[label.stem]) > 1:  # an image of another folder may be another one's
+            found = [image for image in found if _shared(label, image) == max(_shared(o, image) for o in same)]
         return min(
             found,
             key=lambda image: (
-                -sum((folders & Counter(image.parts[:-1])).values()),
+                -_shared(label, image),
                 image.name != name.name,
                 len(image.parts),
                 image,
             ),
             default=None,
         )
+
+
+def _shared(label: PurePosixPath, image: PurePosixPath) -> int:
+    """Return how many folders the paths of a label file and an image have in common."""
+    return (Counter(label.parts[:-1]) & Counter(image.parts[:-1])).total()
 
 
 class _Names:
