@@ -70,11 +70,15 @@ class ImageFinder:
 
 
 def _folders(name: str) -> list[str]:
-    parts = unquote(name).casefold().split("/")[:-1]
-    return [part for part in parts if part not in ("", ".", "..")]
+    return [part for part in name.casefold().split("/")[:-1] if part not in ("", ".", "..")]
 
 
 def _shared(name: str, path: PurePosixPath) -> int:
     """Return how many folders right before the file a listed name has in common with a path."""
-    both = zip(reversed(_folders(name)), reversed(path.parts[:-1]), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1].casefold(), both))
+    folders = [part.casefold() for part in reversed(path.parts[:-1])]
+    return max(_num_equal(reversed(_folders(way)), folders) for way in {name, unquote(name)})
+
+
+def _num_equal(some: Iterable[str], others: Iterable[str]) -> int:
+    """Return how many items from the first on are the same."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(some, others, strict=False)))
