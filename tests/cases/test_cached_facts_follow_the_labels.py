@@ -108,9 +108,9 @@ def test_a_new_folder_of_class_masks_renumbers_the_others(tmp_path, monkeypatch)
         PillowImage.fromarray(pixels).save(root / f"images/{name}.png")
         for size, kind in zip((8, 4), kinds, strict=True):
             draw(root / f"masks/{kind}/{name}.png", size)
-    assert pixels_of(root)["a"] == {"disc": 64 - 16, "vessel": 16}
+    assert pixels_of(root)["images/a"] == {"disc": 64 - 16, "vessel": 16}
     for name in "bc":
         draw(root / f"masks/bleeding/{name}.png", 2)  # first in the alphabet; a has none
     found = pixels_of(root)
-    assert found["a"] == {"disc": 64 - 16, "vessel": 16}
-    assert found["b"] == {"disc": 64 - 16, "vessel": 16 - 4, "bleeding": 4}
+    assert found["images/a"] == {"disc": 64 - 16, "vessel": 16}
+    assert found["images/b"] == {"disc": 64 - 16, "vessel": 16 - 4, "bleeding": 4}

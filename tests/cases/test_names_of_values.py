@@ -1,4 +1,4 @@
-"""Labels that list the names of their own values: 3D Slicer's segmentations, labelme's exports of one image."""
+"""Labels that list names of their own values: 3D Slicer's segmentations, labelme's exports of an image."""
 
 import numpy as np
 import pytest

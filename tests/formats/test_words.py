@@ -207,6 +207,6 @@ def test_total_text_may_have_an_x_and_a_colon_in_a_word(make_tree):
 
 def test_boxes_of_visdrone_are_no_words(make_tree):
     lines = "68,8,27,16,1,4,0,0\n10,8,20,20,0,11,1,2,\n"
-    root = make_tree({"images/1.png": np.zeros((40, 60, 3), np.uint8), "annotations/1.txt": lines})
-    with pytest.raises(DataError, match=r"1 text files named after images, such as annotations/1\.txt"):
+    root = make_tree({"images/a_b.png": np.zeros((40, 60, 3), np.uint8), "annotations/a_b.txt": lines})
+    with pytest.raises(DataError, match=r"1 text files named after images, such as annotations/a_b\.txt"):
         open_source(root)

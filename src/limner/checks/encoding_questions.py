@@ -69,7 +69,7 @@ def ask_names(case: LabelCase) -> Finding | None:
         place(list(unlike)),
         f"{next(iter(unlike.values()))}: names differ in {len(unlike)} files",
         expected="one name for each value in all files",
-        fix="Export the labels again with one numbering: from labelme by `labelme2voc.py --labels labels.txt`, "
+        fix="Export the labels again with one numbering: from labelme by `labelme2voc.py --labels FILE`, "
         "from 3D Slicer as label maps with one colour table. " + _AS_STORED,
         files=list(unlike),
     )

@@ -159,4 +159,4 @@ def test_a_brush_that_states_billions_of_values_takes_no_memory(make_tree, monke
     monkeypatch.setattr("limner.formats.tools.label_studio.unpack_brush", None)  # not even called
     packed = [0x7F, 0xFF, 0xFF, 0xFF, *brush(np.ones((40, 60), bool))[4:]]
     source = opened(make_tree, task(RECTANGLE, result("brushlabels", format="rle", rle=packed)))
-    assert [f.code for f in source.findings] == ["rle-wrong-length"]
+    assert "rle-wrong-length" in {f.code for f in source.findings}

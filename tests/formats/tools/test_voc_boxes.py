@@ -108,5 +108,5 @@ def test_boxes_of_a_missing_image_do_not_go_to_one_of_its_name(make_tree) -> Non
     source = open_source(make_tree(files | {"JPEGImages/b/1.png": np.zeros((20, 30, 3), np.uint8)}))
     assert source.declared_labels().names == ("background", "a", "b")
     assert source.read_boxes(source.records[0]).labels.tolist() == [2]
-    (said,) = [f for f in source.findings if f.code == "annotation-without-image"]
+    (said,) = [f for f in source.findings if f.code == "image-in-two-files"]
     assert said.where == "Annotations/a/1.xml"

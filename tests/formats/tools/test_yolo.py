@@ -210,8 +210,11 @@ def test_a_pose_without_kpt_shape_is_a_box_and_a_polygon_none(make_tree, line, n
 
 @pytest.mark.parametrize("first", ["data.yaml", "labels/one/classes.txt"])
 def test_lists_that_name_a_class_differently_are_an_error(make_tree, first) -> None:
-    files = {f"{kind}/{folder}/{folder}.{end}": PICTURE if end == "png" else BOX
-             for folder in ("one", "two") for kind, end in (("images", "png"), ("labels", "txt"))}
+    files = {
+        f"{kind}/{folder}/{folder}.{end}": PICTURE if end == "png" else BOX
+        for folder in ("one", "two")
+        for kind, end in (("images", "png"), ("labels", "txt"))
+    }
     names = {"data.yaml": "names: [cat, dog]\n", "labels/one/classes.txt": "cat\ndog\n"}
     lists = {first: names[first], "labels/two/classes.txt": "cat\nsheep\n"}
     root = make_tree(files | lists | {"predefined_classes.txt": "person\nbicycle\n"})

@@ -164,12 +164,12 @@ def _upright(stated: list[float], row: JsonObject, report: Report) -> list[float
 
 def _is_empty(shape: object) -> bool:
     """Tell whether a list of polygons has none, as ``[[]]``, which tools write for boxes."""
-    return isinstance(shape, list) and all(part == [] for part in shape)
+    return shape == {} or (isinstance(shape, list) and all(part == [] for part in shape))
 
 
 def _shapes(row: JsonObject, image: CocoImage, box: Box | None, report: Report) -> tuple[Shape, ...]:
     shape = row.value("segmentation")
-    if isinstance(shape, dict):
+    if isinstance(shape, dict) and shape:
         return _runs(JsonObject(shape), *_size(image), report)
     if shape and not _is_empty(shape):
         return _polygons(shape, _size(image), report)

@@ -168,11 +168,13 @@ class ImagesOfFiles:
             holds_image: Whether the file contains the image, used if there is none beside it.
             problems: Takes the findings.
         """
-        image = self._find(label, stated) or (label if holds_image else None)
+        image = self._find(label, stated)
+        if holds_image and (image is None or not self._owns(label, image)):
+            image = label
         if image is None:
             found = f"no {stated or f'image {label.stem}'} on disk"
             problems.add("annotation-without-image", str(label), found)
-        elif image in self.taken:
+        elif image in self.taken or not self._owns(label, image):
             problems.add("image-in-two-files", str(label), f"{image} has another label file too")
         else:
             self.taken.add(image)
@@ -182,8 +184,6 @@ class ImagesOfFiles:
     def _find(self, label: PurePosixPath, stated: str) -> PurePosixPath | None:
         name = PurePosixPath(stated.replace("\\", "/"))
         found = self._by_stem.find(label.stem, name.stem)
-        if len(same := self._labels[label.stem]) > 1:  # an image of another folder may be another one's
-            found = [image for image in found if _shared(label, image) == max(_shared(o, image) for o in same)]
         return min(
             found,
             key=lambda image: (
@@ -194,6 +194,11 @@ class ImagesOfFiles:
             ),
             default=None,
         )
+
+    def _owns(self, label: PurePosixPath, image: PurePosixPath) -> bool:
+        """Tell whether no other label file of that name shares more folders with the image."""
+        same = self._labels[label.stem]
+        return len(same) < 2 or _shared(label, image) == max(_shared(other, image) for other in same)
 
 
 def _shared(label: PurePosixPath, image: PurePosixPath) -> int:

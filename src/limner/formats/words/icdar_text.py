@@ -27,7 +27,9 @@ class IcdarText(WordFiles):
     @classmethod
     def are_words(cls, lines: list[str]) -> bool:
         """Return whether all lines begin with two corners or more, and are not VisDrone's boxes."""
-        return not all(map(_VISDRONE.fullmatch, lines)) and all(_num_leading(_with_commas(line)) >= 4 for line in lines)
+        return not all(map(_VISDRONE.fullmatch, lines)) and all(
+            _num_leading(_with_commas(line)) >= 4 for line in lines
+        )
 
     def raw_words(self, record: Record) -> Iterator[RawWord]:
         """Read the file of an image; commas after the corners belong to the transcription."""

@@ -109,7 +109,9 @@ class NrrdHeader:
     @property
     def segment_names(self) -> dict[int, str]:
         """Value -> name of the segments that 3D Slicer lists in its ``.seg.nrrd``."""
-        numbered = ((found[1], value) for key, value in self.pairs.items() if (found := _SEGMENT.fullmatch(key)))
+        numbered = (
+            (found[1], value) for key, value in self.pairs.items() if (found := _SEGMENT.fullmatch(key))
+        )
         named = ((value, self.pairs.get(f"Segment{number}_Name", "")) for number, value in numbered)
         return {int(value): name for value, name in named if name and value.isdecimal()}
 
