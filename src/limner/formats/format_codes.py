@@ -261,7 +261,7 @@ ANNOTATIONS: dict[str, Code] = {
     ),
     "name-lists-differ": Code(
         _E,
-        "YOLO: two files give a class number different names.",
+        "Two files give a class number or colour different names.",
         "one name for each number in all files",
         "Correct or remove the file whose names are wrong; or name the classes in dataset.yaml.",
     ),

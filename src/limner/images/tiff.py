@@ -8,6 +8,7 @@ fax) go to OpenCV's libtiff, which knows 1, 3 or 4 channels, and those with a pa
 """
 
 import io
+import logging
 import struct
 from typing import Any
 
@@ -18,6 +19,9 @@ import tifffile
 from PIL import Image as PillowImage
 
 from limner.images.headers import DamagedFileError, ImageHeader
+
+# What it logs about odd tags is either read here or an error; without a handler, Python would print it.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 # None, LZMA, Deflate (two numbers for it) and PackBits: what tifffile decodes without further libraries.
 _PLAIN = {1, 34925, 8, 32946, 32773}
@@ -186,8 +190,9 @@ def _as_stored(data: bytes, file: tifffile.TiffFile) -> bytes:
     changed, page = bytearray(data), file.pages.first
     for code, plain in ((_ORIENTATION, 1), (_PHOTOMETRIC, _BLACK_IS_0)):
         tag = page.tags.get(code)
-        is_other = tag is not None and (code == _ORIENTATION or tag.value == tifffile.PHOTOMETRIC.MINISWHITE)
-        if is_other and tag.dtype == tifffile.DATATYPE.SHORT:
+        if tag is None or tag.dtype != tifffile.DATATYPE.SHORT:
+            continue
+        if code == _ORIENTATION or tag.value == tifffile.PHOTOMETRIC.MINISWHITE:
             struct.pack_into(f"{file.byteorder}H", changed, tag.valueoffset, plain)
     return bytes(changed)
 

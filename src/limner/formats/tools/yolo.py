@@ -119,11 +119,11 @@ class Yolo(AnnotationFiles):
         for path, found in self._unusable.items():
             if not is_named or PurePosixPath(path).name in _DATA_FILES:
                 problems.add("names-unreadable", path, found)
-        for path, names in () if self.settings.classes else self._lists_of_names():
+        for place, names in () if self.settings.classes else self._lists_of_names():
             number = next((i for i, name in names.items() if self._names.get(i, name) != name), None)
             if number is not None:
                 found = f"class {number} is {names[number]!r} here, and read as {self._names[number]!r}"
-                problems.add("name-lists-differ", str(path), found)
+                problems.add("name-lists-differ", str(place), found)
 
     @cached_property
     def _unusable(self) -> dict[str, str]:
