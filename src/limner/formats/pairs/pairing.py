@@ -2,8 +2,8 @@
 
 Three ways are tried on all files, and the one that pairs most wins: the same name; the usual affixes taken
 off (`_mask`, `mask_`, `_training`, ...); one affix that all labels share, whatever it is. Only if these
-pair nothing do the numbers in the names decide: beside matching names, they would give an image without
-mask the mask of another.
+pair nothing do unique names in nested folders decide, and then the numbers in the names: beside matching
+names, they would give an image without mask the mask of another.
 """
 
 import re
