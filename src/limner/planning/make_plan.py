@@ -89,6 +89,7 @@ def make_plan(
         teacher=teacher,
         shows_text=TEXT_TASK in source.tasks,
         has_curved_words=_has_curved_words(source, splits.get("train", ())),
+        is_partly_labelled=any(source.complete_values(r) is not None for r in splits.get("train", ())),
         given=frozenset(user),
         allows_cascade=allow_cascade,
     )
