@@ -203,3 +203,11 @@ def test_total_text_may_have_an_x_and_a_colon_in_a_word(make_tree):
     word = "x: [[ 5 25 25 5]], y: [[ 5 5 15 15]], ornt: [u'h'], transcriptions: [u'Tax: 5']\n"
     source = total_text(make_tree, word)
     assert source.read_words(source.records[0]).texts == ("Tax: 5",)
+
+
+def test_lines_are_counted_with_the_empty_ones(make_tree):
+    lines = ["", f"{QUAD},a", f"{QUAD},b", "  ", f"{QUAD},c", "", DEFECTS["annotation-empty"]]
+    source = icdar(make_tree, *lines)
+    (finding,) = source.label_problems(source.records[0]).findings()
+    assert finding.where == "gt_img_1.txt, line 7"
+    assert source.read_words(source.records[0]).texts == ("a", "b", "c")
