@@ -174,7 +174,7 @@ def test_a_derived_type_is_refused_only_on_another_scale(tiny_plan):
     assert refused(old, EIGHT.astype(np.float32) / 255) == "pixel type"
 
 
-def test_messages_name_the_type_in_the_file(model, cells, tmp_path):
+def test_messages_name_the_type_in_the_file(model, tmp_path):
     values = (EIGHT.astype(np.int16) - 100) * 100
     folder = tmp_path / "pictures"
     folder.mkdir()
