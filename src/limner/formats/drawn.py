@@ -200,7 +200,7 @@ def hull_of_mask(mask: Mask) -> Hull:
 def _hull_of(points: npt.NDArray[Any]) -> Hull:
     if len(points) < 3:
         return NO_HULL
-    hull = cv2.convexHull(points.astype(np.float32)).reshape(-1, 2)
+    hull = np.asarray(cv2.convexHull(points.astype(np.float32)), np.float32).reshape(-1, 2)
     return hull if len(hull) >= 3 else NO_HULL
 
 
