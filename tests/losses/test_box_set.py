@@ -108,9 +108,7 @@ def searched_for(truth, *classes):
     return replace(truth, complete=torch.tensor(classes, dtype=torch.long))
 
 
-@pytest.mark.parametrize(
-    ("classes", "num_zero"), [((), 0), ((0,), 1), ((1,), 2), ((0, 1), 3)]
-)
+@pytest.mark.parametrize(("classes", "num_zero"), [((), 0), ((0,), 1), ((1,), 2), ((0, 1), 3)])
 @pytest.mark.parametrize(("scores", "one"), [("focal", ONE), ("varifocal", math.log(2))])
 def test_classes_that_an_image_was_not_searched_for_count_only_where_they_are_matched(
     classes, num_zero, scores, one

@@ -18,6 +18,7 @@ from limner.core.targets import Points
 SLACK = 0.1
 """Pixels by which an outline may exceed its box without being clipped: files round boxes and outlines."""
 
+
 class Outlines(NamedTuple):
     """The outlines of N objects, concatenated.
 

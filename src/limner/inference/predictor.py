@@ -167,9 +167,7 @@ class Predictor:
         """
         array, geometry, where, name, stored = given_image(image, geometry, name, stored_dtype)
         self._refuse_unsuitable(probabilities)
-        seen = self.prepare(
-            array, geometry, where=where, low_resolution=low_resolution, stored_dtype=stored
-        )
+        seen = self.prepare(array, geometry, where=where, low_resolution=low_resolution, stored_dtype=stored)
         found = self._predict(seen, name, probabilities=probabilities)
         return found if seen.turn == UNTURNED else self.task.turned_back(found, seen.turn)
 

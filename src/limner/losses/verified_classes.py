@@ -29,8 +29,6 @@ def verified_classes(targets: Sequence[BoxTargets | SegmentTargets], num_classes
         return None
     rows = []
     for each in targets:
-        known = torch.full(
-            (num_classes,), each.complete is None, dtype=torch.bool, device=each.labels.device
-        )
+        known = torch.full((num_classes,), each.complete is None, dtype=torch.bool, device=each.labels.device)
         rows.append(known if each.complete is None else known.index_fill(0, each.complete, True))
     return torch.stack(rows)
