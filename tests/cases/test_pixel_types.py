@@ -192,8 +192,8 @@ def test_messages_name_the_type_in_the_file(model, tmp_path):
 def test_scoring_names_the_type_in_the_file(tiny_model, cells, tmp_path):
     save_model(tmp_path / "model", tiny_model(data=cells), origin={})
     for path in (cells / "images").iterdir():
-        pixels = cv2.imread(str(path))[..., ::-1].astype(np.int16)
+        pixels = cv2.imread(str(path))[..., ::-1].astype(np.int16) * 100
         path.unlink()
         tifffile.imwrite(path.with_suffix(".tif"), pixels, photometric="rgb")
-    with pytest.raises(DataError, match="int16, read as float32, with values from 0 to 255"):
+    with pytest.raises(DataError, match="int16, read as float32, with values from 0 to 25500"):
         limner.evaluate(tmp_path / "model", data=cells, out=tmp_path / "scores", device="cpu")

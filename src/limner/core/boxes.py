@@ -143,12 +143,13 @@ class Boxes(Target[tuple[BoxTargets, ...]]):
 
         Boxes whose sides stay parallel to the axes are moved exactly. After other moves, such as a turn by 30
         degrees, the box around the moved corners would be larger than the object. So where the object has an
-        outline, its box is that around the part of the moved outline that was inside its box before. Where
-        only the box is known, it is that around the moved ellipse that touches its sides: most objects leave
-        the corners of their box empty, and a disc keeps its box at any angle. Of a box of width w and height
-        h turned by an angle a, half the new width is sqrt((w / 2 cos a)^2 + (h / 2 sin a)^2), and likewise
-        half the new height with sin and cos exchanged. An object that fills its corners then exceeds its box.
-        Crowds, which are areas rather than objects, get the box around the moved corners.
+        outline, its box is that around all of the moved outline that was in its box before and is in the
+        image now. Where only the box is known, it is that around the moved ellipse that touches its sides:
+        most objects leave the corners of their box empty, and a disc keeps its box at any angle. Of a box of
+        width w and height h turned by an angle a, half the new width is
+        sqrt((w / 2 cos a)^2 + (h / 2 sin a)^2), and half the new height the same with sin and cos exchanged.
+        An object that fills its corners then exceeds its box. Crowds, which are areas rather than objects, get
+        the box around the moved corners.
         """
         before = self.xyxy.astype(np.float64)
         corners = move.points(before[:, CORNERS].reshape(-1, 2)).reshape(-1, 4, 2)
@@ -162,8 +163,20 @@ class Boxes(Target[tuple[BoxTargets, ...]]):
             if outlines is not None:
                 tight[outlines.are_known] = outlines.bounds()[outlines.are_known]
             xyxy[turned] = tight[turned]
-        moved = replace(self, xyxy=xyxy.astype(np.float32), shape=move.shape, outlines=outlines)
-        return moved.clipped()
+        moved = replace(self, xyxy=xyxy.astype(np.float32), shape=move.shape, outlines=outlines).clipped()
+        return moved._around_outlines() if turned.any() else moved
+
+    def _around_outlines(self) -> "Boxes":
+        """Return the boxes around the parts of outlines inside them, without objects that have none."""
+        if self.outlines is None:
+            return self
+        inside = self.outlines.within(self.xyxy)
+        has_part = inside.are_known | ~self.outlines.are_known | self.is_crowd
+        around = np.clip(inside.bounds(), self.xyxy[:, [0, 1, 0, 1]], self.xyxy[:, [2, 3, 2, 3]])
+        is_changed = inside.are_known & ~self.is_crowd
+        xyxy = np.where(is_changed[:, None], around, self.xyxy).astype(np.float32)
+        found = replace(self, xyxy=xyxy, outlines=inside)
+        return found.select(has_part & (found.areas > 0))
 
     def clipped(self) -> "Boxes":
         """Return the boxes clipped to the image, without those that have no area there.
