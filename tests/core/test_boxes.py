@@ -126,8 +126,8 @@ def test_an_object_of_which_nothing_is_in_its_box_has_no_outline() -> None:
 
 
 def test_an_object_whose_outline_is_turned_out_of_the_image_is_left_out() -> None:
-    # It is a sliver in the upper left corner, which leaves the image by 45 degrees; the ellipse inside its box
-    # would still be seen.
+    # It is a sliver in the upper left corner, which leaves the image by 45 degrees; the ellipse inside its
+    # box would still be seen.
     corner, box = np.array([[0, 0], [6, 0], [0, 6]]), [[0, 0, 40, 40]]
     assert len(turned(boxes_of(box, [0], shape=(100, 100)), 45.0)) == 1
     assert len(turned(boxes_of(box, [0], shape=(100, 100), outlines=[corner]), 45.0)) == 0
