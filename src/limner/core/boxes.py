@@ -148,8 +148,8 @@ class Boxes(Target[tuple[BoxTargets, ...]]):
         most objects leave the corners of their box empty, and a disc keeps its box at any angle. Of a box of
         width w and height h turned by an angle a, half the new width is
         sqrt((w / 2 cos a)^2 + (h / 2 sin a)^2), and half the new height the same with sin and cos exchanged.
-        An object that fills its corners then exceeds its box. Crowds, which are areas rather than objects, get
-        the box around the moved corners.
+        An object that fills its corners then exceeds its box. Crowds, which are areas rather than objects,
+        get the box around the moved corners.
         """
         before = self.xyxy.astype(np.float64)
         corners = move.points(before[:, CORNERS].reshape(-1, 2)).reshape(-1, 4, 2)
