@@ -210,3 +210,11 @@ def test_boxes_of_visdrone_are_no_words(make_tree):
     root = make_tree({"images/a_b.png": np.zeros((40, 60, 3), np.uint8), "annotations/a_b.txt": lines})
     with pytest.raises(DataError, match=r"1 text files named after images, such as annotations/a_b\.txt"):
         open_source(root)
+
+
+def test_lines_are_counted_with_the_empty_ones(make_tree):
+    lines = ["", f"{QUAD},a", f"{QUAD},b", "  ", f"{QUAD},c", "", DEFECTS["annotation-empty"]]
+    source = icdar(make_tree, *lines)
+    (finding,) = source.label_problems(source.records[0]).findings()
+    assert finding.where == "gt_img_1.txt, line 7"
+    assert source.read_words(source.records[0]).texts == ("a", "b", "c")

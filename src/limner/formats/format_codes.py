@@ -342,8 +342,9 @@ ANNOTATIONS: dict[str, Code] = {
         _N,
         "LVIS: not all objects of some classes are drawn in these images.",
         "all objects of all classes drawn",
-        "Found objects of classes that are not labelled in an image are neither right nor wrong in scores; "
-        "training takes what is not drawn for background.",
+        "Objects of classes that are not labelled in an image are neither right nor wrong in scores, nor in "
+        "training of detectors and of networks with queries; other networks take what is not drawn for "
+        "background.",
     ),
     "polygon-too-short": Code(
         _W,

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from limner.core.errors import DataError
 from limner.formats import open_source
@@ -14,6 +15,7 @@ from limner.formats.problems import Problems
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 SQUARE = [2, 1, 5, 1, 5, 3, 2, 3]  # x from 2 to 5, y from 1 to 3: 3 x 2 pixels
+NO_SIZE = {"id": 1, "file_name": "a.png"}
 
 
 def annotation(number: Any, **changes: Any) -> dict[str, Any]:
@@ -245,6 +247,27 @@ def test_lvis_says_of_which_classes_all_objects_are_drawn(make_tree) -> None:
     ]
     segments = [table.encode_segments(source.read_segments(record)) for record in source.records]
     assert [each.complete for each in segments] == complete
+
+
+def test_sizes_that_the_file_does_not_state_are_those_of_upright_images(make_tree) -> None:
+    root = make_tree({"images/a.png": PICTURE, "all.json": coco(annotation(1), images=[NO_SIZE])})
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the first row is the right side
+    Image.fromarray(PICTURE).save(root / "images/a.png", exif=exif)
+    source = open_source(root)
+    (record,) = source.records
+    assert source.read_image(record).array.shape == (9, 6, 3)
+    assert source.read_values(record).shape == source.read_boxes(record).shape == (9, 6)
+
+
+def test_boxes_know_the_outlines_of_polygons_and_runs(make_tree) -> None:
+    triangle = annotation(1, segmentation=[[2, 1, 5, 1, 2, 4]])
+    runs = annotation(2, segmentation={"counts": [6, 2, 46], "size": [6, 9]})
+    upright, bare = annotation(3), annotation(4, segmentation=None, bbox=[1, 1, 3, 3])
+    source = opened(make_tree, coco(triangle, runs, upright, bare))
+    outlines = source.read_boxes(source.records[0]).outlines
+    assert outlines.lengths.tolist() == [3, 4, 0, 0]
+    assert {tuple(point) for point in outlines.points[3:].tolist()} == {(1, 0), (2, 0), (1, 2), (2, 2)}
 
 
 def test_more_classes_than_labels_can_hold_are_refused(make_tree, monkeypatch) -> None:

@@ -224,10 +224,10 @@ class CocoInstances(ObjectSource):
         return self._drawn(record, Problems())
 
     def stated_size_of(self, record: Record) -> tuple[int, int]:
-        """Return height and width as the JSON states them, else those of the stored image."""
+        """Return height and width as the JSON states them, else those of the image, upright as it is read."""
         *_, height, width = self._place(record)
         if not (height and width):
-            height, width = image_header(record.image).stored_shape
+            height, width = image_header(record.image).shape
         return height, width
 
     def _drawn(self, record: Record, problems: Problems) -> list[Drawn]:

@@ -9,8 +9,8 @@ from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
+from limner.core.clipping import clip_polygon
 from limner.core.sample import Record
-from limner.formats.clipping import clip_polygon
 from limner.formats.drawn import Drawn, Shape
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.name_index import NameIndex

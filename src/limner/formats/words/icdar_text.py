@@ -34,11 +34,11 @@ class IcdarText(WordFiles):
     def raw_words(self, record: Record) -> Iterator[RawWord]:
         """Read the file of an image; commas after the corners belong to the transcription."""
         path, filled = self.lines_of(record)
-        lines = [_with_commas(line) for line in filled]
+        lines = [_with_commas(line) for line in filled.values()]
         if lines and not any(map(_num_leading, lines)):
             raise self.no_words(path, repr(lines[0][:40]))
         usual = _usual_numbers(lines)
-        for number, line in enumerate(lines, start=1):
+        for number, line in zip(filled, lines, strict=True):
             fields = line.split(",")
             count = usual if usual and _num_leading(line) >= usual else _num_leading(line)
             text = ",".join(fields[count:]) or None
