@@ -44,7 +44,7 @@ from limner.transforms.quarter_turn import QuarterTurn, QuarterTurnParams
 from limner.transforms.random_changes import ChangesParams, RandomChanges
 from limner.transforms.rotate import Rotate, RotateParams
 from limner.transforms.scale_crop import CropParams, ScaleCrop
-from limner.transforms.volume_changes import VolumeChanges, VolumeChangesParams
+from limner.transforms.value_changes import ValueChanges, ValueChangesParams
 from limner.transforms.volume_patch import VolumePatch, VolumePatchParams
 
 Rectangle = tuple[slice, ...]
@@ -173,7 +173,7 @@ TRANSFORMS = [
     (VolumePatch((12, 20, 16)), VolumePatchParams((3, 4, 5), (11.0, -23.0, 5.0), 1.2)),
     (VolumePatch((12, 20, 16)), VolumePatchParams((3, 4, 5), bend=Bend(1, 4.0, 12))),
     (Elastic(4.0, 12), Bend(1, 4.0, 12)),
-    (VolumeChanges(noise=0.1), VolumeChangesParams(variance=0.1, brightness=1.2)),
+    (ValueChanges(noise=0.1), ValueChangesParams(variance=0.1, brightness=1.2)),
 ]
 """Transforms, with drawn parameters."""
 
@@ -186,7 +186,7 @@ def dims_of(transform, params) -> tuple[int, ...]:
         return (2,)
     if isinstance(transform, FitChannels):
         return (transform.plan.spatial_dims,)
-    if isinstance(transform, VolumePatch | VolumeChanges):
+    if isinstance(transform, VolumePatch | ValueChanges):
         return (3,)
     if isinstance(transform, Rotate | Elastic):
         return (2,)

@@ -1,44 +1,54 @@
-"""Random changes of the values of volumes: noise, blur, brightness, contrast, resolution and gamma.
+"""Random changes of values of images and volumes: noise, blur, brightness, contrast, resolution, gamma.
 
-Kinds, ranges of probability and order are those of nnU-Net (Isensee et al., Nature Methods 2021,
-https://doi.org/10.1038/s41592-020-01008-z). All work on normalised values.
+Kinds, probabilities and order are those of nnU-Net (Isensee et al., Nature Methods 2021,
+https://doi.org/10.1038/s41592-020-01008-z), also for images, for which others use the same kinds. All work
+on normalised values, so that a setting means the same for images of 8 or 16 bits and for Hounsfield units.
 
-Shape legend: S spatial axes (D, H, W); C channels.
+What differs, and why: colours of a photograph and neighbouring slices are blurred alike, since they are taken
+with one lens or scanner; images at a low resolution are enlarged linearly, as in MONAI, since splines of long
+sides are slow to make.
+
+Shape legend: S spatial axes, (H, W) or (D, H, W); C channels.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from limner.core.picture import Image
 from limner.core.sample import Sample
 from limner.transforms.resample_volume import nearest_along, resample_image
-from limner.transforms.resize_array import as_dtype
+from limner.transforms.resize_array import as_dtype, resize_image
 
 NOISE, BLUR, BRIGHTNESS, CONTRAST, RESOLUTION, INVERTED_GAMMA, GAMMA = 0.1, 0.2, 0.15, 0.15, 0.25, 0.1, 0.3
-"""Fraction of the patches with each change, as in nnU-Net."""
+"""Fraction of the samples with each change, as in nnU-Net."""
 
 BY_CHANNEL = 0.5
-"""Fraction of the channels of such a patch that are blurred, or sampled at a lower resolution."""
+"""Fraction of the channels of such a sample that are blurred, or sampled at a lower resolution; of the
+samples if all channels are changed alike."""
 
 LEAST_BLUR = 0.5
-"""Smallest standard deviation of a blur in voxels, as in nnU-Net; less changes nothing that can be seen."""
+"""Smallest standard deviation of a blur in pixels, as in nnU-Net; less changes nothing that can be seen."""
+
+BLUR_REACH = 3.0
+"""Number of standard deviations at which the Gaussian of a blur ends."""
 
 Values = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class VolumeChangesParams:
-    """Parameters of `VolumeChanges`; by default, nothing changes.
+class ValueChangesParams:
+    """Parameters of `ValueChanges`; by default, nothing changes.
 
     Attributes:
         variance: Variance of the noise.
         seed: Seed of the noise.
-        sigmas: Blur of each channel in voxels; 0 for none.
+        sigmas: Blur of each channel in pixels; 0 for none.
         brightness: Factor of all values.
-        contrast: Factor of the distance from the mean of the patch.
+        contrast: Factor of the distance from the mean of the sample.
         zooms: Resolution of each channel.
         inverted_gamma: Exponent of the values counted down from the largest one.
         gamma: Exponent of the values counted up from the smallest one.
@@ -53,20 +63,27 @@ class VolumeChangesParams:
     inverted_gamma: float = 1.0
     gamma: float = 1.0
 
+    @property
+    def is_noop(self) -> bool:
+        """Whether they change nothing."""
+        factors = (self.brightness, self.contrast, self.inverted_gamma, self.gamma, *self.zooms)
+        return not self.variance and not any(self.sigmas) and all(factor == 1 for factor in factors)
+
 
 @dataclass(frozen=True)
-class VolumeChanges:
-    """Change the values of a patch; labels stay as they are.
+class ValueChanges:
+    """Change the values of an image or a patch; labels stay as they are.
 
     Attributes:
         noise: Maximum variance of the noise.
-        blur: Maximum standard deviation of the blur in voxels.
+        blur: Maximum standard deviation of the blur in pixels.
         brightness: Maximum relative change of all values.
         contrast: Maximum relative change of the distance from the mean.
-        low_resolution: Smallest zoom at which a patch is sampled.
+        low_resolution: Smallest zoom at which a sample is taken.
         gamma: Smallest and largest exponent, or None.
         mean: Mean of each channel by which values are normalised.
         std: Standard deviation of each channel.
+        by_channel: Whether blur and resolution are drawn for each channel by itself.
     """
 
     noise: float = 0.0
@@ -77,6 +94,7 @@ class VolumeChanges:
     gamma: tuple[float, float] | None = None
     mean: Sequence[float] = (0.0,)
     std: Sequence[float] = (1.0,)
+    by_channel: bool = True
 
     @property
     def is_noop(self) -> bool:
@@ -84,16 +102,18 @@ class VolumeChanges:
         amounts = (self.noise, self.blur, self.brightness, self.contrast)
         return not any(amounts) and self.low_resolution == 1 and self.gamma is None
 
-    def draw(self, rng: np.random.Generator, sample: Sample) -> VolumeChangesParams:
-        """Draw the changes."""
+    def draw(self, rng: np.random.Generator, sample: Sample) -> ValueChangesParams:
+        """Draw the changes; the numbers drawn from `rng` do not depend on the values."""
         chances = (NOISE, BLUR, BRIGHTNESS, CONTRAST, RESOLUTION, INVERTED_GAMMA, GAMMA)
         noisy, blurred, bright, contrasted, coarse, inverted, curved = rng.random(7) < chances
         channels = sample.image.shape[-1]
         blurs = rng.uniform(min(LEAST_BLUR, self.blur), self.blur, channels)
         zooms = rng.uniform(self.low_resolution, 1, channels)
         chosen = rng.random((2, channels)) < BY_CHANNEL
+        if not self.by_channel:
+            blurs[:], zooms[:], chosen[:] = blurs[0], zooms[0], chosen[:, :1]
         low, high = self.gamma or (1.0, 1.0)
-        return VolumeChangesParams(
+        return ValueChangesParams(
             variance=float(rng.uniform(0, self.noise)) if noisy else 0.0,
             seed=int(rng.integers(1 << 32)),
             sigmas=tuple(map(float, blurs * chosen[0])) if blurred and self.blur else (),
@@ -104,12 +124,14 @@ class VolumeChanges:
             gamma=_exponent(rng, low, high) if curved else 1.0,
         )
 
-    def apply(self, sample: Sample, params: VolumeChangesParams) -> Sample:
+    def apply(self, sample: Sample, params: ValueChangesParams) -> Sample:
         """Return the sample with its values changed, in their own type."""
-        if params == VolumeChangesParams(seed=params.seed):
+        if params.is_noop:
             return sample
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
-        values: Values = (sample.image.astype(np.float32) - mean) / std
+        values: Values = sample.image.astype(np.float32)
+        values -= mean
+        values /= std
         if params.variance:
             noise = np.random.default_rng(params.seed).standard_normal(values.shape, np.float32)
             values += noise * np.float32(params.variance**0.5)
@@ -122,7 +144,9 @@ class VolumeChanges:
             values = -_curved(-values, params.inverted_gamma)
         if params.gamma != 1:
             values = _curved(values, params.gamma)
-        return replace(sample, image=as_dtype(values * std + mean, sample.image.dtype))
+        values *= std
+        values += mean
+        return replace(sample, image=as_dtype(values, sample.image.dtype))
 
 
 def _factor(rng: np.random.Generator, most: float, *, happens: bool) -> float:
@@ -136,12 +160,21 @@ def _exponent(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def _blurred(values: Values, sigmas: Sequence[float]) -> Values:
-    from scipy.ndimage import gaussian_filter
-
     for channel, sigma in enumerate(sigmas):
         if sigma:
-            values[..., channel] = gaussian_filter(values[..., channel], sigma, truncate=3)
+            values[..., channel] = _smooth(values[..., channel], sigma)
     return values
+
+
+def _smooth(part: Image, sigma: float) -> Image:
+    """Return one channel (*S) under a Gaussian; beyond its edges, values are mirrored."""
+    if part.ndim == 2:  # the same as SciPy's, by the faster function
+        side = 2 * int(BLUR_REACH * sigma + 0.5) + 1
+        plane = np.ascontiguousarray(part)
+        return np.asarray(cv2.GaussianBlur(plane, (side, side), sigma, borderType=cv2.BORDER_REFLECT))
+    from scipy.ndimage import gaussian_filter
+
+    return np.asarray(gaussian_filter(part, sigma, truncate=BLUR_REACH))
 
 
 def _contrasted(values: Values, factor: float) -> Values:
@@ -153,16 +186,17 @@ def _contrasted(values: Values, factor: float) -> Values:
 
 
 def _sampled(values: Values, zooms: Sequence[float]) -> Values:
-    """Take the nearest voxels at a lower resolution, and interpolate between them."""
+    """Take the nearest pixels at a lower resolution, and interpolate between them."""
     for channel, zoom in enumerate(zooms):
         part: Image = values[..., channel]
         coarse = tuple(max(1, round(side * zoom)) for side in part.shape)
         if coarse == part.shape:
             continue
         small = part
-        for axis in range(3):
+        for axis in range(part.ndim):
             small = nearest_along(small, coarse, axis)
-        values[..., channel] = resample_image(small[..., None], part.shape)[..., 0]
+        enlarge = resize_image if part.ndim == 2 else resample_image
+        values[..., channel] = enlarge(small[..., None], part.shape)[..., 0]
     return values
 
 
