@@ -31,6 +31,9 @@ from limner.transforms.volume_patch import VolumePatch
 FOR_IMAGES = {"random_changes": 0, "category_max_ratio": 1.0, "scale_of": "image", "jpeg": None}
 """Settings of 2D images -> the only value for volumes."""
 
+FOR_PATCHES = {"rotation": 0.0, "elastic": 0.0}
+"""Settings of 2D images and of patches -> the only value for whole volumes."""
+
 FOR_VOLUMES = {"thick_axis": None}
 """Settings of volumes -> the only value for 2D images."""
 
@@ -83,6 +86,8 @@ def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTab
         _refuse(augment, FOR_IMAGES, of="2D images", others="volumes")
     else:
         _refuse(augment, FOR_VOLUMES, of="volumes in 3D", others="2D images")
+    if input_plan.spatial_dims == 3 and augment.crop_area is not None:
+        _refuse(augment, FOR_PATCHES, of="images and patches", others="whole volumes")
     _check_axes(augment.flip_axes, input_plan.spatial_dims)
     if input_plan.spatial_dims == 3 and augment.crop_area is None:
         return _volume_pipeline(augment, input_plan, labels)
