@@ -27,7 +27,7 @@ def test_it_is_what_pillow_makes_of_it(channels, quality) -> None:
     found = JpegCompression(30).apply(Sample("a", image), JpegParams(quality)).image
     assert (found.dtype, found.shape) == (np.uint8, image.shape)
     assert np.abs(found - expected).mean() < 0.5
-    assert np.abs(found - image.astype(int)).mean() > 0.5
+    assert np.abs(found - image.astype(int)).mean() > 0.3
 
 
 def test_half_of_the_images_are_compressed_at_any_quality_from_the_lowest() -> None:
