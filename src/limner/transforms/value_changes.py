@@ -111,7 +111,8 @@ class ValueChanges:
         zooms = rng.uniform(self.low_resolution, 1, channels)
         chosen = rng.random((2, channels)) < BY_CHANNEL
         if not self.by_channel:
-            blurs[:], zooms[:], chosen[:] = blurs[0], zooms[0], chosen[:, :1]
+            blurs, zooms = np.full(channels, blurs[0]), np.full(channels, zooms[0])
+            chosen = np.broadcast_to(chosen[:, :1], chosen.shape)
         low, high = self.gamma or (1.0, 1.0)
         return ValueChangesParams(
             variance=float(rng.uniform(0, self.noise)) if noisy else 0.0,
