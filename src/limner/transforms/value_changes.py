@@ -106,7 +106,7 @@ class ValueChanges:
         """Draw the changes; the numbers drawn from `rng` do not depend on the values."""
         chances = (NOISE, BLUR, BRIGHTNESS, CONTRAST, RESOLUTION, INVERTED_GAMMA, GAMMA)
         noisy, blurred, bright, contrasted, coarse, inverted, curved = rng.random(7) < chances
-        channels = sample.image.shape[-1]
+        channels: int = sample.image.shape[-1]
         blurs = rng.uniform(min(LEAST_BLUR, self.blur), self.blur, channels)
         zooms = rng.uniform(self.low_resolution, 1, channels)
         chosen = rng.random((2, channels)) < BY_CHANNEL
