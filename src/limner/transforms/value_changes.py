@@ -37,6 +37,7 @@ BLUR_REACH = 3.0
 """Number of standard deviations at which the Gaussian of a blur ends."""
 
 Values = npt.NDArray[np.float32]
+"""One channel (*S), contiguous."""
 
 
 @dataclass(frozen=True)
@@ -129,25 +130,24 @@ class ValueChanges:
         """Return the sample with its values changed, in their own type."""
         if params.is_noop:
             return sample
-        mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
-        values: Values = sample.image.astype(np.float32)
-        values -= mean
-        values /= std
+        image, spread = sample.image, np.float32(params.variance**0.5)
+        units = (np.asarray(each, np.float32) for each in (self.mean, self.std))
+        mean, std = (np.broadcast_to(each, image.shape[-1]) for each in units)
+        noise = None
         if params.variance:
-            noise = np.random.default_rng(params.seed).standard_normal(values.shape, np.float32)
-            values += noise * np.float32(params.variance**0.5)
-        values = _blurred(values, params.sigmas)
-        values *= np.float32(params.brightness)
-        if params.contrast != 1:
-            values = _contrasted(values, params.contrast)
-        values = _sampled(values, params.zooms)
-        if params.inverted_gamma != 1:
-            values = -_curved(-values, params.inverted_gamma)
-        if params.gamma != 1:
-            values = _curved(values, params.gamma)
-        values *= std
-        values += mean
-        return replace(sample, image=as_dtype(values, sample.image.dtype))
+            noise = np.random.default_rng(params.seed).standard_normal(image.shape, np.float32)
+        changed = np.empty(image.shape, image.dtype)
+        for channel in range(image.shape[-1]):  # contiguous channels are several times as fast
+            values: Values = image[..., channel].astype(np.float32, order="C")
+            values -= mean[channel]
+            values /= std[channel]
+            if noise is not None:
+                values += noise[..., channel] * spread
+            values = _changed(values, params, channel)
+            values *= std[channel]
+            values += mean[channel]
+            changed[..., channel] = as_dtype(values, image.dtype)
+        return replace(sample, image=changed)
 
 
 def _factor(rng: np.random.Generator, most: float, *, happens: bool) -> float:
@@ -160,56 +160,59 @@ def _exponent(rng: np.random.Generator, low: float, high: float) -> float:
     return float(rng.uniform(low, min(1.0, high)) if below else rng.uniform(max(1.0, low), high))
 
 
-def _blurred(values: Values, sigmas: Sequence[float]) -> Values:
-    for channel, sigma in enumerate(sigmas):
-        if sigma:
-            values[..., channel] = _smooth(values[..., channel], sigma)
+def _changed(values: Values, params: ValueChangesParams, channel: int) -> Values:
+    """Return a channel with its changes but noise; `values` may be overwritten."""
+    if params.sigmas and params.sigmas[channel]:
+        values = _blurred(values, params.sigmas[channel])
+    values *= np.float32(params.brightness)
+    if params.contrast != 1:
+        values = _contrasted(values, params.contrast)
+    if params.zooms and params.zooms[channel] != 1:
+        values = _sampled(values, params.zooms[channel])
+    if params.inverted_gamma != 1:
+        values = -_curved(-values, params.inverted_gamma)
+    if params.gamma != 1:
+        values = _curved(values, params.gamma)
     return values
 
 
-def _smooth(part: Image, sigma: float) -> Image:
-    """Return one channel (*S) under a Gaussian; beyond its edges, values are mirrored."""
-    if part.ndim == 2:  # the same as SciPy's, by the faster function
+def _blurred(values: Values, sigma: float) -> Values:
+    """Return a channel under a Gaussian; beyond its edges, values are mirrored."""
+    if values.ndim == 2:  # the same as SciPy's, by the faster function
         side = 2 * int(BLUR_REACH * sigma + 0.5) + 1
-        plane = np.ascontiguousarray(part)
-        return np.asarray(cv2.GaussianBlur(plane, (side, side), sigma, borderType=cv2.BORDER_REFLECT))
+        return np.asarray(cv2.GaussianBlur(values, (side, side), sigma, borderType=cv2.BORDER_REFLECT))
     from scipy.ndimage import gaussian_filter
 
-    return np.asarray(gaussian_filter(part, sigma, truncate=BLUR_REACH))
+    return np.asarray(gaussian_filter(values, sigma, truncate=BLUR_REACH))
 
 
 def _contrasted(values: Values, factor: float) -> Values:
-    """Stretch the values of each channel around their mean, within their range."""
-    axes = tuple(range(values.ndim - 1))
-    middle, low, high = values.mean(axes), values.min(axes), values.max(axes)
+    """Stretch the values around their mean, within their range."""
+    middle, low, high = values.mean(), values.min(), values.max()
     stretched: Values = np.clip((values - middle) * np.float32(factor) + middle, low, high)
     return stretched
 
 
-def _sampled(values: Values, zooms: Sequence[float]) -> Values:
+def _sampled(values: Values, zoom: float) -> Values:
     """Take the nearest pixels at a lower resolution, and interpolate between them."""
-    for channel, zoom in enumerate(zooms):
-        part: Image = values[..., channel]
-        coarse = tuple(max(1, round(side * zoom)) for side in part.shape)
-        if coarse == part.shape:
-            continue
-        small = part
-        for axis in range(part.ndim):
-            small = nearest_along(small, coarse, axis)
-        enlarge = resize_image if part.ndim == 2 else resample_image
-        values[..., channel] = enlarge(small[..., None], part.shape)[..., 0]
-    return values
+    coarse = tuple(max(1, round(side * zoom)) for side in values.shape)
+    if coarse == values.shape:
+        return values
+    small: Image = values
+    for axis in range(values.ndim):
+        small = nearest_along(small, coarse, axis)
+    enlarge = resize_image if values.ndim == 2 else resample_image
+    return enlarge(small[..., None], values.shape)[..., 0]
 
 
 def _curved(values: Values, exponent: float) -> Values:
-    """Apply a gamma curve to each channel, and restore its mean and standard deviation."""
-    axes = tuple(range(values.ndim - 1))
-    mean, std, low = values.mean(axes), values.std(axes), values.min(axes)
-    span = values.max(axes) - low
-    safe = np.where(span > 0, span, 1)
-    curved: Values = np.power((values - low) / safe, np.float32(exponent))
-    curved -= curved.mean(axes)
-    spread = curved.std(axes)
-    curved *= std / np.where(spread > 0, spread, 1)
+    """Apply a gamma curve, and restore mean and standard deviation."""
+    mean, std, low = values.mean(), values.std(), values.min()
+    span = values.max() - low
+    if span == 0:
+        return values
+    curved: Values = np.power((values - low) / span, np.float32(exponent))
+    curved -= curved.mean()
+    curved *= std / curved.std()
     curved += mean
     return curved
