@@ -81,7 +81,11 @@ def choose_volume_augmentation(case: Case, settled: Mapping[str, Any]) -> Iterat
 
 
 def choose_slice_augmentation(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Vary slices of volumes as patches are, within their plane."""
+    """Vary slices of volumes as patches are, within their plane.
+
+    In 400 steps on slices of the hippocampus, the Dice rose from 0.61 to 0.67 and from 0.62 to 0.69 with two
+    seeds (benchmarks/RESULTS.md), so short runs get them, too.
+    """
     if case.fingerprint.slicing is None or not find_task(settled["task"]).has_label_maps:
         return
     spacing = seen_spacing(case, settled)
