@@ -34,7 +34,7 @@ from limner.planning.rules.optimization import choose_learning_rate, choose_opti
 from limner.planning.rules.patch import choose_patch
 from limner.planning.rules.probe import choose_probe
 from limner.planning.rules.sharding import choose_sharding
-from limner.planning.rules.volume_augmentation import choose_volume_augmentation
+from limner.planning.rules.volume_augmentation import choose_slice_augmentation, choose_volume_augmentation
 from limner.planning.rules.volumes import choose_normalized_voxels, choose_spacing, choose_volumes
 
 RULES: tuple[Rule, ...] = (
@@ -61,6 +61,7 @@ RULES: tuple[Rule, ...] = (
     choose_zoom,
     choose_colour,
     choose_volume_augmentation,
+    choose_slice_augmentation,
     choose_sampling,
     choose_batch,
     choose_workers,
