@@ -113,7 +113,11 @@ class _Timed:
         chosen = self.predictor if self.predictor_of is None else self.predictor_of[sample.name]
         started = time.perf_counter()
         found: Prediction = chosen.predict(
-            sample.image, name=sample.name, probabilities=self.probabilities, geometry=sample.geometry
+            sample.image,
+            name=sample.name,
+            probabilities=self.probabilities,
+            geometry=sample.geometry,
+            stored_dtype=sample.stored_dtype,
         )
         self.seconds.append(time.perf_counter() - started)
         return found

@@ -149,7 +149,11 @@ class ImageWriter:
         probabilities = self.folder.probabilities
         if self.probe is None:
             found = self.predictor.predict(
-                picture.array, name=name, probabilities=probabilities, geometry=picture.geometry
+                picture.array,
+                name=name,
+                probabilities=probabilities,
+                geometry=picture.geometry,
+                stored_dtype=picture.stored_dtype,
             )
             return found, {}
         from limner.api.label_next import MEASURED

@@ -70,6 +70,8 @@ class Sample:
         spacing_mm: Distance between neighbouring pixels along each spatial axis, in the order of the
             array's axes, or None if unknown or meaningless.
         geometry: Position of the image as read from disk; transforms that move pixels do not keep it.
+        stored_dtype: Name of the type of the values in the file, such as ``int16``, which reading may have
+            changed; empty if unknown, and after transforms that move pixels.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Sample:
     targets: tuple[Target[Any], ...] = ()
     spacing_mm: tuple[float, ...] | None = None
     geometry: Geometry = PLAIN
+    stored_dtype: str = ""
 
     def __post_init__(self) -> None:
         assert self.image.ndim >= 3, f"an image is (*spatial, C), found shape {self.image.shape}"

@@ -100,11 +100,19 @@ class ExportedPredictor:
         name: str | None = None,
         probabilities: bool = False,
         geometry: Geometry = PLAIN,
+        stored_dtype: str = "",
     ) -> Any:  # noqa: ANN401 - the prediction of the model's task
         """Predict one image; for the arguments, result and errors, see `Predictor.predict`."""
-        array, geometry, where, name = given_image(image, geometry, name)
+        array, geometry, where, name, stored = given_image(image, geometry, name, stored_dtype)
         self.task.refuse_unsuitable(self.card.kind, self.settings, probabilities=probabilities)
-        seen = seen_image(array, self.plan, geometry=geometry, value_range=self.value_range, where=where)
+        seen = seen_image(
+            array,
+            self.plan,
+            geometry=geometry,
+            value_range=self.value_range,
+            where=where,
+            stored_dtype=stored,
+        )
         found = self.task.predict_arrays(
             self._runs(seen), name=name, labels=self.labels, probabilities=probabilities
         )

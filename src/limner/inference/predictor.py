@@ -145,6 +145,7 @@ class Predictor:
         probabilities: bool = False,
         geometry: Geometry = PLAIN,
         low_resolution: LabelArray | None = None,
+        stored_dtype: str = "",
     ) -> Any:  # noqa: ANN401 - the prediction of the model's task
         """Predict one image.
 
@@ -155,6 +156,7 @@ class Predictor:
             geometry: Position of the voxels of an array, by which volumes are turned to the training's
                 orientation. That of a file is read from it.
             low_resolution: (*spatial) what the first stage of a cascade predicts, if it is known already.
+            stored_dtype: Name of the type of an array's values in its file, such as ``int16``, for messages.
 
         Returns:
             The `Prediction` of the model's task, such as `SemanticPrediction`.
@@ -163,9 +165,9 @@ class Predictor:
             ConfigError: The task does not support windows, mirrored views, zooms or probabilities.
             DataError: The file cannot be read, or the image does not match the model's input.
         """
-        array, geometry, where, name = given_image(image, geometry, name)
+        array, geometry, where, name, stored = given_image(image, geometry, name, stored_dtype)
         self._refuse_unsuitable(probabilities)
-        seen = self.prepare(array, geometry, where=where, low_resolution=low_resolution)
+        seen = self.prepare(array, geometry, where=where, low_resolution=low_resolution, stored_dtype=stored)
         found = self._predict(seen, name, probabilities=probabilities)
         return found if seen.turn == UNTURNED else self.task.turned_back(found, seen.turn)
 
@@ -181,10 +183,17 @@ class Predictor:
             name=sample.name,
             geometry=sample.geometry,
             low_resolution=None if known is None else known.labels,
+            stored_dtype=sample.stored_dtype,
         )
 
     def prepare(
-        self, image: Image, geometry: Geometry, *, where: str, low_resolution: LabelArray | None = None
+        self,
+        image: Image,
+        geometry: Geometry,
+        *,
+        where: str,
+        low_resolution: LabelArray | None = None,
+        stored_dtype: str = "",
     ) -> SeenImage:
         """Return an image as the network sees it; volumes are turned, normalised or clipped, and resampled.
 
@@ -193,11 +202,19 @@ class Predictor:
             geometry: Position of its voxels.
             where: The file, for messages.
             low_resolution: As of `predict`.
+            stored_dtype: As of `predict`.
 
         Raises:
             DataError: The image does not match the model's input.
         """
-        seen = seen_image(image, self.plan, geometry=geometry, value_range=self.value_range, where=where)
+        seen = seen_image(
+            image,
+            self.plan,
+            geometry=geometry,
+            value_range=self.value_range,
+            where=where,
+            stored_dtype=stored_dtype,
+        )
         stage, plan = self._first_stage, self.plan
         if stage is None:
             return seen

@@ -40,21 +40,33 @@ class SeenImage:
 
 
 class GivenImage(NamedTuple):
-    """What a predictor was given: (*spatial, C) or (*spatial) in file values, and how it is called."""
+    """What a predictor was given.
+
+    Attributes:
+        array: (*spatial, C) or (*spatial) in file values.
+        geometry: Position of its voxels.
+        where: The file, for messages.
+        name: Name of the prediction.
+        stored_dtype: Name of the type of its values in the file, or empty if unknown.
+    """
 
     array: Image
     geometry: Geometry
     where: str
     name: str
+    stored_dtype: str
 
 
-def given_image(image: Image | Path | str, geometry: Geometry, name: str | None) -> GivenImage:
+def given_image(
+    image: Image | Path | str, geometry: Geometry, name: str | None, stored_dtype: str
+) -> GivenImage:
     """Return an array as it is, or read a file.
 
     Args:
         image: As in `Predictor.predict`.
         geometry: Position of an array; that of a file is read.
         name: Name of the prediction; by default the file's without suffix.
+        stored_dtype: Type of the values of an array in its file; that of a file is read.
 
     Raises:
         DataError: The file cannot be read.
@@ -62,8 +74,9 @@ def given_image(image: Image | Path | str, geometry: Geometry, name: str | None)
     if isinstance(image, (str, Path)):
         path = Path(image)
         picture = read_image(path)
-        return GivenImage(picture.array, picture.geometry, str(path), name or image_stem(path.name))
-    return GivenImage(np.asarray(image), geometry, name or "the image", name or "image")
+        name = name or image_stem(path.name)
+        return GivenImage(picture.array, picture.geometry, str(path), name, picture.stored_dtype)
+    return GivenImage(np.asarray(image), geometry, name or "the image", name or "image", stored_dtype)
 
 
 def refuse_other_window(settings: InferencePlan, plan: Plan) -> None:
@@ -78,7 +91,13 @@ def refuse_other_window(settings: InferencePlan, plan: Plan) -> None:
 
 
 def seen_image(
-    image: Image, plan: Plan, *, geometry: Geometry, value_range: ValueRange | None, where: str
+    image: Image,
+    plan: Plan,
+    *,
+    geometry: Geometry,
+    value_range: ValueRange | None,
+    where: str,
+    stored_dtype: str = "",
 ) -> SeenImage:
     """Return an image as the network sees it; volumes are turned, normalised or clipped, and resampled.
 
@@ -88,6 +107,7 @@ def seen_image(
         geometry: Position of its voxels.
         value_range: Range of the images' values, if stated.
         where: The file, for messages.
+        stored_dtype: As of `fit_values`.
 
     Raises:
         DataError: The image does not match the model's input.
@@ -95,7 +115,7 @@ def seen_image(
     is_volume = image.ndim == 4
     turn = turn_to(plan.input.orientation, geometry.affine) if is_volume else UNTURNED
     turned = np.ascontiguousarray(turn.apply(image)) if turn != UNTURNED else image
-    fitted = fitted_image(turned, plan, value_range=value_range, where=where)
+    fitted = fitted_image(turned, plan, value_range=value_range, where=where, stored_dtype=stored_dtype)
     size = tuple(fitted.shape[:-1])
     steps = geometry.spacing_mm if is_volume else None
     before = steps and tuple(steps[axis] for axis in turn.order)
@@ -104,7 +124,9 @@ def seen_image(
     return SeenImage(fitted, size, turn, where)
 
 
-def fitted_image(image: Image, plan: Plan, *, value_range: ValueRange | None, where: str) -> Image:
+def fitted_image(
+    image: Image, plan: Plan, *, value_range: ValueRange | None, where: str, stored_dtype: str = ""
+) -> Image:
     """Return an image (*spatial, C) with the model's channels and the training's range of values.
 
     Args:
@@ -112,6 +134,7 @@ def fitted_image(image: Image, plan: Plan, *, value_range: ValueRange | None, wh
         plan: Plan of the model.
         value_range: Range of the images' values, if stated.
         where: The file, for messages.
+        stored_dtype: As of `fit_values`.
 
     Raises:
         DataError: Dimensions, channels, pixel type or range do not match the training's.
@@ -119,7 +142,8 @@ def fitted_image(image: Image, plan: Plan, *, value_range: ValueRange | None, wh
     fitted = fit_channels(image, input_of_images(plan.input), where=where)
     if plan.input.normalize_each:
         return normalize_each(fitted, plan.input.normalize_over)
-    return clip_values(fit_values(fitted, plan, where=where, value_range=value_range), plan.input.clip)
+    values = fit_values(fitted, plan, where=where, value_range=value_range, stored_dtype=stored_dtype)
+    return clip_values(values, plan.input.clip)
 
 
 def input_of_images(plan: InputPlan) -> InputPlan:

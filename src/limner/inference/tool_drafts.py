@@ -117,7 +117,11 @@ class Drafts:
         stem, size = self.stems[item.output], (picture.array.shape[0], picture.array.shape[1])
         scored = writer.takes_objects and task.allowed_with(predictor.plan.loss).probabilities
         prediction = predictor.predict(
-            picture.array, name=str(item.path), probabilities=scored, geometry=picture.geometry
+            picture.array,
+            name=str(item.path),
+            probabilities=scored,
+            geometry=picture.geometry,
+            stored_dtype=picture.stored_dtype,
         )
         objects: list[PreAnnotation] = []
         num_small = 0

@@ -111,6 +111,7 @@ class UncertaintyProbe:
                 name=name,
                 probabilities=probabilities or not task.compares_views,
                 geometry=picture.geometry,
+                stored_dtype=picture.stored_dtype,
             )
         other = None
         if task.compares_views:

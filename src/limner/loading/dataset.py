@@ -79,7 +79,8 @@ class Dataset:
         image = picture.array
         region = self._region(record, picture)
         targets = tuple(self._read(kind, record, image.shape[:-1], region) for kind in self.targets)
-        sample = Sample(record.name, image, targets, picture.geometry.spacing_mm, picture.geometry)
+        geometry = picture.geometry
+        sample = Sample(record.name, image, targets, geometry.spacing_mm, geometry, picture.stored_dtype)
         for array in sample.arrays():
             array.flags.writeable = False
         return sample

@@ -23,7 +23,7 @@ from limner.planning.rules.input import (
     choose_resize,
     choose_values,
 )
-from limner.planning.rules.loss import choose_loss
+from limner.planning.rules.loss import choose_loss, tell_partial_labels
 from limner.planning.rules.network import (
     choose_network,
     choose_pretraining,
@@ -34,7 +34,7 @@ from limner.planning.rules.optimization import choose_learning_rate, choose_opti
 from limner.planning.rules.patch import choose_patch
 from limner.planning.rules.probe import choose_probe
 from limner.planning.rules.sharding import choose_sharding
-from limner.planning.rules.volume_augmentation import choose_volume_augmentation
+from limner.planning.rules.volume_augmentation import choose_slice_augmentation, choose_volume_augmentation
 from limner.planning.rules.volumes import choose_normalized_voxels, choose_spacing, choose_volumes
 
 RULES: tuple[Rule, ...] = (
@@ -47,6 +47,7 @@ RULES: tuple[Rule, ...] = (
     choose_network,
     choose_pretraining,
     choose_loss,
+    tell_partial_labels,
     choose_normalization,
     choose_values,
     choose_precision,
@@ -60,6 +61,7 @@ RULES: tuple[Rule, ...] = (
     choose_zoom,
     choose_colour,
     choose_volume_augmentation,
+    choose_slice_augmentation,
     choose_sampling,
     choose_batch,
     choose_workers,
