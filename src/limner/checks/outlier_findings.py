@@ -104,8 +104,7 @@ def _outliers(
     yield make(
         code,
         worst.image_file,
-        f"{len(found)} of {len(images)} images {stand} {what}: "
-        f"{say(worst)}, where {say(usual)} is usual",
+        f"{len(found)} of {len(images)} images {stand} {what}: {say(worst)}, where {say(usual)} is usual",
         fix=fix,
         files=[images[i].image_file for i in found],
     )

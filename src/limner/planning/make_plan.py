@@ -67,8 +67,7 @@ def make_plan(
         ConfigError: A setting is invalid, or contradicts another, the task, the labels or the network.
         DataError: There are no usable training images.
     """
-    settings = dict(settings or {})
-    notes, user = settings.pop("reasons", {}), read_settings(settings)
+    notes, user = _notes_and_settings(settings or {})
     chosen = _chosen_task(source, user, start)
     task = find_task(chosen.value)
     labels = task.labels(labels)
@@ -76,7 +75,6 @@ def make_plan(
     slicing = _slicing(facts, user, start, task, is_cpu=machine.is_cpu)
     fingerprint = take_fingerprint(facts, labels, _names_in(splits), slicing=slicing)
     _stretch_sizes(user, fingerprint)
-    check_unlabelled(user, start, task.name, fingerprint.spatial_dims)
     _check_network(user, start, task=task.name, spatial_dims=fingerprint.spatial_dims)
     case = Case(
         fingerprint=fingerprint,
@@ -98,6 +96,12 @@ def make_plan(
     refuse_unused_settings(user, settled)
     values = {"data": _data_plan(source, labels, num_images=fingerprint.num_images), **nest(_plain(settled))}
     return parse_config(Plan, values | {"reasons": _in_order(reasons)}, where="The plan")
+
+
+def _notes_and_settings(settings: Mapping[str, Any]) -> tuple[dict[str, str], Flat]:
+    """Return the user's reasons by dotted key, and the settings by dotted key."""
+    notes = settings.get("reasons", {})
+    return notes, read_settings({key: value for key, value in settings.items() if key != "reasons"})
 
 
 def _names_in(splits: Mapping[str, Sequence[Record]]) -> dict[str, list[str]]:
@@ -160,8 +164,10 @@ def _check_network(user: Flat, start: Plan | None, *, task: str, spatial_dims: i
     """Check that the network is for the task and for the number of dimensions of the images.
 
     Raises:
-        ConfigError: The network that the user or the initial weights want is not.
+        ConfigError: The network that the user or the initial weights want is not, or images without labels
+            cannot be learned from.
     """
+    check_unlabelled(user, start, task, spatial_dims)
     wanted = user.get("input.spatial_dims", spatial_dims)
     if wanted != spatial_dims:
         raise ConfigError(
