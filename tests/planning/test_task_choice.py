@@ -71,8 +71,7 @@ OBJECTS = ("semantic", "instance", "panoptic", "detection")
 )
 def test_without_a_task_labels_network_and_weights_decide(labels, network, weights_of, task, reason):
     start = None if weights_of is None else SimpleNamespace(task=weights_of)
-    found = default_task(SimpleNamespace(tasks=labels), network, start)
-    assert (found.value, found.reason) == (task, reason)
+    assert default_task(SimpleNamespace(tasks=labels), network, start) == (task, reason)
 
 
 def test_an_output_that_the_task_does_not_take_is_refused(monkeypatch):

@@ -8,7 +8,7 @@ from limner.checks.facts import DatasetFacts
 from limner.core.config import Config, parse_config
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
-from limner.core.plan import Decision, Plan
+from limner.core.plan import Plan
 from limner.core.sample import Record
 from limner.devices.machine import Machine, examine
 from limner.formats.source import TEXT_TASK, Source
@@ -68,8 +68,7 @@ def make_plan(
         DataError: There are no usable training images.
     """
     notes, user = _notes_and_settings(settings or {})
-    chosen = _chosen_task(source, user, start)
-    task = find_task(chosen.value)
+    task, task_reason = _chosen_task(source, user, start)
     labels = task.labels(labels)
     machine = machine or examine(device)
     slicing = _slicing(facts, user, start, task, is_cpu=machine.is_cpu)
@@ -84,7 +83,7 @@ def make_plan(
         measure=Measurer(labels, device=machine.device, teacher=teacher),
         start=start,
         task=task.name,
-        task_reason=chosen.reason,
+        task_reason=task_reason,
         teacher=teacher,
         shows_text=TEXT_TASK in source.tasks,
         has_curved_words=_has_curved_words(source, splits.get("train", ())),
@@ -109,19 +108,19 @@ def _names_in(splits: Mapping[str, Sequence[Record]]) -> dict[str, list[str]]:
     return {split: [record.name for record in records] for split, records in splits.items()}
 
 
-def _chosen_task(source: Source, user: Flat, start: Plan | None) -> Decision:
-    """Return the task that the user wants, or the usual one.
+def _chosen_task(source: Source, user: Flat, start: Plan | None) -> tuple[Task, str]:
+    """Return the task that the user wants, or the usual one, and why.
 
     Raises:
         ConfigError: The labels are not for it, or it cannot mix images as the user wants.
     """
-    if user.get("task"):
-        task = Decision("task", user["task"], YOU_SET_IT)
-    else:
-        task = default_task(source, user.get("network.name"), start)
-    check_labels(source, task.value)
-    check_mixing(task.value, user)
-    return task
+    name, reason = user.get("task"), YOU_SET_IT
+    if name is None:
+        name, reason = default_task(source, user.get("network.name"), start)
+    task = find_task(name)
+    check_labels(source, name)
+    check_mixing(name, user)
+    return task, reason
 
 
 def _slicing(
