@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from limner.core.errors import ConfigError
-from limner.core.picture import Geometry, Image
+from limner.core.picture import Geometry, Image, Picture
 from limner.core.plan import InferencePlan, InputPlan, Plan
 from limner.images.file_names import image_stem
+from limner.images.pixels import Reduce
 from limner.images.read_image import read_image
 from limner.transforms.clip_values import clip_values
 from limner.transforms.fit_channels import fit_channels
@@ -28,42 +29,60 @@ class SeenImage:
 
     Attributes:
         values: (*S, C) of a volume in the training's orientation and spacing.
-        size: Size of the image in the training's orientation, at its own spacing.
+        size: Size of the image in the training's orientation, at its own spacing, as in its file.
         turn: The change of orientation.
         where: The file, for messages.
+        reduction: As of `Picture`: `size` is so many times that of `values`.
     """
 
     values: Image
     size: tuple[int, ...]
     turn: Turn
     where: str
+    reduction: int = 1
 
 
 class GivenImage(NamedTuple):
-    """What a predictor was given: (*spatial, C) or (*spatial) in file values, and how it is called."""
+    """What a predictor was given: (*spatial, C) or (*spatial) in file values, and how it is called.
+
+    Attributes:
+        array: The pixels.
+        geometry: Their position.
+        reduction: As of `Picture`.
+        where: The file, for messages.
+        name: Name of the prediction.
+    """
 
     array: Image
     geometry: Geometry
+    reduction: int
     where: str
     name: str
 
 
-def given_image(image: Image | Path | str, geometry: Geometry, name: str | None) -> GivenImage:
-    """Return an array as it is, or read a file.
+def given_image(
+    image: Image | Picture | Path | str, geometry: Geometry, name: str | None, reduce: Reduce | None
+) -> GivenImage:
+    """Return an array or a picture as it is, or read a file.
 
     Args:
         image: As in `Predictor.predict`.
-        geometry: Position of an array; that of a file is read.
+        geometry: Position of an array; pictures and files have their own.
         name: Name of the prediction; by default the file's without suffix.
+        reduce: As of `read_image`.
 
     Raises:
         DataError: The file cannot be read.
     """
     if isinstance(image, (str, Path)):
         path = Path(image)
-        picture = read_image(path)
-        return GivenImage(picture.array, picture.geometry, str(path), name or image_stem(path.name))
-    return GivenImage(np.asarray(image), geometry, name or "the image", name or "image")
+        picture = read_image(path, reduce=reduce)
+        where, name = str(path), name or image_stem(path.name)
+        return GivenImage(picture.array, picture.geometry, picture.reduction, where, name)
+    where, name = name or "the image", name or "image"
+    if isinstance(image, Picture):
+        return GivenImage(image.array, image.geometry, image.reduction, where, name)
+    return GivenImage(np.asarray(image), geometry, 1, where, name)
 
 
 def refuse_other_window(settings: InferencePlan, plan: Plan) -> None:
@@ -78,7 +97,13 @@ def refuse_other_window(settings: InferencePlan, plan: Plan) -> None:
 
 
 def seen_image(
-    image: Image, plan: Plan, *, geometry: Geometry, value_range: ValueRange | None, where: str
+    image: Image,
+    plan: Plan,
+    *,
+    geometry: Geometry,
+    value_range: ValueRange | None,
+    where: str,
+    reduction: int = 1,
 ) -> SeenImage:
     """Return an image as the network sees it; volumes are turned, normalised or clipped, and resampled.
 
@@ -88,6 +113,7 @@ def seen_image(
         geometry: Position of its voxels.
         value_range: Range of the images' values, if stated.
         where: The file, for messages.
+        reduction: As of `Picture`, of the image.
 
     Raises:
         DataError: The image does not match the model's input.
@@ -96,12 +122,12 @@ def seen_image(
     turn = turn_to(plan.input.orientation, geometry.affine) if is_volume else UNTURNED
     turned = np.ascontiguousarray(turn.apply(image)) if turn != UNTURNED else image
     fitted = fitted_image(turned, plan, value_range=value_range, where=where)
-    size = tuple(fitted.shape[:-1])
+    size = tuple(side * reduction for side in fitted.shape[:-1])
     steps = geometry.spacing_mm if is_volume else None
     before = steps and tuple(steps[axis] for axis in turn.order)
     if len(size) == 3:
         fitted, _, _ = resample_as_seen(fitted, before, plan.input, where=where)
-    return SeenImage(fitted, size, turn, where)
+    return SeenImage(fitted, size, turn, where, reduction)
 
 
 def fitted_image(image: Image, plan: Plan, *, value_range: ValueRange | None, where: str) -> Image:
