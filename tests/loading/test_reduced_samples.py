@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner.core.boxes import Boxes
+from limner.core.boxes import Boxes, boxes_of
 from limner.core.label_map import LabelMap
 from limner.core.plan import ResizePlan
 from limner.core.randomness import generator
@@ -84,7 +84,7 @@ def test_windows_are_drawn_as_for_the_whole_image(source):
 
 def test_boxes_are_those_of_the_whole_image():
     image = np.zeros((40, 60, 3), np.uint8)
-    boxes = Boxes(np.array([[30.0, 41.0, 90.0, 101.0]]), np.array([0]), np.array([False]), (160, 240))
+    boxes = boxes_of([[30, 41, 90, 101]], [0], shape=(160, 240))
     reduced = Sample("a", image, (boxes,), reduction=4)
     crop = ScaleCrop(size=(32, 32)).apply(reduced, CropParams((40, 20), (64, 64)))
     # The window begins at x 20 and y 40, and is shown at half its size.
