@@ -31,7 +31,9 @@ def named_outputs(images: Iterable[Listed]) -> Iterator[Listed]:
         wishes.append(hash(wish))
         rows.append((path, wish))
     is_first = _is_first(paths)
+    del paths
     needs_folders = len(np.unique(np.asarray(wishes)[is_first])) < int(is_first.sum())
+    del wishes
 
     def chosen() -> Iterator[Listed]:
         for (path, wish), first in zip(rows, is_first, strict=True):
