@@ -1,4 +1,5 @@
 import tarfile
+import tracemalloc
 from io import BytesIO
 
 import pytest
@@ -73,3 +74,17 @@ def test_addresses_in_a_list_and_of_a_folder(tmp_path):
     with pytest.raises(DataError, match="nothing to predict: memory://limner/none/"):
         outputs("memory://limner/none/")
     files.rm("/limner", recursive=True)
+
+
+def test_the_lines_of_a_long_list_are_not_held(tmp_path):
+    count = 40_000
+    (tmp_path / "list.txt").write_text("".join(f"{number:06d}.png\n" for number in range(count)), "utf-8")
+    (tmp_path / "000000.png").touch()
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in listed_images(tmp_path / "list.txt")) == count
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # The text has 11 bytes for each line, twice while it is decoded; a string for each line takes 60 more.
+    assert peak / count < 50
