@@ -54,7 +54,7 @@ def test_training_and_validation_read_a_quarter_of_the_pixels(run, photos):
     plan = read_plan(run.plan)
     assert plan.input.reduced_decoding is True
     assert "at a part of their size" in plan.reasons["input.reduced_decoding"]
-    prepared = open_run(run.root)
+    prepared = open_run(run)
     seen = {}
     for split in ("train", "val"):
         for dataset in (prepared.dataset(split), prepared.training_dataset(split)):
