@@ -3,7 +3,7 @@
     python benchmarks/reduced_decoding.py [--photos FOLDER] [--size 3000x4000] [--shortest 512] [--rounds 5]
 
 The images are those of a folder, enlarged to the size, or else smooth noise with fine noise on it. Each is
-decoded and resized as training does, with all pixels and with reductions that leave at least once or twice the
+The images are those of a folder, enlarged to the size, or else smooth noise with fine noise on it. Each is
 size it is resized to (`OVERSAMPLING`). The reference is all pixels, averaged by area.
 """
 
@@ -42,9 +42,10 @@ def make_photos(folder: Path, photos: Path | None, size: tuple[int, int]) -> lis
     return paths
 
 
-def largest_reduction(size: tuple[int, int], wanted: tuple[int, int], oversampling: int) -> int:
+def largest_reduction(size: tuple[int, ...], wanted: tuple[int, ...], oversampling: int) -> int:
     """Return the reduction that leaves so many times the wanted size."""
-    fits = [f for f in REDUCTIONS if all(s / f >= oversampling * w for s, w in zip(size, wanted, strict=True))]
+    pairs = [*zip(size, wanted, strict=True)]
+    fits = [f for f in REDUCTIONS if all(s >= oversampling * w * f for s, w in pairs)]
     return max(fits, default=1)
 
 
@@ -76,9 +77,11 @@ def main() -> None:
                     times[name].append(time.process_time() - began)
                     if reference is None:
                         whole = picture.array
-                        reference = cv2.resize(whole, wanted[::-1], interpolation=cv2.INTER_AREA).astype(float)
+                        area = cv2.resize(whole, wanted[::-1], interpolation=cv2.INTER_AREA)
+                        reference = area.astype(float)
                     errors[name].append(float(((small - reference) ** 2).mean()))
-    print(f"{len(paths)} JPEGs of {width}x{height} to {wanted[1]}x{wanted[0]}, one thread, {given.rounds} rounds")
+    sizes = f"{width}x{height} to {wanted[1]}x{wanted[0]}"
+    print(f"{len(paths)} JPEGs of {sizes}, one thread, {given.rounds} rounds")
     for name, factor in factors.items():
         error = statistics.mean(errors[name])
         psnr = f"{10 * np.log10(255**2 / error):.1f} dB" if error else "the same"

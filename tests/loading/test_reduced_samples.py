@@ -60,7 +60,7 @@ def test_labels_stay_at_full_size(source):
     ids=["plain", "padded", "on the foreground", "by area"],
 )
 def test_a_crop_is_that_of_the_whole_image(source, crop):
-    """Red and green say where a pixel is from: a shift by one row of the file would be a difference of one."""
+    """Red and green say where a pixel is from: a shift by one row of the file makes a difference of one."""
     whole, reduced = samples_of(source)
     for number in range(40):
         params = crop.draw(generator(0, "crop", number), reduced)

@@ -31,7 +31,7 @@ def read_image(path: Path, *more: Path, reduce: Reduce | None = None) -> Picture
         path: A file of a kind in `IMAGE_SUFFIXES`, recognised by its content; of a GIF the first frame. A
             folder of DICOM files is read as one series.
         more: Files of further channels, of the same size and type.
-        reduce: Chooses by height and width of a JPEG the factor (1, 2, 4 or 8) by which it is decoded smaller,
+        reduce: Chooses the factor (1, 2, 4 or 8) by which a JPEG is decoded smaller, by its height and width,
             see `Picture.reduction`. Other files, and images of several files, are read at full size.
 
     Returns:

@@ -147,7 +147,7 @@ class ScaleCrop:
 
 
 def on_whole_pixels(params: CropParams, sample: Sample) -> CropParams:
-    """Return the nearest window that cuts no pixel of a reduced image, so that image and labels fit exactly."""
+    """Return the nearest window that cuts no pixel of a reduced image, so that the labels fit exactly."""
     step = sample.reduction
     if step == 1:
         return params
