@@ -119,11 +119,12 @@ def write_pseudo_labels(
     counts = np.zeros((labels.num_classes, BINS + 1), np.int64)
     pixels = 0
     for image, picture in track(
-        read_ahead(images, lambda one: read_image(one.path)), "Predicting unlabelled images", len(images)
+        read_ahead(images, lambda one: read_image(one.path, reduce=predictor.reduce)),
+        "Predicting unlabelled images",
+        len(images),
     ):
-        found = picture()
         prediction = predictor.predict(
-            found.array, name=str(image.path), probabilities=True, geometry=found.geometry
+            picture(), name=str(image.path), probabilities=True
         )
         assert prediction.probabilities is not None
         label, confidence = _most_probable(prediction.probabilities, order)
