@@ -112,9 +112,7 @@ class _Timed:
     def __call__(self, sample: Sample) -> Prediction:
         chosen = self.predictor if self.predictor_of is None else self.predictor_of[sample.name]
         started = time.perf_counter()
-        found: Prediction = chosen.predict(
-            sample.picture, name=sample.name, probabilities=self.probabilities
-        )
+        found: Prediction = chosen.predict(sample.picture, name=sample.name, probabilities=self.probabilities)
         self.seconds.append(time.perf_counter() - started)
         return found
 

@@ -259,9 +259,7 @@ class Predictor:
         images, size = self._resized(seen, reduction)
         return ImageRuns(self.running_model, images, size, self.settings, where, self.kind)
 
-    def inputs(
-        self, image: Image, *, where: str, reduction: int = 1
-    ) -> tuple[torch.Tensor, tuple[int, ...]]:
+    def inputs(self, image: Image, *, where: str, reduction: int = 1) -> tuple[torch.Tensor, tuple[int, ...]]:
         """Return the input (1, C, *S) of the model on its device, and the size of the image.
 
         Args:

@@ -123,9 +123,7 @@ def write_pseudo_labels(
         "Predicting unlabelled images",
         len(images),
     ):
-        prediction = predictor.predict(
-            picture(), name=str(image.path), probabilities=True
-        )
+        prediction = predictor.predict(picture(), name=str(image.path), probabilities=True)
         assert prediction.probabilities is not None
         label, confidence = _most_probable(prediction.probabilities, order)
         sure = prediction.semantic == np.asarray(order)[label]  # not a class that is not trained

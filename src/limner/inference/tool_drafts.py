@@ -116,9 +116,7 @@ class Drafts:
         predictor, task, writer = self.predictor, self.predictor.task, self.writer
         stem, size = self.stems[item.output], (picture.size[0], picture.size[1])
         scored = writer.takes_objects and task.allowed_with(predictor.plan.loss).probabilities
-        prediction = predictor.predict(
-            picture, name=str(item.path), probabilities=scored
-        )
+        prediction = predictor.predict(picture, name=str(item.path), probabilities=scored)
         objects: list[PreAnnotation] = []
         num_small = 0
         if writer.takes_objects:

@@ -83,9 +83,7 @@ class Dataset:
         region = self._region(record, picture)
         targets = tuple(self._read(kind, record, picture.size, region) for kind in self.targets)
         geometry = picture.geometry
-        sample = Sample(
-            record.name, picture.array, targets, geometry.spacing_mm, geometry, picture.reduction
-        )
+        sample = Sample(record.name, picture.array, targets, geometry.spacing_mm, geometry, picture.reduction)
         for array in sample.arrays():
             array.flags.writeable = False
         return sample
