@@ -32,7 +32,7 @@ class FakeSource(Source):
             records.append(Record(f"{split or ''}{'/' if split else ''}{image.stem}", image, labels, split))
         return tuple(records), ()
 
-    def read_image(self, record, *, reduce=None):
+    def read_image(self, record):
         if record.image.suffix == ".npy":
             return Picture(np.load(record.image))
         image = cv2.imread(str(record.image), cv2.IMREAD_UNCHANGED)

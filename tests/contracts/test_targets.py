@@ -345,7 +345,7 @@ class EveryKind(Source):
     def _rectangles(self, record):
         return rectangles_of(ord(record.name), self.shape)
 
-    def read_image(self, record, *, reduce=None):
+    def read_image(self, record):
         return Picture(np.zeros((*self.shape, 3), np.uint8), Geometry(spacing_mm=(2.0, 1.0)))
 
     def read_values(self, record):

@@ -25,7 +25,7 @@ def model(labels: LabelTable, *maps) -> SimpleNamespace:
         found = left.pop(0)
         return SemanticPrediction("a", found.argmax(0).astype(np.uint8), found)
 
-    return SimpleNamespace(labels=labels, predict=predict)
+    return SimpleNamespace(labels=labels, predict=predict, reduce=None)
 
 
 def images(tmp_path, count: int, shape=(1, 10)) -> list[ImagePath]:

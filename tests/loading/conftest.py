@@ -31,7 +31,7 @@ class MemorySource(Source):
         names = [f"image {i:03}" for i in range(self.num_images)]
         return tuple(Record(n, Path(n), (Path(n),)) for n in names), ()
 
-    def read_image(self, record, *, reduce=None):
+    def read_image(self, record):
         self.reads.append(record.name)
         rng = np.random.default_rng(int(record.name[-3:]))
         return Picture(rng.integers(0, 256, (*self.size, self.channels), dtype=np.uint8))

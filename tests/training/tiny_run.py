@@ -56,7 +56,7 @@ class DrawnSource(Source):
         row, column = np.mgrid[:SIZE, :SIZE]
         return (row - 12 - number) ** 2 + (column - 26 + number) ** 2 < (6 + number % 4) ** 2
 
-    def read_image(self, record: Record, *, reduce: object = None) -> Picture:
+    def read_image(self, record: Record) -> Picture:
         noise = np.random.default_rng(int(record.name.rpartition("_")[2])).integers(0, 60, (SIZE, SIZE, 3))
         return Picture((noise + 120 * self._disc(record)[..., None]).astype(np.uint8))
 

@@ -62,7 +62,7 @@ class TarMembers:
     @cached_property
     def _key_view(self) -> memoryview:
         """The keys, of which one is found faster than by numpy."""
-        return memoryview(self.keys)
+        return self.keys.data
 
     def place_of(self, name: str) -> tuple[int, int] | None:
         """Return the first byte and the number of bytes of a member, or None if there is none."""
