@@ -79,7 +79,8 @@ class Dataset:
         return self.records[index].name
 
     def _decode(self, record: Record) -> Sample:
-        options = {} if self.reduce is None else {"reduce": self.reduce}  # sources of volumes have no such option
+        # Sources of volumes have no such option.
+        options = {} if self.reduce is None else {"reduce": self.reduce}
         picture = self.source.read_image(record, **options)
         region = self._region(record, picture)
         targets = tuple(self._read(kind, record, picture.size, region) for kind in self.targets)
