@@ -79,7 +79,7 @@ class Dataset:
         return self.records[index].name
 
     def _decode(self, record: Record) -> Sample:
-        # Sources of volumes have no such option.
+        # Formats of others may lack the option, which few models need.
         options = {} if self.reduce is None else {"reduce": self.reduce}
         picture = self.source.read_image(record, **options)
         region = self._region(record, picture)
