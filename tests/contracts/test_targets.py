@@ -8,7 +8,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -383,3 +383,21 @@ def test_every_kind_is_read_with_trained_labels_and_reaches_the_batch():
     assert batch.get(ClassShares).nonzero()[:, 1].tolist() == [3, 7, 3, 7]
     for kind in READERS:
         assert batch.get(kind) is not None
+
+
+@pytest.mark.parametrize(("transform", "params"), TRANSFORMS, ids=str)
+def test_the_classes_of_which_all_objects_are_drawn_travel_with_objects(transform, params):
+    searched = frozenset({1, 3})
+    for dims in dims_of(transform, params):
+        kinds = [kind for kind in (Boxes, Segments) if dims in EXAMPLES[kind].dims]
+        sample = sample_of(kinds, dims=dims)
+        targets = tuple(replace(target, complete=searched) for target in sample.targets)
+        moved = transform.apply(replace(sample, targets=targets), params)
+        assert all(moved.get(kind).complete == searched for kind in kinds)
+        all_drawn = tuple(replace(target, complete=None) for target in moved.targets)
+        batch = collate([moved, replace(moved, targets=all_drawn)])
+        for kind in kinds:
+            known, every = batch.to(torch.device("cpu")).part(0, 2).get(kind)
+            assert known.complete.tolist() == [1, 3]
+            assert every.complete is None
+        assert not any(name.endswith("complete_1") for name in batch.arrays())

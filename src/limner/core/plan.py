@@ -231,8 +231,8 @@ class AugmentPlan(Config):
     quarter_turns: bool = False
     """Rotations by 90, 180 and 270 degrees, for images whose orientation is meaningless."""
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
-    """Maximum angle of rotation in degrees, in either direction; of volumes around each axis in space, and of
-    words in 2D."""
+    """Maximum angle of rotation in degrees, in either direction; of volumes around each axis in space. Boxes
+    become those of the turned outlines of their objects, or of the ellipses inside them."""
     affine_probability: Probability = 1.0
     """Fraction of the patches of volumes that are rotated; as many, drawn apart, are zoomed by `scale`."""
     thick_axis: Literal[0, 1, 2] | None = None

@@ -70,6 +70,8 @@ class Sample:
         spacing_mm: Distance between neighbouring pixels along each spatial axis, in the order of the
             array's axes, or None if unknown or meaningless.
         geometry: Position of the image as read from disk; transforms that move pixels do not keep it.
+        stored_dtype: Name of the type of the values in the file, such as ``int16``, which reading may have
+            changed; empty if unknown, and after transforms that move pixels.
         reduction: Number of pixels of the targets, along each axis, that a pixel of `image` stands for, as of
             `Picture`. Once it is cropped, a sample has one size again.
     """
@@ -79,6 +81,7 @@ class Sample:
     targets: tuple[Target[Any], ...] = ()
     spacing_mm: tuple[float, ...] | None = None
     geometry: Geometry = PLAIN
+    stored_dtype: str = ""
     reduction: int = 1
 
     def __post_init__(self) -> None:
@@ -118,7 +121,7 @@ class Sample:
     @property
     def picture(self) -> Picture:
         """The image with its geometry."""
-        return Picture(self.image, self.geometry, reduction=self.reduction)
+        return Picture(self.image, self.geometry, stored_dtype=self.stored_dtype, reduction=self.reduction)
 
 
 def size_text(shape: tuple[int, ...]) -> str:

@@ -17,7 +17,7 @@ from limner.core.picture import Picture
 from limner.core.sample import Record
 from limner.core.segments import Segments
 from limner.core.words import Words
-from limner.formats.drawn import Drawn, Shape, box_of_mask, runs_of_mask
+from limner.formats.drawn import Drawn, Shape, box_of_mask, hull_of_mask, runs_of_mask
 from limner.formats.named_classes import refuse_names
 from limner.formats.numbered_slices import cases_of
 from limner.formats.problems import Problems
@@ -139,6 +139,10 @@ class Source(ABC):
             DataError: A file cannot be read; the message names it.
         """
 
+    def names_of_values(self, record: Record) -> Mapping[int, str]:
+        """Return value -> name as a list for the labels of this image alone says; empty without one."""
+        return {}
+
     def read_segments(self, record: Record) -> Segments:
         """Decode the objects and regions of one image, labelled with untranslated mask values.
 
@@ -206,17 +210,31 @@ class Source(ABC):
         ]
 
     def read_boxes(self, record: Record) -> Boxes:
-        """Return the boxes of one image, labelled with mask values; by default those around its segments.
+        """Return boxes and outlines of the objects of one image; by default those of its segments.
+
+        Labels are mask values.
 
         Raises:
             DataError: A file cannot be read, or the format has no separate objects.
         """
         segments = self.read_segments(record)
-        boxes = [box_of_mask(mask) for mask in segments.each_mask()]
+        boxes, hulls = [], []
+        for mask in segments.each_mask():
+            boxes.append(box_of_mask(mask))
+            hulls.append(hull_of_mask(mask))
         found = boxes_of(
-            boxes, segments.labels.tolist(), segments.is_crowd.tolist(), shape=segments.spatial_shape
+            boxes,
+            segments.labels.tolist(),
+            segments.is_crowd.tolist(),
+            shape=segments.spatial_shape,
+            complete=segments.complete,
+            outlines=hulls,
         )
         return found.select(found.areas > 0)
+
+    def complete_values(self, record: Record) -> frozenset[int] | None:
+        """Return the mask values of the classes of which all objects of an image are drawn; None for all."""
+        return None
 
     def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
         """Return the problems of the labels of one image that indexing does not look for.

@@ -113,12 +113,15 @@ class Ensemble:
         name: str | None = None,
         probabilities: bool = False,
         geometry: Geometry = PLAIN,
+        stored_dtype: str = "",
     ) -> Any:  # noqa: ANN401 - the prediction of the models' task
         """Predict one image; for the arguments and errors, see `Predictor.predict`."""
 
         def predictions() -> Iterator[Prediction]:
             for member in self.members:  # one at a time: each may hold the probabilities of a volume
-                yield member.predict(image, name=name, probabilities=True, geometry=geometry)
+                yield member.predict(
+                    image, name=name, probabilities=True, geometry=geometry, stored_dtype=stored_dtype
+                )
 
         return self.task.averaged(
             predictions(), labels=self.labels, settings=self.settings, probabilities=probabilities

@@ -106,9 +106,10 @@ class ExportedPredictor:
         name: str | None = None,
         probabilities: bool = False,
         geometry: Geometry = PLAIN,
+        stored_dtype: str = "",
     ) -> Any:  # noqa: ANN401 - the prediction of the model's task
         """Predict one image; for the arguments, result and errors, see `Predictor.predict`."""
-        given = given_image(image, geometry, name, self.reduce)
+        given = given_image(image, geometry, name, stored_dtype, self.reduce)
         self.task.refuse_unsuitable(self.card.kind, self.settings, probabilities=probabilities)
         seen = seen_image(
             given.array,
@@ -116,6 +117,7 @@ class ExportedPredictor:
             geometry=given.geometry,
             value_range=self.value_range,
             where=given.where,
+            stored_dtype=given.stored_dtype,
             reduction=given.reduction,
         )
         found = self.task.predict_arrays(

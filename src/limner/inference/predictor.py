@@ -151,6 +151,7 @@ class Predictor:
         probabilities: bool = False,
         geometry: Geometry = PLAIN,
         low_resolution: LabelArray | None = None,
+        stored_dtype: str = "",
     ) -> Any:  # noqa: ANN401 - the prediction of the model's task
         """Predict one image.
 
@@ -161,6 +162,7 @@ class Predictor:
             geometry: Position of the voxels of an array, by which volumes are turned to the training's
                 orientation. Files and pictures have their own.
             low_resolution: (*spatial) what the first stage of a cascade predicts, if it is known already.
+            stored_dtype: Name of the type of an array's values in its file, such as ``int16``, for messages.
 
         Returns:
             The `Prediction` of the model's task, such as `SemanticPrediction`.
@@ -169,13 +171,14 @@ class Predictor:
             ConfigError: The task does not support windows, mirrored views, zooms or probabilities.
             DataError: The file cannot be read, or the image does not match the model's input.
         """
-        given = given_image(image, geometry, name, self.reduce)
+        given = given_image(image, geometry, name, stored_dtype, self.reduce)
         self._refuse_unsuitable(probabilities)
         seen = self.prepare(
             given.array,
             given.geometry,
             where=given.where,
             low_resolution=low_resolution,
+            stored_dtype=given.stored_dtype,
             reduction=given.reduction,
         )
         found = self._predict(seen, given.name, probabilities=probabilities)
@@ -201,6 +204,7 @@ class Predictor:
         *,
         where: str,
         low_resolution: LabelArray | None = None,
+        stored_dtype: str = "",
         reduction: int = 1,
     ) -> SeenImage:
         """Return an image as the network sees it; volumes are turned, normalised or clipped, and resampled.
@@ -210,6 +214,7 @@ class Predictor:
             geometry: Position of its voxels.
             where: The file, for messages.
             low_resolution: As of `predict`.
+            stored_dtype: As of `predict`.
             reduction: As of `Picture`, of the image.
 
         Raises:
@@ -221,6 +226,7 @@ class Predictor:
             geometry=geometry,
             value_range=self.value_range,
             where=where,
+            stored_dtype=stored_dtype,
             reduction=reduction,
         )
         stage, plan = self._first_stage, self.plan

@@ -43,14 +43,15 @@ class SeenImage:
 
 
 class GivenImage(NamedTuple):
-    """What a predictor was given: (*spatial, C) or (*spatial) in file values, and how it is called.
+    """What a predictor was given.
 
     Attributes:
-        array: The pixels.
-        geometry: Their position.
+        array: (*spatial, C) or (*spatial) in file values.
+        geometry: Position of its voxels.
         reduction: As of `Picture`.
         where: The file, for messages.
         name: Name of the prediction.
+        stored_dtype: Name of the type of its values in the file, or empty if unknown.
     """
 
     array: Image
@@ -58,10 +59,15 @@ class GivenImage(NamedTuple):
     reduction: int
     where: str
     name: str
+    stored_dtype: str
 
 
 def given_image(
-    image: Image | Picture | Path | str, geometry: Geometry, name: str | None, reduce: Reduce | None
+    image: Image | Picture | Path | str,
+    geometry: Geometry,
+    name: str | None,
+    stored_dtype: str,
+    reduce: Reduce | None,
 ) -> GivenImage:
     """Return an array or a picture as it is, or read a file.
 
@@ -69,6 +75,7 @@ def given_image(
         image: As in `Predictor.predict`.
         geometry: Position of an array; pictures and files have their own.
         name: Name of the prediction; by default the file's without suffix.
+        stored_dtype: Type of the values of an array in its file; pictures and files have their own.
         reduce: As of `read_image`.
 
     Raises:
@@ -78,11 +85,12 @@ def given_image(
         path = Path(image)
         picture = read_image(path, reduce=reduce)
         where, name = str(path), name or image_stem(path.name)
-        return GivenImage(picture.array, picture.geometry, picture.reduction, where, name)
-    where, name = name or "the image", name or "image"
-    if isinstance(image, Picture):
-        return GivenImage(image.array, image.geometry, image.reduction, where, name)
-    return GivenImage(np.asarray(image), geometry, 1, where, name)
+    else:
+        where, name = name or "the image", name or "image"
+        if not isinstance(image, Picture):
+            return GivenImage(np.asarray(image), geometry, 1, where, name, stored_dtype)
+        picture = image
+    return GivenImage(picture.array, picture.geometry, picture.reduction, where, name, picture.stored_dtype)
 
 
 def refuse_other_window(settings: InferencePlan, plan: Plan) -> None:
@@ -103,6 +111,7 @@ def seen_image(
     geometry: Geometry,
     value_range: ValueRange | None,
     where: str,
+    stored_dtype: str = "",
     reduction: int = 1,
 ) -> SeenImage:
     """Return an image as the network sees it; volumes are turned, normalised or clipped, and resampled.
@@ -113,6 +122,7 @@ def seen_image(
         geometry: Position of its voxels.
         value_range: Range of the images' values, if stated.
         where: The file, for messages.
+        stored_dtype: As of `fit_values`.
         reduction: As of `Picture`, of the image.
 
     Raises:
@@ -121,7 +131,7 @@ def seen_image(
     is_volume = image.ndim == 4
     turn = turn_to(plan.input.orientation, geometry.affine) if is_volume else UNTURNED
     turned = np.ascontiguousarray(turn.apply(image)) if turn != UNTURNED else image
-    fitted = fitted_image(turned, plan, value_range=value_range, where=where)
+    fitted = fitted_image(turned, plan, value_range=value_range, where=where, stored_dtype=stored_dtype)
     size = tuple(side * reduction for side in fitted.shape[:-1])
     steps = geometry.spacing_mm if is_volume else None
     before = steps and tuple(steps[axis] for axis in turn.order)
@@ -130,7 +140,9 @@ def seen_image(
     return SeenImage(fitted, size, turn, where, reduction)
 
 
-def fitted_image(image: Image, plan: Plan, *, value_range: ValueRange | None, where: str) -> Image:
+def fitted_image(
+    image: Image, plan: Plan, *, value_range: ValueRange | None, where: str, stored_dtype: str = ""
+) -> Image:
     """Return an image (*spatial, C) with the model's channels and the training's range of values.
 
     Args:
@@ -138,6 +150,7 @@ def fitted_image(image: Image, plan: Plan, *, value_range: ValueRange | None, wh
         plan: Plan of the model.
         value_range: Range of the images' values, if stated.
         where: The file, for messages.
+        stored_dtype: As of `fit_values`.
 
     Raises:
         DataError: Dimensions, channels, pixel type or range do not match the training's.
@@ -145,7 +158,8 @@ def fitted_image(image: Image, plan: Plan, *, value_range: ValueRange | None, wh
     fitted = fit_channels(image, input_of_images(plan.input), where=where)
     if plan.input.normalize_each:
         return normalize_each(fitted, plan.input.normalize_over)
-    return clip_values(fit_values(fitted, plan, where=where, value_range=value_range), plan.input.clip)
+    values = fit_values(fitted, plan, where=where, value_range=value_range, stored_dtype=stored_dtype)
+    return clip_values(values, plan.input.clip)
 
 
 def input_of_images(plan: InputPlan) -> InputPlan:

@@ -84,8 +84,15 @@ class Dataset:
         picture = self.source.read_image(record, **options)
         region = self._region(record, picture)
         targets = tuple(self._read(kind, record, picture.size, region) for kind in self.targets)
-        geometry = picture.geometry
-        sample = Sample(record.name, picture.array, targets, geometry.spacing_mm, geometry, picture.reduction)
+        sample = Sample(
+            record.name,
+            picture.array,
+            targets,
+            picture.geometry.spacing_mm,
+            picture.geometry,
+            picture.stored_dtype,
+            picture.reduction,
+        )
         for array in sample.arrays():
             array.flags.writeable = False
         return sample

@@ -108,7 +108,7 @@ class PreparedDataset(Dataset):
     def _keys(self, record: Record) -> list[str]:
         """Return the keys of image, labels, places of the foreground, and spacing."""
         told = f"{record.name} {self._prepared} {self.source.reading_state(record)}"
-        key = state_of(record.files, told)
+        key = state_of(record.files, told, here=True)
         return [f"{key}-{part}" for part in ("image", "labels", "places", "spacing")]
 
     def _load(self, record: Record) -> Sample | None:

@@ -30,6 +30,7 @@ class Case:
         teacher: The plan of the teacher, or None.
         shows_text: Whether the images show text, which must not be mirrored.
         has_curved_words: Whether words have outlines of more than four corners.
+        is_partly_labelled: Whether objects of some classes may be in an image and not drawn, as in LVIS.
         given: The dotted keys that the user set.
         allows_cascade: Whether a low-resolution stage can be trained before the network.
     """
@@ -44,6 +45,7 @@ class Case:
     teacher: Plan | None = None
     shows_text: bool = False
     has_curved_words: bool = False
+    is_partly_labelled: bool = False
     given: frozenset[str] = frozenset()
     allows_cascade: bool = True
 

@@ -71,10 +71,9 @@ def make_plan(
     notes, user = settings.pop("reasons", {}), read_settings(settings)
     task = _chosen_task(source, user)
     labels = task.labels(labels)
-    names = {split: [record.name for record in records] for split, records in splits.items()}
     machine = machine or examine(device)
     slicing = _slicing(facts, user, start, task, is_cpu=machine.is_cpu)
-    fingerprint = take_fingerprint(facts, labels, names, slicing=slicing)
+    fingerprint = take_fingerprint(facts, labels, _names_in(splits), slicing=slicing)
     _stretch_sizes(user, fingerprint)
     check_unlabelled(user, start, task.name, fingerprint.spatial_dims)
     _check_network(user, start, task=task.name, spatial_dims=fingerprint.spatial_dims)
@@ -89,6 +88,7 @@ def make_plan(
         teacher=teacher,
         shows_text=TEXT_TASK in source.tasks,
         has_curved_words=_has_curved_words(source, splits.get("train", ())),
+        is_partly_labelled=any(source.complete_values(r) is not None for r in splits.get("train", ())),
         given=frozenset(user),
         allows_cascade=allow_cascade,
     )
@@ -96,6 +96,11 @@ def make_plan(
     refuse_unused_settings(user, settled)
     values = {"data": _data_plan(source, labels, num_images=fingerprint.num_images), **nest(_plain(settled))}
     return parse_config(Plan, values | {"reasons": _in_order(reasons)}, where="The plan")
+
+
+def _names_in(splits: Mapping[str, Sequence[Record]]) -> dict[str, list[str]]:
+    """Return the names of the images of each split."""
+    return {split: [record.name for record in records] for split, records in splits.items()}
 
 
 def _chosen_task(source: Source, user: Flat) -> Task:

@@ -30,16 +30,20 @@ def state_on_disk(path: Path, *, follow_links: bool = True) -> State | None:
     return stat.st_size, stat.st_mtime_ns
 
 
-def state_of(files: Iterable[Path], told: str = "") -> str:
+def state_of(files: Iterable[Path], told: str = "", *, here: bool = False) -> str:
     """Return a short hash of names, sizes and times of files.
 
     Args:
         files: The files, in any order; missing ones count as such.
         told: Text that is part of the state.
+        here: Whether the state is compared on this machine only. Then the times of the entries count too:
+            unpacking or copying may keep the time of a content, but not that of its entry.
     """
     digest = blake2b(told.encode("utf-8", "surrogateescape"), digest_size=8)
     for file in sorted(files):
         state = file_state(file)
         said = "missing" if state is None else "{} {}".format(*state)
+        if here and state is not None:
+            said += f" {file_on_disk(file).stat().st_ctime_ns}"
         digest.update(f"\n{file} {said}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

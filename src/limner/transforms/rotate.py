@@ -24,7 +24,7 @@ class RotateParams:
 class Rotate:
     """Rotate images by an angle drawn uniformly; the size stays, so that corners are cut and empty.
 
-    For targets of points, such as words. Boxes would no longer be around their objects.
+    For the boxes of objects, see `Boxes.moved`; right angles are exact.
 
     Attributes:
         limit: Maximum angle in degrees, in either direction.

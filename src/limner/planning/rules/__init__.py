@@ -24,7 +24,7 @@ from limner.planning.rules.input import (
     choose_resize,
     choose_values,
 )
-from limner.planning.rules.loss import choose_loss
+from limner.planning.rules.loss import choose_loss, tell_partial_labels
 from limner.planning.rules.network import (
     choose_network,
     choose_pretraining,
@@ -48,6 +48,7 @@ RULES: tuple[Rule, ...] = (
     choose_network,
     choose_pretraining,
     choose_loss,
+    tell_partial_labels,
     choose_normalization,
     choose_values,
     choose_precision,
