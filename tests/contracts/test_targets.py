@@ -38,13 +38,14 @@ from limner.transforms.elastic import Bend, Elastic
 from limner.transforms.erasing import Erasing, ErasingParams
 from limner.transforms.fit_channels import FitChannels
 from limner.transforms.flip import Flip, FlipParams
+from limner.transforms.jpeg_compression import JpegCompression, JpegParams
 from limner.transforms.keep_zeros import KeepZeros
 from limner.transforms.photometric import Photometric, PhotometricParams
 from limner.transforms.quarter_turn import QuarterTurn, QuarterTurnParams
 from limner.transforms.random_changes import ChangesParams, RandomChanges
 from limner.transforms.rotate import Rotate, RotateParams
 from limner.transforms.scale_crop import CropParams, ScaleCrop
-from limner.transforms.volume_changes import VolumeChanges, VolumeChangesParams
+from limner.transforms.value_changes import ValueChanges, ValueChangesParams
 from limner.transforms.volume_patch import VolumePatch, VolumePatchParams
 
 Rectangle = tuple[slice, ...]
@@ -169,11 +170,13 @@ TRANSFORMS = [
     (Erasing(0.5), ErasingParams((slice(3, 9), slice(2, 20)))),
     (Rotate(30), RotateParams(11.0)),
     (Rotate(30), RotateParams(-23.0)),
+    (Rotate(30, in_space=True), RotateParams(11.0)),
+    (JpegCompression(30), JpegParams(40)),
     (VolumePatch((12, 20, 16)), VolumePatchParams((3, -2, 9))),
     (VolumePatch((12, 20, 16)), VolumePatchParams((3, 4, 5), (11.0, -23.0, 5.0), 1.2)),
     (VolumePatch((12, 20, 16)), VolumePatchParams((3, 4, 5), bend=Bend(1, 4.0, 12))),
     (Elastic(4.0, 12), Bend(1, 4.0, 12)),
-    (VolumeChanges(noise=0.1), VolumeChangesParams(variance=0.1, brightness=1.2)),
+    (ValueChanges(noise=0.1), ValueChangesParams(variance=0.1, brightness=1.2)),
 ]
 """Transforms, with drawn parameters."""
 
@@ -186,9 +189,9 @@ def dims_of(transform, params) -> tuple[int, ...]:
         return (2,)
     if isinstance(transform, FitChannels):
         return (transform.plan.spatial_dims,)
-    if isinstance(transform, VolumePatch | VolumeChanges):
+    if isinstance(transform, VolumePatch):
         return (3,)
-    if isinstance(transform, Rotate | Elastic):
+    if isinstance(transform, Rotate | Elastic | JpegCompression):
         return (2,)
     return (3,) if isinstance(params, FlipParams) and 2 in params.axes else (2, 3)
 

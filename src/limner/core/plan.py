@@ -224,17 +224,15 @@ class AugmentPlan(Config):
     scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.5, 2.0)
     """Smallest and largest zoom."""
     scale_of: Literal["image", "fit"] = "image"
-    """What a zoom of 1 is: `image` is the image after `input.resize`, `fit` the zoom at which it just fits in
-    the crop, as in large-scale jitter."""
+    """A zoom of 1: `image` is the image after `input.resize`, `fit` the zoom at which it fits in the crop."""
     flip_axes: tuple[Annotated[int, Field(ge=0, le=2)], ...] = (1,)
     """Spatial axes that are mirrored, each with probability 0.5; 1 is left-right in 2D."""
     quarter_turns: bool = False
     """Rotations by 90, 180 and 270 degrees, for images whose orientation is meaningless."""
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
-    """Maximum angle of rotation in degrees, in either direction; of volumes around each axis in space. Boxes
-    become those of the turned outlines of their objects, or of the ellipses inside them."""
+    """Maximum angle of rotation in degrees, of volumes around each axis. Boxes follow the outlines."""
     affine_probability: Probability = 1.0
-    """Fraction of the patches of volumes that are rotated; as many, drawn apart, are zoomed by `scale`."""
+    """Fraction of the crops that are rotated; as many, drawn apart, are zoomed by `scale`."""
     thick_axis: Literal[0, 1, 2] | None = None
     """Axis of thick slices: patches are rotated and zoomed within slices only; null does both in space."""
     elastic: Annotated[float, Field(ge=0)] = 0.0
@@ -253,13 +251,15 @@ class AugmentPlan(Config):
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.05
     """Maximum rotation of the hue circle (1 is the whole circle); needs 3 channels."""
     gamma: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = None
-    """For volumes: smallest and largest exponent of values scaled to 0..1; null changes none."""
+    """Smallest and largest exponent of values scaled to 0..1, in 37 % of the crops; null changes none."""
     noise: Annotated[float, Field(ge=0)] = 0.0
-    """For volumes: maximum variance of Gaussian noise, after normalisation."""
+    """Maximum variance of Gaussian noise, after normalisation, in 10 % of the crops."""
     blur: Annotated[float, Field(ge=0, le=5)] = 0.0
-    """For volumes: maximum standard deviation of a Gaussian blur in voxels."""
+    """Maximum standard deviation of a Gaussian blur in pixels, of each channel in 10 % of the crops."""
     low_resolution: Part = 1.0
-    """For volumes: smallest zoom at which a patch is sampled before it is enlarged again."""
+    """Smallest zoom at which each channel is sampled and enlarged again, in 12.5 % of the crops."""
+    jpeg: Annotated[int, Field(ge=1, lt=100)] | None = None
+    """For 8-bit images: lowest quality of JPEG compression, in half of the crops; null compresses none."""
     category_max_ratio: Annotated[float, Field(gt=0, le=1)] = 1.0
     """A crop is drawn again (up to 10 times) while one class fills more than this fraction of it."""
     foreground_probability: Probability = 0.0
@@ -341,7 +341,7 @@ class TrainPlan(Config):
     steps: Positive
     """Number of optimizer steps; with `minutes`, an estimate until the run has measured its speed."""
     epochs: Annotated[float, Field(gt=0)] | None = None
-    """Number of passes over the training images, as another unit for `steps`; null counts in steps."""
+    """Number of passes over the training images or slices; another unit for `steps`, null counts in steps."""
     minutes: Annotated[float, Field(gt=0)] | None = None
     """Time budget of the whole schedule in minutes; null trains for `steps`."""
     batch_size: Positive

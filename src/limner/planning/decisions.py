@@ -26,6 +26,7 @@ class Case:
         minutes: The time budget, or None.
         measure: Measures memory and time per pixel of the chosen network.
         task: The task that the user set, or that the labels are for.
+        task_reason: Why it is this one.
         start: The plan of the initial weights, or None.
         teacher: The plan of the teacher, or None.
         shows_text: Whether the images show text, which must not be mirrored.
@@ -41,6 +42,7 @@ class Case:
     minutes: float | None
     measure: Callable[[Mapping[str, Any]], Cost]
     task: str = "semantic"
+    task_reason: str = "the labels are for it"
     start: Plan | None = None
     teacher: Plan | None = None
     shows_text: bool = False

@@ -123,6 +123,11 @@ class Fingerprint:
         return self.num_training * (1 if self.slicing is None else self.slicing.depth)
 
     @property
+    def sample_noun(self) -> str:
+        """What `num_samples` counts, ``image`` or ``slice``."""
+        return "image" if self.slicing is None else "slice"
+
+    @property
     def spatial_dims(self) -> int:
         """2 for images, 3 for volumes."""
         return len(self.median)

@@ -15,6 +15,7 @@ NEEDED: Mapping[str, tuple[str, tuple[object, ...]]] = {
     "schedule.patience": ("schedule.name", ("plateau",)),
     "augment.saturation": ("input.channels", (3,)),
     "augment.hue": ("input.channels", (3,)),
+    "augment.jpeg": ("input.channels", (1, 3)),
 }
 """Setting -> another one, and the values of it with which the first has an effect."""
 

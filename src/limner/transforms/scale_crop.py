@@ -57,6 +57,7 @@ class ScaleCrop:
         scale_of: What a zoom of 1 is: the resized image (``image``), or the zoom at which it just fits in the
             crop (``fit``).
         resize: Size to which images are resized first; for images in 2 dimensions.
+        probability: Fraction of crops that are zoomed; the others have a zoom of 1.
     """
 
     size: tuple[int, ...]
@@ -67,10 +68,14 @@ class ScaleCrop:
     background: int | None = None
     scale_of: Literal["image", "fit"] = "image"
     resize: ResizePlan | None = None
+    probability: float = 1.0
 
     def draw(self, rng: np.random.Generator, sample: Sample) -> CropParams:
         """Draw a zoom, then the position of its window."""
         zoom, units = rng.uniform(*self.scale), self._unit_zooms(sample.spatial_shape)
+        # Nothing more is drawn where all crops are zoomed, so that older runs can be resumed.
+        if self.probability < 1 and rng.random() >= self.probability:
+            zoom = 1.0
         window = tuple(max(1, round(s / (zoom * unit))) for s, unit in zip(self.size, units, strict=True))
         seeks = bool(sample.targets) and rng.random() < self.foreground_probability
         drawn: list[tuple[int, CropParams]] = []

@@ -47,7 +47,7 @@ class WordsSource(Source):
     """Words as polygons. For the semantic task, a pixel is text, ignored, or background."""
 
     terms: ClassVar[Terms] = WORDS
-    tasks = ("semantic", TEXT_TASK)
+    tasks = (TEXT_TASK, "semantic")
 
     @abstractmethod
     def raw_words(self, record: Record) -> Iterable[RawWord]:

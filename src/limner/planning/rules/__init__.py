@@ -35,7 +35,7 @@ from limner.planning.rules.optimization import choose_learning_rate, choose_opti
 from limner.planning.rules.patch import choose_patch
 from limner.planning.rules.probe import choose_probe
 from limner.planning.rules.sharding import choose_sharding
-from limner.planning.rules.volume_augmentation import choose_volume_augmentation
+from limner.planning.rules.volume_augmentation import choose_slice_augmentation, choose_volume_augmentation
 from limner.planning.rules.volumes import choose_normalized_voxels, choose_spacing, choose_volumes
 
 RULES: tuple[Rule, ...] = (
@@ -63,6 +63,7 @@ RULES: tuple[Rule, ...] = (
     choose_decoding,
     choose_colour,
     choose_volume_augmentation,
+    choose_slice_augmentation,
     choose_sampling,
     choose_batch,
     choose_workers,
