@@ -21,17 +21,12 @@ from limner.core.config import Config, parse_config
 from limner.core.dataset_file import DatasetFile
 from limner.core.labels import LabelTable
 from limner.core.notebook import notebook_table
+from limner.core.pixel_types import PIXEL_TYPES
 from limner.core.pretraining import Pretraining
 
 Positive = Annotated[int, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Part = Annotated[float, Field(gt=0, le=1)]
-
-PIXEL_TYPES = (
-    *("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
-    *("float16", "float32", "float64"),
-)
-"""numpy names of pixel types."""
 
 NormalizedOver = Literal["nonzero_box", "nonzero", "nonzero_of_channel"]
 """Voxels that images are normalised by; see `transforms/normalize_each.py`."""
@@ -124,6 +119,9 @@ class InputPlan(Config):
     resize: ResizePlan | None = None
     """Size to which images are resized before they are cropped or predicted, such as `{shortest: 512}`; null
     uses them at their original size."""
+    reduced_decoding: bool | None = None
+    """Whether JPEGs are decoded at 1/2, 1/4 or 1/8 of their size if that is at least twice the size that they
+    are resized to; null decodes them at full size, as for models that were trained before this setting."""
     mean: tuple[float, ...]
     """Mean per channel, in file values, which is subtracted from the input."""
     std: tuple[Annotated[float, Field(gt=0)], ...]
@@ -193,6 +191,8 @@ class InputPlan(Config):
         check_cascade(self.cascade_mm, self.spacing_mm if self.spatial_dims == 3 else None)
         if self.normalize_over is not None and not self.normalize_each:
             raise ValueError("normalize_over needs normalize_each: true")
+        if self.reduced_decoding and (self.takes_volumes or self.normalize_each or self.clip):
+            raise ValueError("reduced_decoding is for 2D images, without normalize_each and clip")
         if not len(self.mean) == len(self.std) == self.channels:
             raise ValueError(f"mean and std need {self.channels} numbers, one per channel")
         if self.clip is not None and len(self.clip) != self.channels:

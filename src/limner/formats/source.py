@@ -22,6 +22,7 @@ from limner.formats.named_classes import refuse_names
 from limner.formats.numbered_slices import cases_of
 from limner.formats.problems import Problems
 from limner.formats.terms import MASKS, Terms
+from limner.images.pixels import Reduce
 from limner.images.read_image import read_image
 
 TEXT_TASK = "text-detection"
@@ -116,15 +117,19 @@ class Source(ABC):
         """
         return ""
 
-    def read_image(self, record: Record) -> Picture:
+    def read_image(self, record: Record, *, reduce: Reduce | None = None) -> Picture:
         """Decode one image in the values of its files: upright, palettes expanded, alpha dropped.
 
         Several files are taken for its channels; a format whose files are something else says so itself.
 
+        Args:
+            record: The image.
+            reduce: As of `limner.images.read_image`; formats of volumes ignore it.
+
         Raises:
             DataError: A file cannot be read; the message names it.
         """
-        return read_image(*record.images)
+        return read_image(*record.images, reduce=reduce)
 
     @abstractmethod
     def read_values(self, record: Record) -> ValueMap:

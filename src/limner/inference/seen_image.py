@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from limner.core.errors import ConfigError
-from limner.core.picture import Geometry, Image
+from limner.core.picture import Geometry, Image, Picture
 from limner.core.plan import InferencePlan, InputPlan, Plan
 from limner.images.file_names import image_stem
+from limner.images.pixels import Reduce
 from limner.images.read_image import read_image
 from limner.transforms.clip_values import clip_values
 from limner.transforms.fit_channels import fit_channels
@@ -28,15 +29,17 @@ class SeenImage:
 
     Attributes:
         values: (*S, C) of a volume in the training's orientation and spacing.
-        size: Size of the image in the training's orientation, at its own spacing.
+        size: Size of the image in the training's orientation, at its own spacing, as in its file.
         turn: The change of orientation.
         where: The file, for messages.
+        reduction: As of `Picture`: `size` is so many times that of `values`.
     """
 
     values: Image
     size: tuple[int, ...]
     turn: Turn
     where: str
+    reduction: int = 1
 
 
 class GivenImage(NamedTuple):
@@ -45,6 +48,7 @@ class GivenImage(NamedTuple):
     Attributes:
         array: (*spatial, C) or (*spatial) in file values.
         geometry: Position of its voxels.
+        reduction: As of `Picture`.
         where: The file, for messages.
         name: Name of the prediction.
         stored_dtype: Name of the type of its values in the file, or empty if unknown.
@@ -52,31 +56,41 @@ class GivenImage(NamedTuple):
 
     array: Image
     geometry: Geometry
+    reduction: int
     where: str
     name: str
     stored_dtype: str
 
 
 def given_image(
-    image: Image | Path | str, geometry: Geometry, name: str | None, stored_dtype: str
+    image: Image | Picture | Path | str,
+    geometry: Geometry,
+    name: str | None,
+    stored_dtype: str,
+    reduce: Reduce | None,
 ) -> GivenImage:
-    """Return an array as it is, or read a file.
+    """Return an array or a picture as it is, or read a file.
 
     Args:
         image: As in `Predictor.predict`.
-        geometry: Position of an array; that of a file is read.
+        geometry: Position of an array; pictures and files have their own.
         name: Name of the prediction; by default the file's without suffix.
-        stored_dtype: Type of the values of an array in its file; that of a file is read.
+        stored_dtype: Type of the values of an array in its file; pictures and files have their own.
+        reduce: As of `read_image`.
 
     Raises:
         DataError: The file cannot be read.
     """
     if isinstance(image, (str, Path)):
         path = Path(image)
-        picture = read_image(path)
-        name = name or image_stem(path.name)
-        return GivenImage(picture.array, picture.geometry, str(path), name, picture.stored_dtype)
-    return GivenImage(np.asarray(image), geometry, name or "the image", name or "image", stored_dtype)
+        picture = read_image(path, reduce=reduce)
+        where, name = str(path), name or image_stem(path.name)
+    else:
+        where, name = name or "the image", name or "image"
+        if not isinstance(image, Picture):
+            return GivenImage(np.asarray(image), geometry, 1, where, name, stored_dtype)
+        picture = image
+    return GivenImage(picture.array, picture.geometry, picture.reduction, where, name, picture.stored_dtype)
 
 
 def refuse_other_window(settings: InferencePlan, plan: Plan) -> None:
@@ -98,6 +112,7 @@ def seen_image(
     value_range: ValueRange | None,
     where: str,
     stored_dtype: str = "",
+    reduction: int = 1,
 ) -> SeenImage:
     """Return an image as the network sees it; volumes are turned, normalised or clipped, and resampled.
 
@@ -108,6 +123,7 @@ def seen_image(
         value_range: Range of the images' values, if stated.
         where: The file, for messages.
         stored_dtype: As of `fit_values`.
+        reduction: As of `Picture`, of the image.
 
     Raises:
         DataError: The image does not match the model's input.
@@ -116,12 +132,12 @@ def seen_image(
     turn = turn_to(plan.input.orientation, geometry.affine) if is_volume else UNTURNED
     turned = np.ascontiguousarray(turn.apply(image)) if turn != UNTURNED else image
     fitted = fitted_image(turned, plan, value_range=value_range, where=where, stored_dtype=stored_dtype)
-    size = tuple(fitted.shape[:-1])
+    size = tuple(side * reduction for side in fitted.shape[:-1])
     steps = geometry.spacing_mm if is_volume else None
     before = steps and tuple(steps[axis] for axis in turn.order)
     if len(size) == 3:
         fitted, _, _ = resample_as_seen(fitted, before, plan.input, where=where)
-    return SeenImage(fitted, size, turn, where)
+    return SeenImage(fitted, size, turn, where, reduction)
 
 
 def fitted_image(

@@ -21,6 +21,7 @@ from limner.formats.problems import Problems
 from limner.formats.volumes.cases import CaseFiles, CaseFolders
 from limner.images.file_names import image_stem, is_volume_name
 from limner.images.masks import read_values
+from limner.images.pixels import Reduce
 from limner.images.volumes.dicom import is_dicom_name, read_series, series_geometry
 from limner.images.volumes.dicom_seg import read_segmentation, segment_names
 
@@ -59,8 +60,8 @@ class DicomSeries(CaseFolders):
             problems.add("categories-numbered-differently", place, found)
         return self.records, (*findings, *problems.findings(self.terms))
 
-    def read_image(self, record: Record) -> Picture:
-        """Read the slices of a series.
+    def read_image(self, record: Record, *, reduce: Reduce | None = None) -> Picture:
+        """Read the slices of a series, always at full size.
 
         Raises:
             DataError: They cannot be read, or form no volume.

@@ -8,6 +8,7 @@ from limner.planning.decisions import Rule
 from limner.planning.rules.augmentation import choose_colour, choose_geometry, choose_sampling, choose_zoom
 from limner.planning.rules.batch_size import choose_batch, choose_compiling, choose_precision, choose_workers
 from limner.planning.rules.cascade import choose_cascade
+from limner.planning.rules.decoding import choose_decoding
 from limner.planning.rules.duration import (
     choose_averaging,
     choose_checkpoints,
@@ -59,6 +60,7 @@ RULES: tuple[Rule, ...] = (
     choose_patch,
     warn_of_few_queries,
     choose_zoom,
+    choose_decoding,
     choose_colour,
     choose_volume_augmentation,
     choose_slice_augmentation,
