@@ -201,8 +201,7 @@ def take_fingerprint(
     Raises:
         DataError: There are no usable training images.
     """
-    names = {split: set(members) for split, members in splits.items()}
-    codes = common_codes(facts)
+    names, codes = {split: set(members) for split, members in splits.items()}, common_codes(facts)
     stored = [image for image in facts.usable if image.name in names.get("train", ())]
     facts = facts_of_slices(facts, slicing)
     training = [image for image in facts.usable if image.name in names.get("train", ())]
@@ -219,7 +218,6 @@ def take_fingerprint(
     sizes = sorted(shapes, key=lambda s: (int(np.prod(s)), s))
     classes, ignored_share = _classes(training, labels)
     minimum, maximum, smallest_maximum = _extremes(training)
-    num_jpegs = sum(image.image_file.lower().endswith(JPEG_SUFFIXES) for image in training)
     return Fingerprint(
         num_images={split: len(members) for split, members in names.items()},
         smallest=sizes[0],
@@ -243,8 +241,13 @@ def take_fingerprint(
         axis_codes=codes,
         volumes=volumes,
         most_objects=max(_num_objects(image, labels) for image in training),
-        jpeg_share=num_jpegs / len(training),
+        jpeg_share=_jpeg_share(training),
     )
+
+
+def _jpeg_share(training: Sequence[ImageFacts]) -> float:
+    """Return the fraction of the images that are JPEGs."""
+    return sum(image.image_file.lower().endswith(JPEG_SUFFIXES) for image in training) / len(training)
 
 
 def _trained_channels(counts: Counter[int]) -> int:
