@@ -110,7 +110,7 @@ def _columns(path: Path) -> list[str]:
 def _mean_of_classes(dice: npt.NDArray[np.float64]) -> float:
     """Return the mean over the classes of their means over the cases, from (N, K)."""
     is_there = ~np.isnan(dice)
-    return mean_of_present(ratio(np.nansum(dice, axis=0), is_there.sum(0)))
+    return float(mean_of_present(ratio(np.nansum(dice, axis=0), is_there.sum(0))))
 
 
 def _mean_gain(first: Path, second: Path, *, seed: int) -> dict[str, Difference]:
@@ -142,7 +142,7 @@ def _gain(sums: npt.NDArray[np.int64], background: int | None) -> dict[str, floa
     """Return the scores of the second minus the first, from counts (2, 3, K)."""
     one, other = (scores_of_sums(r, r + missed, r + false) for r, false, missed in sums)
     before, after = one.overall(background), other.overall(background)
-    return {name: after[name] - before[name] for name in before if SCORES[name].shown == Shown.HEADLINE}
+    return {name: float(after[name] - before[name]) for name in before if SCORES[name].shown == Shown.HEADLINE}
 
 
 def _read(path: Path) -> dict[str, npt.NDArray[np.int64]]:
