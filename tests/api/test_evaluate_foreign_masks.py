@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import limner
+from limner import formats
 from limner.core.errors import ConfigError, DataError
 from limner.datasets.checked import check_dataset
 
@@ -100,3 +101,16 @@ def test_maps_of_right_and_wrong_pixels(run, cells):
         grey = cv2.imread(str(result.out / "maps" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
         expected = np.select([truth & found, truth, found], [255, 64, 128], 0)
         np.testing.assert_array_equal(grey, expected)
+
+
+def test_other_data_is_opened_once(run, foreign, monkeypatch):
+    opened, really = [], formats._open
+
+    def noted(root, settings):
+        opened.append(root)
+        return really(root, settings)
+
+    monkeypatch.setattr(formats, "_open", noted)
+    data = foreign(lambda mask: mask)
+    limner.evaluate(run.root, data=data, device="cpu")
+    assert opened == [data]

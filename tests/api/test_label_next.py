@@ -1,13 +1,14 @@
 """`limner predict --uncertain N`: the images to label next, of a model with random weights."""
 
 import csv
+import json
 
 import cv2
 import numpy as np
 import pytest
 
 import limner
-from limner.core.errors import ConfigError
+from limner.core.errors import ConfigError, DataError
 
 
 @pytest.fixture
@@ -19,6 +20,14 @@ def images(cells, tmp_path):
         (folder / path.name).write_bytes(path.read_bytes())
     (folder / "copy.png").write_bytes((folder / "cell_0.png").read_bytes())
     return folder
+
+
+def interrupting(found, description, total):
+    """Stop a prediction after three images."""
+    for number, image in enumerate(found):
+        if number == 3:
+            raise KeyboardInterrupt
+        yield image
 
 
 def test_the_images_to_label_next_are_listed_copied_and_shown(run, images, tmp_path) -> None:
@@ -84,12 +93,6 @@ def test_the_list_is_what_the_next_command_takes(run, images, tmp_path) -> None:
 def test_an_interrupted_choice_continues_to_the_same_files(run, images, tmp_path) -> None:
     whole = limner.predict(run.root, images, out=tmp_path / "whole", uncertain=2, device="cpu")
 
-    def interrupting(found, description, total):
-        for number, image in enumerate(found):
-            if number == 3:
-                raise KeyboardInterrupt
-            yield image
-
     options = {"out": tmp_path / "cut", "uncertain": 2, "device": "cpu"}
     with pytest.raises(KeyboardInterrupt):
         limner.predict(run.root, images, track=interrupting, **options)
@@ -103,3 +106,20 @@ def test_numbers_and_options_that_make_no_sense(run, images, tmp_path) -> None:
         limner.predict(run.root, images, out=tmp_path / "out", uncertain=0, device="cpu")
     with pytest.raises(ConfigError, match="--uncertain has no effect"):
         limner.predict(run.root, images, out=tmp_path / "out", uncertain=2, to="coco", device="cpu")
+
+
+def test_a_choice_that_an_older_version_began_is_refused(run, images, tmp_path) -> None:
+    options = {"out": tmp_path / "cut", "uncertain": 2, "overlay": False, "device": "cpu"}
+    with pytest.raises(KeyboardInterrupt):
+        limner.predict(run.root, images, track=interrupting, **options)
+    record = tmp_path / "cut" / "limner-unfinished.jsonl"
+    lines = [json.loads(line) for line in record.read_text("utf-8").splitlines()]
+    measured = [line["entry"]["measured"] for line in lines if "item" in line]
+    assert len(measured) == 3
+    for values in measured:
+        values.pop()  # the layer, which older versions did not note
+    before = "".join(json.dumps(line) + "\n" for line in lines)
+    record.write_text(before, "utf-8")
+    with pytest.raises(DataError, match=r"(?s)another version of limner: .*cut.*the layer.*--out"):
+        limner.predict(run.root, images, resume=True, **options)
+    assert record.read_text("utf-8") == before

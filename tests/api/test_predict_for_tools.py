@@ -229,3 +229,11 @@ def test_an_interrupted_draft_continues(run, cells, tmp_path, monkeypatch) -> No
     )
     for path in files:
         assert (whole.out / path).read_bytes() == (tmp_path / "cut" / path).read_bytes()
+
+
+@pytest.mark.parametrize("option", [{"tolerance": 0.5}, {"min_score": 0.7}, {"min_pixels": 5}])
+def test_options_of_drafts_are_not_ignored_without_a_tool(run, cells, tmp_path, option) -> None:
+    (name,) = option
+    with pytest.raises(ConfigError, match=f"--{name.replace('_', '-')} has no effect without --to"):
+        limner.predict(run.root, cells / "images", out=tmp_path / "out", device="cpu", **option)
+    assert not (tmp_path / "out").exists()

@@ -1,14 +1,19 @@
 """A run that also learns what its initial weights predict in unlabelled images."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
 import pytest
 
 from limner.api.train import resume, train
+from limner.checks.measuring import digest
 from limner.core.errors import ConfigError, DataError
+from limner.core.run_folder import RunFolder
 from limner.planning.plan_files import read_plan
+from limner.preparation.prepared_run import open_run
+from limner.training.self_training import _digests
 
 QUICK = {
     "network": {"name": "unet", "options": {"widths": [4, 6]}},
@@ -103,3 +108,18 @@ def test_what_cannot_be_learned_of_is_refused_before_the_run(first, more, cells,
             settings=AGAIN,
             device="cpu",
         )
+
+
+def test_images_of_the_dataset_are_known_without_decoding_them_again(first, tmp_path) -> None:
+    prepared = open_run(first)
+    records = [record for members in prepared.splits.values() for record in members]
+    expected = {digest(prepared.source.read_image(record).array) for record in records}
+    assert len(expected) == 5
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(prepared.source), "read_image", None)
+        assert _digests(prepared) == expected
+    # A run of an older version has noted none: its images are read.
+    older = RunFolder(tmp_path / "older")
+    shutil.copytree(first.root, older.root)
+    older.data_state.unlink()
+    assert _digests(open_run(older)) == expected

@@ -4,6 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from limner.cli.app import app
+from limner.core.errors import ConfigError
 
 
 @pytest.fixture
@@ -43,3 +44,18 @@ def test_show_opens_the_picture_where_there_is_a_screen(
 def test_without_show_no_window_opens(cells, tmp_path, monkeypatch):
     monkeypatch.setattr("typer.launch", lambda path: pytest.fail("a window"))
     assert CliRunner().invoke(app, ["browse", str(cells), "--out", str(tmp_path / "s.png")]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--augment", "--class", "1", "--split", "val"], "--class, --split has no effect with --augment"),
+        (["--mode", "final"], "--mode has no effect without --augment"),
+        (["--first", "1", "--set", "augment.hue=0"], "--first, --set has no effect without --augment"),
+    ],
+)
+def test_options_without_effect_are_refused(cells, tmp_path, options, said):
+    done = CliRunner().invoke(app, ["browse", str(cells), "--out", str(tmp_path / "s.png"), *options])
+    assert isinstance(done.exception, ConfigError)
+    assert said in str(done.exception)
+    assert not (tmp_path / "s.png").exists()

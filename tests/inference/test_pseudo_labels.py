@@ -4,11 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
+from limner.checks.measuring import digest
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.prediction import SemanticPrediction
 from limner.core.progress import silent
 from limner.images.masks import read_values
+from limner.images.read_image import read_image
+from limner.inference import pseudo_labels
 from limner.inference.image_paths import ImagePath
 from limner.inference.pseudo_labels import from_json, to_json, write_pseudo_labels
 
@@ -89,3 +92,25 @@ def test_a_class_that_is_never_predicted_takes_nothing(tmp_path) -> None:
     summary = write(model(table("a", "b"), found), images(tmp_path, 1), tmp_path, table("a", "b"), 0.5)
     assert [one.taken for one in summary.classes] == [10, 0]
     assert "b " not in summary.words.partition("confident:")[2]
+
+
+def test_known_images_are_left_out_and_each_image_is_read_once(tmp_path, monkeypatch) -> None:
+    found = images(tmp_path, 3)
+    cv2.imwrite(str(found[1].path), np.full((1, 10, 3), 9, np.uint8))
+    known = {digest(read_image(found[1].path).array)}
+    read = []
+    monkeypatch.setattr(pseudo_labels, "read_image", lambda path: read.append(path) or read_image(path))
+    sure = np.stack([np.ones((1, 10)), np.zeros((1, 10))])
+    summary = write_pseudo_labels(
+        model(table("a", "b"), sure, sure),
+        found,
+        tmp_path / "out",
+        table("a", "b"),
+        share=1.0,
+        known=known,
+        track=silent,
+    )
+    assert summary.images == ("sub/0", "sub/2")
+    assert summary.pixels == 20
+    assert not (tmp_path / "out" / "labels" / "sub" / "1.png").exists()
+    assert sorted(read) == [image.path for image in found]

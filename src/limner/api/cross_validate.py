@@ -126,7 +126,7 @@ def cross_validate(
 
 
 def resume_folds(folder: RunFolder, execution: Execution, *, data_changed: bool = False) -> RunFolder:
-    """Go on with a cross-validation, see `resume` of a run.
+    """Continue a cross-validation, see `resume` of a run.
 
     Raises:
         DataError: The images have changed, or folds.json is damaged.

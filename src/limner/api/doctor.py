@@ -82,6 +82,6 @@ def _verdict(exams: list[Exam]) -> str:
 
 
 def _first_fix(exams: list[Exam]) -> str:
-    """Return what to fix first, as a sentence after others; empty if nothing is to be done."""
+    """Return a sentence on what to fix first, to follow others; empty if no action is needed."""
     first = next((exam for exam in exams if exam.fix), None)
     return "" if first is None else f" First: {first.name}: {first.fix}"

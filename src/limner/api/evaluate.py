@@ -61,7 +61,7 @@ TIMED_IMAGES = 1000
 """Number of latest images whose times are used, which excludes warm-up."""
 
 BY_POSITION = "The classes of the data were matched with the model's by their order, not by name."
-"""Remark on scores for which the user asked so."""
+"""Remark on scores of a model whose classes were matched by position."""
 
 TRAINING_SPLITS = ("train", "val", "test")
 """Names reserved for results on the training's own data."""
@@ -324,9 +324,8 @@ def _refuse_mixture(run_or_model: Path | str | None, wanted: _Wanted) -> None:
 
 def _evaluate_files(given: Path, wanted: _Wanted) -> EvaluateResult:
     """Score masks, objects or segments from disk against the data's own labels."""
-    data = str(wanted.data)
-    source = open_source(data)
-    labels = source.declared_labels() or _settled_labels(data, wanted.track)
+    source = open_source(str(wanted.data))
+    labels = source.declared_labels() or _settled_labels(source, wanted.track)
     records = _foreign_records(source, wanted.split)
     if not records:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
@@ -339,11 +338,11 @@ def _evaluate_files(given: Path, wanted: _Wanted) -> EvaluateResult:
     return EvaluateResult(out, name, found.scores, found.skipped, found.pictures)
 
 
-def _settled_labels(data: str, track: Track) -> LabelTable:
+def _settled_labels(source: Source, track: Track) -> LabelTable:
     """Return the classes of data without class names, as training would infer them."""
-    from limner.datasets.checked import check_dataset
+    from limner.datasets.checked import check_opened
 
-    return check_dataset(Path(data), track=track).settled_labels("nothing can be scored by them")
+    return check_opened(source, track=track).settled_labels("nothing can be scored by them")
 
 
 def _run_of(path: Path) -> RunFolder | None:

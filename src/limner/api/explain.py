@@ -88,7 +88,7 @@ def explain_classes(
 ) -> tuple[Explanation, ...]:
     """Explain several classes as `explain` does, and draw them together, one class below the other.
 
-    The picture of all classes is the last of the last explanation. Without names, the most probable classes
+    The last picture of the last explanation shows all classes. Without names, the most probable classes
     of a whole image are explained.
     """
     image = user_path(image)

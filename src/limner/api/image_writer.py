@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from limner.core.errors import DataError, describe
 from limner.core.label_map import LabelMap
 from limner.core.picture import Picture
 from limner.core.prediction import SemanticPrediction
@@ -14,6 +15,7 @@ from limner.drawing.animation import animation_frames, encode_gif
 from limner.inference.image_paths import ImagePath
 from limner.inference.open_predictor import AnyPredictor
 from limner.storage.json_files import write_json
+from limner.storage.unfinished import UNFINISHED
 from limner.storage.user_paths import user_path
 from limner.storage.whole_files import remove_file, write_whole
 from limner.tasks.prediction_folder import ANIMATIONS, COMPARISONS, PredictionFolder, PredictionWriter
@@ -30,7 +32,7 @@ RANGE_FILE = "value_range.json"
 """Name of the file with the stated range of the images' values, which exists only if one was stated."""
 
 DESCRIBED = "described"
-"""What an entry calls the prediction of its image as JSON-ready values."""
+"""Key of the prediction, as JSON-ready values, in the entry of an image."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class ImageWriter:
         return (*self.writer.files(item.output, item.path), *drawn)
 
     def all_files(self, images: Iterable[ImagePath]) -> Iterator[Path]:
-        """Yield the record of the range, and the files of all images."""
+        """Yield the file of the value range, and the files of all images."""
         yield self.folder.root / RANGE_FILE
         if self.probe is not None:
             from limner.api.label_next import LABEL_NEXT_FILES
@@ -77,7 +79,7 @@ class ImageWriter:
             yield from self.files(item)
 
     def finish(self, entries: Iterable[dict[str, Any]]) -> Path | None:
-        """Write what is about all images, and return the file with their results, if there is one."""
+        """Write the files about all images, and return the one with their results, if there is one."""
         stated, trained = self.predictor.value_range, trained_values(self.predictor.plan).value_range
         record = self.folder.root / RANGE_FILE
         if stated is None:
@@ -87,13 +89,30 @@ class ImageWriter:
         return self.writer.finish(entries)
 
     def resume(self, entries: Iterable[dict[str, Any]]) -> None:
-        """Measure the other images as those of an interrupted prediction, if there are any."""
-        entry = None if self.probe is None else next(iter(entries), None)
-        if self.probe is not None and entry is not None:
-            from limner.api.label_next import MEASURED
-            from limner.inference.uncertain_images import MeasuredImage
+        """Measure the other images by the same layer as those of an interrupted prediction, if there are any.
 
-            self.probe.resume(MeasuredImage.from_json(entry[MEASURED]))
+        Raises:
+            DataError: Those were measured by an older version, so that the two cannot be compared.
+        """
+        entry = None if self.probe is None else next(iter(entries), None)
+        if self.probe is None or entry is None:
+            return
+        from limner.api.label_next import MEASURED
+        from limner.inference.uncertain_images import MeasuredImage
+
+        try:
+            measured = MeasuredImage.from_json(entry[MEASURED])
+        except (KeyError, TypeError, ValueError):
+            raise DataError(
+                describe(
+                    "An interrupted prediction with --uncertain was measured by another version of limner",
+                    where=self.folder.root / UNFINISHED,
+                    found="images without the name of the layer whose features were compared",
+                    expected="the uncertainty, the features and the layer of each image",
+                    fix="Delete the folder and predict again, or choose another folder with --out.",
+                )
+            ) from None
+        self.probe.resume(measured)
 
     def choose_next(
         self, images: Sequence[ImagePath], entries: Iterable[dict[str, Any]]
@@ -106,7 +125,7 @@ class ImageWriter:
         return write_label_next(self.folder, images, entries, count=self.num_next, words=self.probe.words)
 
     def write(self, item: ImagePath, picture: Picture) -> dict[str, Any]:
-        """Predict an image and write the results; returns what is needed at the end.
+        """Predict an image and write the results; return its entry, which `finish` needs.
 
         Raises:
             DataError: The image or its labels do not fit; nothing is written then.

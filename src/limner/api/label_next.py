@@ -32,7 +32,7 @@ LABEL_NEXT_FILES = (TABLE, LIST, PAGE)
 HEADING = ("image", "uncertainty", "rank", "distance")
 
 MEASURED = "measured"
-"""Key of what is measured in the entry of an image."""
+"""Key of the measurements in the entry of an image."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ class LabelNext:
 
     @property
     def num_chosen(self) -> int:
-        """Their number."""
+        """Number of chosen images."""
         return len(self.images)
 
 
 def probe_for(predictor: AnyPredictor, count: int) -> UncertaintyProbe:
-    """Return what measures images.
+    """Return the probe that measures images.
 
     Raises:
         ConfigError: The number is less than 1, or the model has no measure.
@@ -74,7 +74,7 @@ def write_label_next(
     count: int,
     words: str,
 ) -> LabelNext:
-    """Choose images and write what shows them.
+    """Choose images, and write the table, the list, their copies and the page.
 
     Args:
         folder: The folder of predictions.

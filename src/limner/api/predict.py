@@ -30,6 +30,7 @@ from limner.core.config import parse_config
 from limner.core.errors import ConfigError, DataError, did_you_mean
 from limner.core.plan import InferencePlan, ResizePlan
 from limner.core.progress import Track, silent
+from limner.core.wording import given_options
 from limner.images.read_image import read_image
 from limner.inference.image_listing import searched_folder
 from limner.inference.image_paths import ImagePath, list_images
@@ -130,6 +131,12 @@ def predict(
         UnreachableError: A server fails; `resume`, or the same request with `processes`, continues.
         WriteError: A file cannot be written; `resume` continues.
     """
+    of_drafts = {"--tolerance": tolerance != 1.0, "--min-score": min_score is not None}
+    of_drafts |= {"--min-pixels": min_pixels != 0}
+    usual = {"--probabilities": probabilities, "--sort": sort, "--format": bool(formats), "--sizes": sizes}
+    usual |= {"--uncertain": uncertain is not None, "--compare": compare is not None}
+    usual |= {"--animation": animation}
+    _refuse_unused(to, of_drafts, usual)
     named = [paths] if isinstance(paths, (str, Path)) else list(paths)
     sharing = sharing_of(destination_of(out, pack), processes, ray, device=device)
     _refuse_searched(named, sharing.destination.place)
@@ -140,13 +147,8 @@ def predict(
         model, device=device, precision=precision, settings=settings, value_range=value_range
     )
     if to is not None:
-        given = {"--probabilities": probabilities, "--sort": sort, "--format": bool(formats)}
-        given |= {"--uncertain": uncertain is not None}
-        given |= {"--compare": compare is not None, "--animation": animation, "--sizes": sizes}
-        _refuse_with_tool(given)
-        least = {"least_score": min_score, "least_pixels": min_pixels}
-        drafts = _drafts(predictor, images, out, resume=resume, tool=to, tolerance=tolerance, **least)
-        return _predict_drafts(drafts, images, resume=resume, track=track)
+        draft = {"tool": to, "tolerance": tolerance, "least_score": min_score, "least_pixels": min_pixels}
+        return _predict_drafts(predictor, images, out, draft, resume=resume, track=track)
     folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats), sort, sizes)
     _refuse_unsuitable(predictor, folder, is_packed=sharing.destination.is_packed)
     _refuse_for_images(predictor, {"--animation": animation, "--sizes": sizes})
@@ -161,16 +163,21 @@ def predict(
         options |= {"formats": tuple(formats), "pack": pack}
         join = partial(predict, model, named, out=out, processes=1, **options)
         return predict_shared(writer, named, sharing, join=join, compare=compare, track=track)
-    request = Request(writer.asked(_state_of_images(images), compare), resume=resume)
-    return _predict_images(images, writer, request, track)
+    return _predict_images(images, writer, compare, resume=resume, track=track)
 
 
 def _predict_images(
-    images: Sequence[ImagePath], writer: ImageWriter, request: Request, track: Track
+    images: Sequence[ImagePath],
+    writer: ImageWriter,
+    compare: Path | str | None,
+    *,
+    resume: bool,
+    track: Track,
 ) -> PredictResult:
     """Predict the images that an interrupted prediction has not finished, or all, and sum up."""
     writer.predictor.share_cores()
     root = writer.folder.root
+    request = Request(writer.asked(_state_of_images(images), compare), resume=resume)
     with filled_folder(root, by="predict", files=writer.all_files(images), request=request) as filled:
         writer.resume(filled.entries(item.output for item in images))
         failures = _predict_missing(images, writer, filled, track)
@@ -183,7 +190,7 @@ def _predict_images(
 
 
 def _probe(predictor: AnyPredictor, count: int) -> "UncertaintyProbe":
-    """Return what measures images; it imports PyTorch, too."""
+    """Return the probe that measures images; it needs PyTorch, which other predictions may not."""
     from limner.api.label_next import probe_for
 
     return probe_for(predictor, count)
@@ -207,9 +214,18 @@ def _refuse_for_images(predictor: AnyPredictor, asked: Mapping[str, bool]) -> No
             )
 
 
-def _refuse_with_tool(given: Mapping[str, bool]) -> None:
-    """Refuse options of the usual results, of which the folder of a tool has none."""
-    named = ", ".join(option for option, is_given in given.items() if is_given)
+def _refuse_unused(to: str | None, of_drafts: Mapping[str, bool], usual: Mapping[str, bool]) -> None:
+    """Refuse options of the usual results with a labelling tool, and those of its drafts without one.
+
+    Raises:
+        ConfigError: One of them is given.
+    """
+    named = given_options(of_drafts if to is None else usual)
+    if named and to is None:
+        raise ConfigError(
+            f"{named} has no effect without --to, which writes drafts for a tool: the usual results are "
+            "complete. Add --to TOOL, or omit it."
+        )
     if named:
         raise ConfigError(
             f"--to writes a dataset for a labelling tool and nothing else, so {named} has no effect. Omit "
@@ -217,22 +233,21 @@ def _refuse_with_tool(given: Mapping[str, bool]) -> None:
         )
 
 
-def _drafts(
-    predictor: AnyPredictor, images: Sequence[ImagePath], out: Path | str, *, resume: bool, **options: Any
-) -> "Drafts":
-    """Return what writes drafts to a free folder, with the options of `drafts_for`."""
+def _predict_drafts(
+    predictor: AnyPredictor,
+    images: Sequence[ImagePath],
+    out: Path | str,
+    options: Mapping[str, Any],
+    *,
+    resume: bool,
+    track: Track,
+) -> PredictResult:
+    """Write the drafts of all images into a free folder, with the options of `drafts_for`."""
     # Writing datasets imports PyTorch, which predicting may not need.
     from limner.datasets.conversion import free_folder
-    from limner.inference.tool_drafts import drafts_for
+    from limner.inference.tool_drafts import TABLE, drafts_for
 
-    return drafts_for(predictor, images, free_folder(user_path(out), resume=resume), **options)
-
-
-def _predict_drafts(
-    drafts: "Drafts", images: Sequence[ImagePath], *, resume: bool, track: Track
-) -> PredictResult:
-    """Write the drafts of all images into their folder."""
-    predictor = drafts.predictor
+    drafts = drafts_for(predictor, images, free_folder(user_path(out), resume=resume), **options)
     predictor.share_cores()
     asked = {
         "model": predictor.weights_hash,
@@ -245,8 +260,6 @@ def _predict_drafts(
         failures = _predict_missing(images, drafts, filled, track)
         done = [item.output for item in images if filled.has(item.output)]
         fidelity = drafts.finish(filled.entries(done))
-    from limner.inference.tool_drafts import TABLE
-
     csv = None if fidelity is None else drafts.root / TABLE
     return PredictResult(drafts.root, (), failures, csv=csv, num_predicted=len(done), fidelity=fidelity)
 
@@ -276,7 +289,7 @@ def _refuse_unsuitable(predictor: AnyPredictor, folder: PredictionFolder, *, is_
     """Reject outputs that the model's task, or a pack, does not have.
 
     Raises:
-        ConfigError: There is one.
+        ConfigError: The task or the pack does not have an output.
     """
     task = predictor.task
     if is_packed:
@@ -313,7 +326,7 @@ def _refuse_searched(named: Iterable[str | Path], out: SharedFolder) -> None:
 
 
 def _refuse_sharing(given: Mapping[str, bool]) -> None:
-    """Refuse what processes that share the work cannot do.
+    """Refuse options for which processes cannot share the work.
 
     Raises:
         ConfigError: One of the options is given.
@@ -327,7 +340,7 @@ def _refuse_sharing(given: Mapping[str, bool]) -> None:
 
 
 def _refuse_packing(predictor: AnyPredictor, folder: PredictionFolder) -> None:
-    """Refuse what packs have no place for.
+    """Refuse results that packs cannot contain.
 
     Raises:
         ConfigError: The model predicts volumes, or files are requested whose number differs between images.

@@ -179,7 +179,7 @@ def _predict_image(
 
 
 def _sum_up(ledger: ShardLedger, writer: ImageWriter, sink: Sink) -> dict[str, Any]:
-    """Write what is about all images, and return the summary."""
+    """Write the files about all images, and return the summary."""
     files = _WrittenFiles(writer.folder.root)
     with guard_writes(files):
         written = writer.finish(_Entries(ledger))

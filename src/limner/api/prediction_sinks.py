@@ -18,13 +18,13 @@ from limner.storage.shard_ledger import MIN_SHARDS
 from limner.storage.shared_folder import DiskFolder, SharedFolder, shared_folder
 
 MIN_PACKS = 32
-"""Shards that become one file each have fewer images rather than being fewer than this."""
+"""Minimum number of shards that become one file each; they get fewer images if there would be fewer."""
 
 COPIES = 8
 """Number of files that are copied to an address at the same time."""
 
 MOST_WAITING = 4 * COPIES
-"""Number of files that may wait for it before the next image is predicted."""
+"""Number of files that may wait to be copied before the next image is predicted."""
 
 Files = Mapping[str, int]
 """Name of a file, relative to the folder of results, -> its size."""
@@ -56,13 +56,13 @@ class ShardSink(Protocol):
         ...
 
     def finish(self) -> Files:
-        """Bring all results to their place, before the shard is recorded; returns and raises like `add`."""
+        """Move all results to the destination before the shard is recorded; returns and raises like `add`."""
         ...
 
 
 @dataclass(frozen=True)
 class Destination:
-    """What the user asks for.
+    """Where the user wants the results, and how they are packed.
 
     Attributes:
         place: The folder of the results.
@@ -84,7 +84,7 @@ class Destination:
 
 
 def destination_of(out: Path | str, pack: str | None) -> Destination:
-    """Return what the user asks for.
+    """Return the destination that the user asks for.
 
     Args:
         out: A folder, or an address.
@@ -102,7 +102,7 @@ class Sink:
     """Where the results of all shards go.
 
     Attributes:
-        destination: What the user asks for.
+        destination: Where the user wants the results.
         work: The folder in which results are written.
         kinds: Kinds of the files of an image, see `limner.api.prediction_packs.kind_of`.
     """
@@ -113,7 +113,7 @@ class Sink:
 
     @property
     def min_shards(self) -> int:
-        """Shards have fewer images rather than being fewer than this."""
+        """Minimum number of shards; they get fewer images if there would be fewer."""
         return MIN_PACKS if self.destination.is_packed else MIN_SHARDS
 
     @contextmanager
@@ -137,7 +137,7 @@ class Sink:
                 pool.shutdown(cancel_futures=True)
 
     def bring(self, names: Iterable[str]) -> None:
-        """Bring files about all images from the work folder to their place.
+        """Move files about all images from the work folder to the destination.
 
         Raises:
             UnreachableError: The server fails.
@@ -148,7 +148,7 @@ class Sink:
                 self.move(name)
 
     def move(self, name: str) -> None:
-        """Move a file from the work folder to its place; raises like `bring`."""
+        """Move a file from the work folder to the destination; raises like `bring`."""
         self.destination.place.copy_in(self.work / name, name)
         (self.work / name).unlink()
 
@@ -164,14 +164,14 @@ def work_folder(destination: Destination) -> Iterator[Path]:
 
 
 class _InPlace:
-    """Results that are where they belong."""
+    """Results that stay where they are written."""
 
     def add(self, item: ImagePath, found: Mapping[str, Any], files: Files) -> Files:
         """Return all files, since a power cut may spoil them."""
         return files
 
     def fail(self, item: ImagePath, problem: str) -> None:
-        """Do nothing: the record of the shard says it."""
+        """Do nothing: the record of the shard lists failed images."""
 
     def finish(self) -> Files:
         """Do nothing."""
@@ -192,7 +192,7 @@ class _Copied:
         return {}
 
     def fail(self, item: ImagePath, problem: str) -> None:
-        """Do nothing: the record of the shard says it."""
+        """Do nothing: the record of the shard lists failed images."""
 
     def finish(self) -> Files:
         """Wait until all files are copied."""
@@ -227,7 +227,7 @@ class _Packed:
         return {}
 
     def fail(self, item: ImagePath, problem: str) -> None:
-        """Pack why there is no prediction."""
+        """Pack the reason that there is no prediction."""
         self._add(PackedImage(item.path, item.output, problem=problem))
 
     def finish(self) -> Files:

@@ -45,7 +45,7 @@ def serve(
     workers: int = 1,
     ready: Callable[[str], None] = print,
 ) -> None:
-    """Serve trained models over HTTP until the process is stopped; what runs then is finished.
+    """Serve trained models over HTTP until the process is stopped; requests in progress are finished first.
 
     Args:
         models: Model folders or runs; the first is the default.

@@ -25,7 +25,7 @@ WORK = ".limner-work"
 """Name of the folder of ledgers."""
 
 LOOK_SECONDS = 5.0
-"""Time between two looks whether the claim of a training is to be renewed."""
+"""Seconds between two checks whether the claim of a training has to be renewed."""
 
 Line = dict[str, Any]
 """The result of a training, as JSON-ready values."""

@@ -57,7 +57,7 @@ def work_on(
 
 
 def _do(ledger: ShardLedger, number: int, do_shard: Callable[[int], Iterator[None]]) -> Iterator[None]:
-    """Do a shard, or give it back."""
+    """Process a shard; after an error, release it for other processes."""
     try:
         yield from do_shard(number)
     except BaseException:
@@ -79,7 +79,7 @@ def _finish(ledger: ShardLedger, sum_up: Callable[[], Mapping[str, Any]]) -> boo
 
 @contextmanager
 def started(joins: Sequence[Callable[[], object]]) -> Iterator[Sequence[SpawnProcess]]:
-    """Start processes that work too; they are ended when the block is, since nothing is left to do then.
+    """Start processes that work too; they are stopped when the block ends, since all work is done then.
 
     Args:
         joins: What each of them calls.
@@ -117,7 +117,7 @@ def refuse_count(processes: int | None) -> None:
     """Refuse a number of processes that is out of range.
 
     Raises:
-        ConfigError: It is.
+        ConfigError: It is less than 1.
     """
     if processes is not None and processes < 1:
         raise ConfigError(f"--processes is a number of processes, 1 or more; found {processes}.")

@@ -112,7 +112,7 @@ def train(
 def _name_and_module(
     network: "str | nn.Module | None", weights: str | Path | None
 ) -> "tuple[str | None, nn.Module | None]":
-    """Return the name of a network of limner, or a custom one."""
+    """Return the name of a network of limner, or else the custom network."""
     if network is None or isinstance(network, str):
         return network, None
     if weights is not None:
@@ -129,7 +129,7 @@ def _prepared(
     accept: bool,
     network: "nn.Module | None",
 ) -> PreparedRun:
-    """Check the place of the run, then the data, and create the run's folder; other processes wait for it."""
+    """Check the name of the run, then the data, and create its folder; other processes wait for it."""
     if num_processes() > 1 and run is None:
         raise ConfigError("With several processes, specify the run that they share with --run.")
     place = None if run is None else named_run(run)
@@ -161,7 +161,7 @@ def resume(
 
     Args:
         run: The run folder, or that of a cross-validation.
-        data_changed: Go on if images, labels or splits have changed since; the report says so.
+        data_changed: Continue if images, labels or splits have changed since; the report says so.
         network: The custom network, if the run was started with one.
         device: ``auto``, or a PyTorch device name.
         track: Shows the progress of preparation and evaluation.
@@ -247,7 +247,7 @@ def _fit_first_stage(prepared: PreparedRun, execution: Execution, *, resume: boo
 
 @contextmanager
 def noted(missing: dict[str, WriteError], part: str) -> Iterator[None]:
-    """Note a part of the run that could not be written, so that the others are."""
+    """Note a part of the run that cannot be written, and go on with the others."""
     try:
         yield
     except WriteError as error:

@@ -73,6 +73,11 @@ def browse(
     from limner.cli.console import console, tracker
     from limner.core.config import merge_assignments
 
+    _refuse_unused(
+        {"--by": by is not By.RANDOM, "--class": bool(class_name), "--split": split is not None},
+        {"--mode": mode is not Mode.STEPS, "--first": first != 0, "--set": bool(settings)},
+        augment=augment,
+    )
     target = out or Path(f"{data.resolve().stem}-browse.png")
     draw_here = partial(
         browse_augmented if augment else draw,
@@ -88,6 +93,17 @@ def browse(
     console().print(f"Written: {done.path}", style="good")
     if show:
         _show(target)
+
+
+def _refuse_unused(of_any: dict[str, bool], of_augmented: dict[str, bool], *, augment: bool) -> None:
+    """Refuse options that choose among all images with `--augment`, and those of augmented images without."""
+    from limner.core.errors import ConfigError
+    from limner.core.wording import given_options
+
+    named = given_options(of_any if augment else of_augmented)
+    if named:
+        when = "with --augment, which shows the first training images" if augment else "without --augment"
+        raise ConfigError(f"{named} has no effect {when}. Omit it.")
 
 
 def _show(picture: Path) -> None:

@@ -34,7 +34,7 @@ class Launch:
         return (self.devices > 1 or self.restarts > 0) and not is_launched_by_limner()
 
     def refuse_what_needs_one_process(self, device: str, folds: int) -> None:
-        """Refuse options with which several processes, or restarts, do not go together.
+        """Refuse options that cannot be combined with several processes or restarts.
 
         Raises:
             ConfigError: Another launcher has started this process, or the options contradict each other.

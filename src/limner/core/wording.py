@@ -1,6 +1,6 @@
 """Formatting of numbers and names in texts: sizes, shares, durations, bytes, lists."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def size(sides: Sequence[int]) -> str:
@@ -62,3 +62,8 @@ def first_few(names: Iterable[str], most: int) -> str:
     every = list(names)
     more = f" and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(every[:most]) + more
+
+
+def given_options(options: Mapping[str, bool]) -> str:
+    """Return ``--a, --b``: the options that are given, by whether each of them is."""
+    return ", ".join(option for option, is_given in options.items() if is_given)

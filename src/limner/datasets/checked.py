@@ -141,15 +141,16 @@ def check_dataset(
         DataError: The folder does not exist, or its layout is unknown.
         ConfigError: `dataset.yaml` is invalid.
     """
-    checked = _check(path, workers, track)
+    checked = check_opened(open_source(path), workers=workers, track=track)
     if not accept or not checked.proposal:
         return checked
     write_dataset_file(checked.source.root, checked.proposal)
-    return replace(_check(path, workers, track), accepted=checked.proposal)
+    again = check_opened(open_source(path), workers=workers, track=track)
+    return replace(again, accepted=checked.proposal)
 
 
-def _check(path: Path, workers: int | None, track: Track) -> CheckResult:
-    source = open_source(path)
+def check_opened(source: Source, *, workers: int | None = None, track: Track = silent) -> CheckResult:
+    """Read every file of an opened dataset once, and run all checks over it; see `check_dataset`."""
     splits, found = _splits(source)
     facts = scan(source, workers=workers, track=track)
     facts = facts.with_splits({r.name: split for split, records in splits.items() for r in records})

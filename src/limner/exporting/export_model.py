@@ -91,7 +91,8 @@ def export_model(
     """
     model = predictor.model
     kind = find_task(model.plan.task).output_kind(model.plan.loss)
-    _refuse_unsuitable(model.plan, kind, folder, request)
+    _refuse_unsuitable(model.plan, kind, request)
+    _refuse_taken(folder)
     module = ExportedModule(model, request.finish).eval().requires_grad_(False)
     names = [request.finish] if request.finish != "outputs" else _names(model, images[0])
     channels, size = model.plan.input.channels, request.size
@@ -205,7 +206,7 @@ def _meanings(kind: OutputKind, names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _refuse_unsuitable(plan: Plan, kind: OutputKind, folder: Path, request: ExportRequest) -> None:
+def _refuse_unsuitable(plan: Plan, kind: OutputKind, request: ExportRequest) -> None:
     if request.runtime not in RUNTIMES:
         raise UnknownNameError("runtime", request.runtime, RUNTIMES)
     dims = plan.input.spatial_dims
@@ -228,13 +229,22 @@ def _refuse_unsuitable(plan: Plan, kind: OutputKind, folder: Path, request: Expo
             f"Files of {runtime.title} take images of one size; found --size any. Omit --size: limner then "
             "predicts images of any size in windows."
         )
-    if request.file_format.opset is not None and request.runtime != "onnx":
+    if request.file_format.opset is not None and not runtime.has_opset:
         raise ConfigError(f"--opset is for --to onnx; found --to {request.runtime}. Omit --opset.")
     if request.finish != "outputs" and kind is not DenseLogits:
         raise ConfigError(
             f"Only label maps can be finished as {request.finish} in the file; this model is for the task "
             f"{plan.task!r}. Omit --finish."
         )
+
+
+def _refuse_taken(folder: Path) -> None:
+    """Refuse a folder that is no export, or cannot be written.
+
+    Raises:
+        ConfigError: It exists and is not an export.
+        DataError: It is a dataset, or cannot be written.
+    """
     refuse_dataset(folder)
     refuse_unwritable(folder)
     is_free = not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir()))

@@ -1,4 +1,4 @@
-"""What is exported: normalisation, network, and for label maps the last step if wanted.
+"""The module that is exported: normalisation, network, and for label maps optionally the last step.
 
 Shape legend: B batch, C channels, K classes, *S spatial axes.
 """

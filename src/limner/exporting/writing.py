@@ -121,7 +121,7 @@ def _refuse_new_opset(opset: int | None) -> None:
     """Refuse a version of operators that the installed ONNX does not have.
 
     Raises:
-        ConfigError: It is one.
+        ConfigError: The installed ONNX does not have it.
     """
     import onnx
 
@@ -141,7 +141,7 @@ def _refuse_other_opset(path: Path, opset: int | None) -> None:
     """Refuse a file whose version of operators is not the wanted one: PyTorch keeps its own if it must.
 
     Raises:
-        ConfigError: It is another.
+        ConfigError: The file has another version.
     """
     if opset is None:
         return
@@ -151,7 +151,7 @@ def _refuse_other_opset(path: Path, opset: int | None) -> None:
     if written != opset:
         raise ConfigError(
             describe(
-                "The network cannot be written with so old operators of ONNX",
+                "The network cannot be written with such an old version of ONNX's operators",
                 found=f"--opset {opset}",
                 expected=f"{written} or newer",
                 fix="Omit --opset, and use a runtime that has these operators.",
@@ -191,7 +191,7 @@ def write_openvino(
                     fix="Free space in the folder for temporary files, or export it with --to onnx.",
                 )
             ) from error
-        # OpenVINO says nothing of a full disk, so its files are copied there.
+        # OpenVINO does not report a full disk, so its files are written elsewhere and copied.
         for suffix in (".xml", ".bin"):
             shutil.copyfile(made.with_suffix(suffix), path.with_suffix(suffix))
 
@@ -257,7 +257,7 @@ def _without_stack_traces() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the exporter's own remarks."""
+    """Silence the exporter's own messages."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

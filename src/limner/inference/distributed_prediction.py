@@ -81,7 +81,7 @@ class DistributedPredictions:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # The others wait until all is received, also of images that nobody asked for.
+        # The others wait until all is received, also of images that were not requested.
         while self._rounds and (error is None or isinstance(error, LimnerError)):
             self._receive()
 

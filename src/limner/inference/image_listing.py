@@ -83,7 +83,7 @@ def _of_file(path: Path) -> Iterator[Listed]:
 
 
 def _in_archive(path: Path) -> Iterator[Listed]:
-    """Yield the images in a tar archive; damage of it is found again, and reported, when it is to be read."""
+    """Yield the images in a tar archive; its damage is reported when the images are read."""
     members = tar_members(path)
     count = 0
     for sample in tar_samples(members):

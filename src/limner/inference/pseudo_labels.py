@@ -8,6 +8,7 @@ Shape legend: K classes, H, W image size.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from limner.checks.measuring import digest
 from limner.core.labels import LabelTable
 from limner.core.progress import Track
 from limner.core.wording import share as percentage
@@ -29,7 +31,7 @@ BINS = 1000
 """Steps of confidence from 0 to 1."""
 
 LEAST_CONFIDENCE = 0.5
-"""No pixel below is taken, whatever the share: another class would be as likely."""
+"""Minimum confidence of taken pixels, whatever the share: below it, another class may be as likely."""
 
 MOST_NAMED = 8
 """Classes named in a sentence."""
@@ -39,12 +41,12 @@ LABELS, CONFIDENCES = "labels", "confidences"
 
 @dataclass(frozen=True)
 class ClassPart:
-    """What was taken of one class.
+    """The pixels taken of one class.
 
     Attributes:
         name: The class.
         threshold: Least confidence of taken pixels.
-        predicted: Number of pixels predicted as it.
+        predicted: Number of pixels predicted as this class.
         taken: Number of those taken.
     """
 
@@ -56,15 +58,15 @@ class ClassPart:
 
 @dataclass(frozen=True)
 class PseudoSummary:
-    """What was taken of all images.
+    """The pixels taken of all images.
 
     Attributes:
-        num_images: Number of images.
+        images: Their output names.
         pixels: Number of their pixels.
         classes: Each class.
     """
 
-    num_images: int
+    images: tuple[str, ...]
     pixels: int
     classes: tuple[ClassPart, ...]
 
@@ -84,7 +86,7 @@ class PseudoSummary:
         more = f", and {len(found) - MOST_NAMED} more classes" if len(found) > MOST_NAMED else ""
         return (
             f"{self.taken:,} of {self.pixels:,} pixels ({percentage(self.taken / max(1, self.pixels))}) of "
-            f"{self.num_images} images are trained on as the initial weights predict them; of the pixels "
+            f"{len(self.images)} images are trained on as the initial weights predict them; of the pixels "
             f"predicted as each class, the most confident: {', '.join(each)}{more}"
         )
 
@@ -96,6 +98,7 @@ def write_pseudo_labels(
     labels: LabelTable,
     *,
     share: float,
+    known: AbstractSet[str] = frozenset(),
     track: Track,
 ) -> PseudoSummary:
     """Write ``labels/NAME.png`` with trained labels, and the ignored value where the model is not sure.
@@ -108,6 +111,7 @@ def write_pseudo_labels(
         folder: The folder to write to.
         labels: The classes to train.
         share: Of the pixels predicted as each class, the fraction to take.
+        known: Digests of images to leave out, as of `limner.checks.measuring.digest`.
         track: Shows progress.
 
     Raises:
@@ -117,11 +121,15 @@ def write_pseudo_labels(
     """
     order = classes_of(predictor.labels, labels)
     counts = np.zeros((labels.num_classes, BINS + 1), np.int64)
+    named: list[str] = []
     pixels = 0
     for image, picture in track(
         read_ahead(images, lambda one: read_image(one.path)), "Predicting unlabelled images", len(images)
     ):
         found = picture()
+        if digest(found.array) in known:
+            continue
+        named.append(image.output)
         prediction = predictor.predict(
             found.array, name=str(image.path), probabilities=True, geometry=found.geometry
         )
@@ -134,13 +142,13 @@ def write_pseudo_labels(
         write_values(folder / LABELS / f"{image.output}.png", label)
         write_values(folder / CONFIDENCES / f"{image.output}.png", confidence)
     thresholds = [_threshold(row, share) for row in counts]
-    for image in images:
-        _leave_out_unsure(folder, image.output, labels, np.array(thresholds))
+    for name in named:
+        _leave_out_unsure(folder, name, labels, np.array(thresholds))
     parts = [
         ClassPart(name, least / BINS, int(row.sum()), int(row[least:].sum()))
         for name, row, least in zip(labels.names, counts, thresholds, strict=True)
     ]
-    return PseudoSummary(len(images), pixels, tuple(parts))
+    return PseudoSummary(tuple(named), pixels, tuple(parts))
 
 
 def _most_probable(
@@ -183,7 +191,8 @@ def _leave_out_unsure(
 def to_json(summary: PseudoSummary) -> dict[str, Any]:
     """Return a summary as JSON-ready values."""
     return {
-        "num_images": summary.num_images,
+        "images": list(summary.images),
+        "num_images": len(summary.images),
         "pixels": summary.pixels,
         "classes": [vars(one) for one in summary.classes],
     }
@@ -192,4 +201,4 @@ def to_json(summary: PseudoSummary) -> dict[str, Any]:
 def from_json(values: Mapping[str, Any]) -> PseudoSummary:
     """Return the summary that `to_json` was of."""
     classes: Iterator[ClassPart] = (ClassPart(**one) for one in values["classes"])
-    return PseudoSummary(int(values["num_images"]), int(values["pixels"]), tuple(classes))
+    return PseudoSummary(tuple(map(str, values["images"])), int(values["pixels"]), tuple(classes))

@@ -102,7 +102,7 @@ class Drafts:
 
     @property
     def options(self) -> str:
-        """What must be equal to continue, in words."""
+        """The options that must be equal to continue, in words."""
         least = f"--min-score {self.least_score}, --min-pixels {self.least_pixels}"
         return f"--to {self.writer.name}, --tolerance {self.tolerance:g}, {least}"
 
@@ -136,7 +136,7 @@ class Drafts:
         return {"written": written, "objects": rows, "num_small": num_small}
 
     def finish(self, entries: Iterable[dict[str, Any]]) -> OutlineFidelity | None:
-        """Write what is about all images, given what `write` returned, which is iterated several times.
+        """Write the files about all images from the results of `write`, which are iterated several times.
 
         Returns:
             How well outlines keep the masks; None for formats of label maps, which keep every pixel.
@@ -176,7 +176,7 @@ def drafts_for(
     least_score: float | None = None,
     least_pixels: int = 0,
 ) -> Drafts:
-    """Return what writes the drafts of a model for a tool.
+    """Return the writer of a model's drafts for a tool.
 
     Args:
         predictor: The model.

@@ -6,7 +6,7 @@ from limner.checks.facts import DatasetFacts
 from limner.core.errors import DataError, describe
 from limner.core.labels import LabelTable
 from limner.core.sample import Sample
-from limner.datasets.checked import CheckResult, check_dataset
+from limner.datasets.checked import CheckResult, check_opened
 from limner.evaluation.label_match import match_by_position, match_labels, position_advice
 from limner.evaluation.scores_file import some_names
 from limner.formats import open_source
@@ -19,7 +19,7 @@ MOST_VALUES = 8
 """Maximum number of mask values that a message lists."""
 
 MOST_UNKNOWN = 0.5
-"""Fraction of masks with values of no class from which the masks are read wrongly, rather than faulty."""
+"""If a larger fraction of masks has values of no class, the classes are wrong rather than the masks."""
 
 
 def labels_for(source: Source, predictor: AnyPredictor, *, by_position: bool = False) -> LabelTable:
@@ -41,7 +41,7 @@ def labels_for(source: Source, predictor: AnyPredictor, *, by_position: bool = F
     check_labels(source, predictor.task.name)
     where, model, declared = str(source.root), predictor.labels, source.declared_labels()
     match = match_by_position if by_position else match_labels
-    checked = check_dataset(source.root)
+    checked = check_opened(source)
     if declared is not None:
         if _share_of_unknown(declared, checked.facts) > MOST_UNKNOWN:
             raise _other_values(declared, checked, "named in dataset.yaml")

@@ -1,4 +1,4 @@
-"""Which images to label next: those a model is unsure of, and of these such that differ from each other.
+"""Which images to label next: those that a model is unsure of and that differ from each other.
 
 Shape legend: N images, F features, H, W image size, C channels.
 """
@@ -33,7 +33,7 @@ THUMBNAIL = 8
 
 @dataclass(frozen=True)
 class MeasuredImage:
-    """What is measured of one image.
+    """The measurements of one image.
 
     Attributes:
         uncertainty: In [0, 1].
@@ -51,8 +51,13 @@ class MeasuredImage:
 
     @classmethod
     def from_json(cls, values: Sequence[Any]) -> "MeasuredImage":
-        """Return what `to_json` was of."""
-        return cls(float(values[0]), tuple(values[1]), values[2])
+        """Return the measurements of `to_json`.
+
+        Raises:
+            ValueError: There are more values or fewer, as in files of older versions.
+        """
+        uncertainty, features, layer = values
+        return cls(float(uncertainty), tuple(features), layer)
 
 
 class UncertaintyProbe:

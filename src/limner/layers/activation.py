@@ -1,10 +1,22 @@
 """Activations by name."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from torch import nn
 
 ActivationName = Literal["none", "relu", "leaky_relu", "elu", "prelu", "gelu", "silu", "hardswish"]
+
+_WITHOUT_PARAMETERS: dict[str, Callable[[], nn.Module]] = {
+    "none": nn.Identity,
+    "relu": partial(nn.ReLU, inplace=True),
+    "leaky_relu": partial(nn.LeakyReLU, 0.01, inplace=True),
+    "elu": partial(nn.ELU, inplace=True),
+    "gelu": nn.GELU,
+    "silu": partial(nn.SiLU, inplace=True),
+    "hardswish": partial(nn.Hardswish, inplace=True),
+}
 
 
 def build_activation(name: ActivationName, channels: int = 1) -> nn.Module:
@@ -13,18 +25,4 @@ def build_activation(name: ActivationName, channels: int = 1) -> nn.Module:
     Activations without parameters run in place, which saves memory. This is safe after a convolution or a
     normalisation, since neither needs its output to compute gradients.
     """
-    if name == "relu":
-        return nn.ReLU(inplace=True)
-    if name == "leaky_relu":
-        return nn.LeakyReLU(0.01, inplace=True)
-    if name == "elu":
-        return nn.ELU(inplace=True)
-    if name == "prelu":
-        return nn.PReLU(channels)
-    if name == "gelu":
-        return nn.GELU()
-    if name == "silu":
-        return nn.SiLU(inplace=True)
-    if name == "hardswish":
-        return nn.Hardswish(inplace=True)
-    return nn.Identity()
+    return nn.PReLU(channels) if name == "prelu" else _WITHOUT_PARAMETERS[name]()

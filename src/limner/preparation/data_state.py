@@ -7,6 +7,7 @@ the content decides: the pixels of images, whose hash the check has computed, an
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,17 @@ def write_data_state(run: RunFolder, source: Source, splits: Splits, pixel_hashe
     write_whole(run.data_state, json.dumps(state))
 
 
+def noted_digests(run: RunFolder) -> dict[str, str]:
+    """Return image -> digest of its pixels, or an empty string; empty for runs of older versions.
+
+    Raises:
+        DataError: The note is damaged.
+    """
+    with _damage_refused(run.data_state):
+        before = _read_state(run)
+        return {} if before is None else dict(before["pixels"])
+
+
 def data_changes(run: RunFolder, source: Source, splits: Splits) -> tuple[str, ...]:
     """Return in sentences how the data differs from that of the run's beginning; empty if it does not.
 
@@ -58,16 +70,32 @@ def data_changes(run: RunFolder, source: Source, splits: Splits) -> tuple[str, .
     Raises:
         DataError: The note is damaged.
     """
-    if not run.data_state.is_file():
-        return ()
-    try:
-        before = json.loads(run.data_state.read_bytes())
+    with _damage_refused(run.data_state):
+        before = _read_state(run)
+        if before is None:
+            return ()
         return (*_moved(before["splits"], splits), *_changed(before, source, splits))
+
+
+def _read_state(run: RunFolder) -> dict[str, Any] | None:
+    """Return what `write_data_state` noted, or None for a run of an older version."""
+    return dict(json.loads(run.data_state.read_bytes())) if run.data_state.is_file() else None
+
+
+@contextmanager
+def _damage_refused(path: Path) -> Iterator[None]:
+    """Report a damaged note.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    try:
+        yield
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             describe(
                 "The note of the run's data is damaged, so it is unknown whether the data has changed",
-                where=run.data_state,
+                where=path,
                 found=f"{type(error).__name__}: {error}",
                 fix="Delete the file if the data is the same.",
             )

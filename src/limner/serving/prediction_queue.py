@@ -77,7 +77,7 @@ class PredictionQueue:
         Args:
             read: Reads the image.
             predict: Predicts it.
-            is_gone: Tells whether the client closed the connection, so that nothing need be computed.
+            is_gone: Tells whether the client closed the connection, so that no prediction is needed.
 
         Raises:
             Refusal: It took longer than the limit, or the client is gone.
@@ -98,7 +98,7 @@ class PredictionQueue:
         return await _run(self._helping, work)
 
     def close(self) -> None:
-        """Finish what runs, and end the threads."""
+        """Finish the running predictions, and end the threads."""
         self._predicting.shutdown(wait=True, cancel_futures=True)
         self._helping.shutdown(wait=True, cancel_futures=True)
 

@@ -14,7 +14,7 @@ LONGEST_IDLE = 5
 
 
 class _Server(uvicorn.Server):
-    """Tells when it answers."""
+    """Server that calls back as soon as it answers."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -26,7 +26,7 @@ class _Server(uvicorn.Server):
 
 
 def run_server(service: Service, listening: socket.socket, *, ready: Callable[[], None]) -> None:
-    """Answer requests until SIGINT or SIGTERM; what runs then is finished, for as long as `Limits.timeout`.
+    """Answer requests until SIGINT or SIGTERM; those in progress are finished, for at most `Limits.timeout`.
 
     Args:
         service: The service.

@@ -1,6 +1,6 @@
 """Answers that reach clients which are still sending.
 
-A request that is refused early has a body that nobody reads. Closing the connection then would reset it, and
+A request that is refused early has a body that is not read. Closing the connection then would reset it, and
 most clients would report a broken connection instead of the answer.
 """
 

@@ -39,7 +39,7 @@ MAX_FIELDS = 16
 TEMPORARY = "limner-serve-"
 """Beginning of the names of temporary folders; the id of the system or container follows, and the process."""
 LONGEST_REQUEST = 24 * 3600
-"""Seconds after which a request is over whose process cannot be seen from here."""
+"""Seconds after which a request counts as ended if its process is not visible from here."""
 LONGEST_NAME = 200
 """Characters of a file's name that are kept for answers."""
 
@@ -118,7 +118,7 @@ async def received(request: Request, limits: Limits, *fields: str) -> AsyncItera
 
 
 def temporary_folder() -> "tempfile.TemporaryDirectory[str]":
-    """Return a folder for images that goes with its block, or with the next server after a kill."""
+    """Return a folder for images, deleted at the end of the block, or by the next server after a kill."""
     return tempfile.TemporaryDirectory(prefix=f"{TEMPORARY}{process_space()}-{os.getpid()}-")
 
 

@@ -30,7 +30,7 @@ def serve_in_workers(
         listening: The socket.
         workers: Number of processes.
         ready: Called once all of them answer.
-        patience: Seconds for what runs when the server is stopped.
+        patience: Maximum seconds for requests in progress when the server is stopped.
 
     Raises:
         LimnerError: A worker could not start, with its own message, or ended.
@@ -94,7 +94,7 @@ def _ended(process: SpawnProcess) -> str:
 
 
 def _stop(processes: Sequence[SpawnProcess], patience: float) -> None:
-    """End the workers: what they answer is finished, for as long as `patience`."""
+    """Stop the workers; requests in progress are finished, for at most `patience` seconds."""
     for process in processes:
         if process.is_alive():
             process.terminate()

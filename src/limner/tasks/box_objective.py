@@ -10,12 +10,11 @@ import torch
 
 from limner.core.batch import Batch
 from limner.core.boxes import Boxes, BoxTargets
-from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.outputs import Outputs, PointBoxes
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.losses.point_boxes import PointBoxLoss
-from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDefaults, only_term
+from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDefaults, only_term, unsuitable
 from limner.tasks.situation import Situation
 
 TERM = "point_boxes"
@@ -98,13 +97,8 @@ class BoxCriterion(Criterion):
             ConfigError: The network has another kind of output, or another number of classes.
         """
         if not isinstance(outputs, PointBoxes) or outputs.class_logits.shape[2] != self.num_classes:
-            of_shape = ""
-            if isinstance(outputs, PointBoxes):
-                of_shape = f" of shape {tuple(outputs.class_logits.shape)}"
-            raise ConfigError(
-                f"The loss {TERM!r} needs `PointBoxes` with logits for {self.num_classes} classes; the "
-                f"network returns {type(outputs).__name__}{of_shape}."
-            )
+            needs = f"The loss {TERM!r} needs `PointBoxes` with logits for {self.num_classes} classes"
+            raise unsuitable(outputs, needs=needs)
         targets = batch.get(Boxes)
         assert targets is not None, "training needs labelled batches"
         return LossValue.of(self.box_loss(outputs, targets), weight=self.weight)

@@ -9,13 +9,12 @@ from typing import Any
 import torch
 
 from limner.core.batch import Batch
-from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.outputs import CentreOffsets, Outputs
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.core.segments import Segments, SegmentTargets
 from limner.losses.centre_offset import CentreOffsetLoss
-from limner.tasks.objective import Criterion, LossValue, Objective, only_term
+from limner.tasks.objective import Criterion, LossValue, Objective, only_term, unsuitable
 from limner.tasks.situation import Situation
 
 TERM = "centre_offset"
@@ -101,13 +100,11 @@ class CentreCriterion(Criterion):
         """
         num_classes = len(self.is_thing)
         if not isinstance(outputs, CentreOffsets) or outputs.class_logits.shape[1] != num_classes + 1:
-            of_shape = ""
-            if isinstance(outputs, CentreOffsets):
-                of_shape = f" of shape {tuple(outputs.class_logits.shape)}"
-            raise ConfigError(
-                f"The loss {TERM!r} needs `CentreOffsets` with logits for {num_classes} classes and "
-                f"'nothing'; the network returns {type(outputs).__name__}{of_shape}. For a custom module "
-                "with queries, set network.name=mask2former in the plan."
+            raise unsuitable(
+                outputs,
+                needs=f"The loss {TERM!r} needs `CentreOffsets` with logits for {num_classes} classes and "
+                "'nothing'",
+                fix="For a custom module with queries, set network.name=mask2former in the plan.",
             )
         segments = batch.get(Segments)
         assert segments is not None, "training needs labelled batches"

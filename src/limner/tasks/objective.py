@@ -159,3 +159,18 @@ def only_term(plan: LossPlan, name: str, loss: type[nn.Module], *, networks: str
     (term,) = plan.terms
     refuse_unknown_options(loss, term.options, where=f"loss {name!r}")
     return term
+
+
+def unsuitable(outputs: Outputs, *, needs: str, fix: str = "") -> ConfigError:
+    """Return the error of a network whose outputs a loss cannot use.
+
+    Args:
+        outputs: What the network returned.
+        needs: What is needed, as the first half of a sentence.
+        fix: A further sentence.
+    """
+    found = outputs.tensors()
+    logits = found.get("class_logits", found.get("logits"))
+    of_shape = "" if logits is None else f" of shape {tuple(logits.shape)}"
+    said = f"{needs}; the network returns {type(outputs).__name__}{of_shape}."
+    return ConfigError(f"{said} {fix}" if fix else said)

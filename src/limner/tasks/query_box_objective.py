@@ -10,13 +10,12 @@ import torch
 
 from limner.core.batch import Batch
 from limner.core.boxes import Boxes
-from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.outputs import Outputs, QueryBoxes
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.losses.box_set import BoxSetLoss
 from limner.tasks.box_objective import example_of_boxes
-from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDefaults, only_term
+from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDefaults, only_term, unsuitable
 from limner.tasks.set_objective import SAMPLES_FOR_OBJECTS
 from limner.tasks.situation import Situation
 
@@ -84,13 +83,8 @@ class QueryBoxCriterion(Criterion):
             ConfigError: The network has another kind of output, or another number of classes.
         """
         if not isinstance(outputs, QueryBoxes) or outputs.class_logits.shape[2] != self.num_classes:
-            of_shape = ""
-            if isinstance(outputs, QueryBoxes):
-                of_shape = f" of shape {tuple(outputs.class_logits.shape)}"
-            raise ConfigError(
-                f"The loss {TERM!r} needs `QueryBoxes` with logits for {self.num_classes} classes; the "
-                f"network returns {type(outputs).__name__}{of_shape}."
-            )
+            needs = f"The loss {TERM!r} needs `QueryBoxes` with logits for {self.num_classes} classes"
+            raise unsuitable(outputs, needs=needs)
         targets = batch.get(Boxes)
         assert targets is not None, "training needs labelled batches"
         size = (batch.images.shape[2], batch.images.shape[3])

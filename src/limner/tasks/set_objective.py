@@ -9,15 +9,14 @@ from typing import Any
 import torch
 
 from limner.core.batch import Batch
-from limner.core.errors import ConfigError
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelTable
-from limner.core.outputs import DenseLogits, Outputs, QueryMasks
+from limner.core.outputs import Outputs, QueryMasks
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.core.segments import Segments, SegmentTargets
 from limner.losses import QUERY_DISTILLATIONS
 from limner.losses.segment_set import SegmentSetLoss
-from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDefaults, only_term
+from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDefaults, only_term, unsuitable
 from limner.tasks.situation import Situation
 from limner.tasks.teacher import QueryDistillation, distilling
 
@@ -114,10 +113,8 @@ class SetCriterion(Criterion):
             ConfigError: The network has another kind of output, or another number of classes.
         """
         if not isinstance(outputs, QueryMasks) or outputs.class_logits.shape[-1] != self.num_classes + 1:
-            raise ConfigError(
-                f"This task needs queries with logits for {self.num_classes} classes and 'no object'; the "
-                f"network returns {type(outputs).__name__}{_shape_of(outputs)}."
-            )
+            needs = f"This task needs queries with logits for {self.num_classes} classes and 'no object'"
+            raise unsuitable(outputs, needs=needs)
         segments = batch.get(Segments)
         if segments is None:
             label_maps = batch.get(LabelMap)
@@ -149,9 +146,3 @@ def regions_of(label_maps: torch.Tensor, num_classes: int) -> tuple[SegmentTarge
         present = present.to(labels.device, non_blocking=True)
         found.append(SegmentTargets(labels == present.view(-1, *[1] * labels.ndim), present))
     return tuple(found)
-
-
-def _shape_of(outputs: Outputs) -> str:
-    if isinstance(outputs, QueryMasks):
-        return f" of shape {tuple(outputs.class_logits.shape)}"
-    return f" of shape {tuple(outputs.logits.shape)}" if isinstance(outputs, DenseLogits) else ""

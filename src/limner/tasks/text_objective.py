@@ -9,13 +9,12 @@ from typing import Any
 import torch
 
 from limner.core.batch import Batch
-from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.outputs import Outputs, TextMaps
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.core.words import Words, WordTargets
 from limner.losses.differentiable_binarization import DifferentiableBinarizationLoss
-from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDefaults, only_term
+from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDefaults, only_term, unsuitable
 from limner.tasks.situation import Situation
 
 TERM = "differentiable_binarization"
@@ -95,11 +94,7 @@ class TextCriterion(Criterion):
             ConfigError: The network has another kind of output, or several kinds of text.
         """
         if not isinstance(outputs, TextMaps) or outputs.logits.shape[1] != 1:
-            of_shape = f" of shape {tuple(outputs.logits.shape)}" if isinstance(outputs, TextMaps) else ""
-            raise ConfigError(
-                f"The loss {TERM!r} needs `TextMaps` with one map of logits; the network returns "
-                f"{type(outputs).__name__}{of_shape}."
-            )
+            raise unsuitable(outputs, needs=f"The loss {TERM!r} needs `TextMaps` with one map of logits")
         words = batch.get(Words)
         assert words is not None, "training needs labelled batches"
         height, width = batch.images.shape[2:]

@@ -24,7 +24,7 @@ ACCELERATE_NAMES = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 """limner's names of precisions -> accelerate's."""
 
 DEVICE_VARIABLE = "ACCELERATE_TORCH_DEVICE"
-"""Environment variable by which accelerate is told the device of a single process."""
+"""Environment variable that sets accelerate's device of a single process."""
 
 SPLIT_MODELS = ("FSDP", "DEEPSPEED", "MEGATRON_LM", "TP")
 """Unsupported distribution types of accelerate that split the model over processes: `sharding` does so."""
@@ -98,7 +98,7 @@ def _accelerator(precision: str, *, on_cpu: bool) -> Accelerator:
 
 @contextmanager
 def _device_for_accelerate(chosen: torch.device) -> Iterator[None]:
-    """Tell accelerate the device; it takes the CPU where it does not know the accelerator.
+    """Set the device of accelerate, which uses the CPU if it does not know the accelerator.
 
     In several processes it chooses the device itself, by the local rank.
     """

@@ -1,4 +1,4 @@
-"""The plan of a run as it was really trained."""
+"""The plan with the settings that a run was actually trained with."""
 
 from limner.core.plan import Plan
 from limner.core.wording import rough_time
@@ -7,7 +7,7 @@ from limner.training.run_state import RunState
 
 
 def as_run(plan: Plan, state: RunState) -> Plan:
-    """Return the plan with the actual `accumulate` and, after a time budget, what followed the actual steps.
+    """Return the plan with the actual `accumulate` and, after a time budget, the actual number of steps.
 
     Args:
         plan: The plan that the run was started with.

@@ -222,7 +222,7 @@ def _learner(
     is_fresh: bool,
     say: Callable[[str], None],
 ) -> Learner:
-    """Build the model with its initial weights and what trains it; write the plan as it then is."""
+    """Build the model with its initial weights, its losses and its learner; write the resulting plan."""
     _refuse_sharding(plan)
     model = build_model(plan, network, is_fresh=is_fresh, say=say)
     model.set_low_resolution(first_stage(plan, run))
@@ -248,10 +248,10 @@ def _learner(
 
 
 def _refuse_sharding(plan: Plan) -> None:
-    """Refuse to shard what is compiled or a probe.
+    """Refuse to shard a compiled network or a linear probe.
 
     Raises:
-        ConfigError: The plan does.
+        ConfigError: The plan shards one.
     """
     if plan.train.sharding == "full" and plan.train.compile:
         raise ConfigError(

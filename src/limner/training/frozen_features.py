@@ -25,7 +25,7 @@ Features = npt.NDArray[np.float32]
 """(V, F) of one image."""
 
 MOST_BYTES = 2**29
-"""Features beyond this are computed again in the next run."""
+"""Maximum number of bytes of features in the cache; more are computed again in the next run."""
 
 _FILES = Cache("features", suffix=".npz")
 
@@ -55,7 +55,7 @@ class FrozenFeatures:
         return self.known[key]
 
     def recall(self, root: Path) -> None:
-        """Take those from the cache that the same encoder computed for the same dataset folder."""
+        """Load the features that the same encoder computed for the same dataset folder from the cache."""
 
         def read(file: BinaryIO) -> dict[str, Features]:
             with np.load(file, allow_pickle=False) as arrays:
@@ -65,7 +65,7 @@ class FrozenFeatures:
         self.known |= _FILES.load(root, read) or {}
 
     def keep(self, root: Path) -> None:
-        """Keep them in the cache, unless they are too large."""
+        """Store the features in the cache, unless they are too large."""
         features = np.stack(list(self.known.values()))
         if self.num_computed and features.nbytes <= MOST_BYTES:
             keys = np.array(list(self.known), np.str_)
@@ -74,7 +74,7 @@ class FrozenFeatures:
 
     @property
     def _encoder(self) -> str:
-        """All that the features depend on beside the pixels."""
+        """Everything besides the pixels that the features depend on."""
         plan, network = self.predictor.plan, _encoder_of(self.predictor.model.network)
         weights = tensors_hash(network.state_dict())
         seen = plan.input.model_dump_json(include={"mean", "std", "channels"})
@@ -98,7 +98,7 @@ def features_of_datasets(
     """Return dataset -> (N, V, F) features of its images, using the cache of the dataset folder.
 
     Args:
-        datasets: Images to look at.
+        datasets: The images.
         features: Computes and remembers features.
         root: The dataset folder.
     """

@@ -42,7 +42,7 @@ from limner.training.step import StepResult, compute_gradients
 from limner.weights.model import Model
 
 ENOUGH_FOR_STATISTICS = 8
-"""Number of samples from which the batch normalisation of a device needs none of the others'."""
+"""Minimum number of samples of a device whose batch normalisation is not synchronised with the others."""
 
 
 class Learner:
@@ -229,7 +229,7 @@ class Learner:
             self._split_further(problem, step=step)
 
     def _parts(self, samples: int) -> int:
-        """Return the number of parts of a process's batch that are as small as those of a process alone."""
+        """Return the number of parts of a batch of this process, each as small as with a single process."""
         processes, batch = int(self._accelerator.num_processes), self._plan.train.batch_size
         if processes == 1:
             return self.accumulate

@@ -214,7 +214,7 @@ class Loop:
         self._learner.compile(wanted)
 
     def _follow_trial(self, trial: CompileTrial, seconds: float) -> None:
-        """Go on with the trial, given the time of the last step."""
+        """Continue the trial with the time of the last step."""
         said = trial.add(seconds)
         if trial.decision is not None:
             self.state.compiled, self._trial = trial.decision, None
@@ -238,7 +238,7 @@ class Loop:
             self._follow(max(round(self.state.step / self._progress), 1))
 
     def _follow(self, expected_steps: int) -> None:
-        """Count on a number of steps where the plan counted on its estimate; 0 keeps the estimate."""
+        """Adapt settings to the expected number of steps; 0 keeps those for the estimate of the plan."""
         self.state.expected_steps = expected_steps
         if expected_steps:
             followed = for_steps(self._plan, expected_steps)

@@ -9,7 +9,7 @@ from typing import Protocol
 from limner.devices.processes import RESTARTS
 
 ANSWER_SECONDS = 10.0
-"""How long an answer may take before the board counts as gone."""
+"""Seconds after which a board that does not answer counts as unreachable."""
 
 _boards = count()  # every process makes them in the same order
 

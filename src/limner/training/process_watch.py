@@ -56,7 +56,7 @@ class Pace:
     """Times of a watch, in seconds.
 
     Attributes:
-        beat: Pause between two looks at the board.
+        beat: Pause between two reads of the board.
         silence: A process that has not written for so long is dead, or its machine cannot be reached.
         stall: A process that has not moved for so long, and for which others wait, hangs.
         first_stall: The same in slow first steps.
@@ -168,7 +168,7 @@ class ProcessWatch:
         self.at(f"{STEP} {step}, exchanging gradients")
 
     def move(self) -> None:
-        """Note that the main thread is getting on at the same place."""
+        """Note that the main thread makes progress at the same place."""
         now = self._clock()
         if self._place.what.startswith(STEP) and self._steps > SLOW_STEPS:
             self._longest = max(self._longest, now - self._moved)

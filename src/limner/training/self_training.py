@@ -1,6 +1,7 @@
 """Self-training: a run that also learns its initial weights' confident predictions of unlabelled images."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from limner.checks.measuring import digest
@@ -10,7 +11,6 @@ from limner.core.plan import Plan
 from limner.core.sample import Record
 from limner.core.watchers import Watchers
 from limner.devices.processes import num_processes
-from limner.images.read_image import read_image
 from limner.inference.image_paths import ImagePath, list_images
 from limner.inference.predictor import Predictor
 from limner.inference.pseudo_labels import (
@@ -23,6 +23,7 @@ from limner.inference.pseudo_labels import (
 from limner.loading.dataset import Dataset
 from limner.loading.pseudo_labelled import PREFIX, JoinedDataset, PseudoLabelled
 from limner.planning.decisions import YOU_SET_IT
+from limner.preparation.data_state import noted_digests
 from limner.preparation.prepared_run import PreparedRun
 from limner.storage.file_states import state_of
 from limner.storage.json_files import write_json
@@ -34,7 +35,7 @@ SUMMARY = "summary.json"
 
 
 def with_pseudo_labels(prepared: PreparedRun, train: Dataset, execution: Execution) -> tuple[Plan, Dataset]:
-    """Return the plan with what was learned of, and the training images with those of `train.unlabelled`.
+    """Return the plan with the number of labelled pixels, and the training images with `train.unlabelled`.
 
     The pseudo-labels are predicted once, before the first step, and kept in the run's folder, where a resumed
     run finds them.
@@ -62,22 +63,21 @@ def with_pseudo_labels(prepared: PreparedRun, train: Dataset, execution: Executi
     state = state_of((image.path for image in images), f"{plan.train.unlabelled_share}")
     summary = _read_summary(folder, state)
     if summary is None:
-        predictor = _predictor(plan, execution)
-        new = _without_known(images, prepared, train)
         summary = write_pseudo_labels(
-            predictor,
-            new,
+            _predictor(plan, execution),
+            images,
             folder,
             train.labels,
             share=plan.train.unlabelled_share,
+            known=_digests(prepared),
             track=execution.track,
         )
-        names = [image.output for image in new]
-        write_json(folder / SUMMARY, {"state": state, "images": names, **to_json(summary)})
-    names = json.loads((folder / SUMMARY).read_bytes())["images"]
-    by_name = {image.output: image for image in images}
+        if not summary.images:
+            raise _all_known(images, unlabelled)
+        write_json(folder / SUMMARY, {"state": state, **to_json(summary)})
+    paths = {image.output: image.path for image in images}
     records = [
-        Record(f"{PREFIX}{name}", by_name[name].path, (folder / LABELS / f"{name}.png",)) for name in names
+        Record(f"{PREFIX}{name}", paths[name], (folder / LABELS / f"{name}.png",)) for name in summary.images
     ]
     pseudo = PseudoLabelled(train.source, records, train.labels)
     Watchers(execution.watchers).say(f"{summary.words}.")
@@ -96,7 +96,7 @@ def _read_summary(folder: Path, state: str) -> PseudoSummary | None:
     """
     try:
         values = json.loads((folder / SUMMARY).read_bytes())
-        kept_state, _, summary = values["state"], values["images"], from_json(values)
+        kept_state, summary = values["state"], from_json(values)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None  # the images are labelled again, with the same result
     if kept_state != state:
@@ -122,26 +122,24 @@ def _predictor(plan: Plan, execution: Execution) -> Predictor:
     return predictor
 
 
-def _without_known(
-    images: tuple[ImagePath, ...], prepared: PreparedRun, train: Dataset
-) -> tuple[ImagePath, ...]:
-    """Leave out images that are in the dataset: the labelled ones, and those that are validated and tested.
+def _digests(prepared: PreparedRun) -> set[str]:
+    """Return the digests of the images of all splits, which must not be learned from as unlabelled ones.
+
+    The check of the data has computed them; only images without one are read.
 
     Raises:
-        DataError: There is no other image.
+        DataError: An image cannot be read.
     """
-    known = {
-        digest(train.source.read_image(record).array)
-        for records in prepared.splits.values()
-        for record in records
-    }
-    new = tuple(image for image in images if digest(read_image(image.path).array) not in known)
-    if new:
-        return new
-    raise DataError(
+    noted = noted_digests(prepared.folder)
+    records = [record for members in prepared.splits.values() for record in members]
+    return {noted.get(one.name) or digest(prepared.source.read_image(one).array) for one in records}
+
+
+def _all_known(images: Sequence[ImagePath], unlabelled: str) -> DataError:
+    return DataError(
         describe(
             "Every unlabelled image is in the dataset already",
-            where=prepared.plan.train.unlabelled or "",
+            where=unlabelled,
             found=f"{len(images)} images",
             expected="images that are in no split",
             fix="Name a folder with other images.",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Module = TypeVar("Module", bound=nn.Module)
 
 _meshes: "list[DeviceMesh]" = []
-"""Those over which models of this process are divided."""
+"""The device meshes over which models of this process are divided."""
 
 
 def shard(module: nn.Module, device: torch.device) -> None:
@@ -62,7 +62,7 @@ def shard(module: nn.Module, device: torch.device) -> None:
 
 
 def leave_meshes() -> None:
-    """Let go of the process group: PyTorch's caches of tensor layouts hold the meshes, and these hold it."""
+    """Release the process group, which the device meshes in PyTorch's caches of tensor layouts hold."""
     while _meshes:
         getattr(_meshes.pop(), "_pg_registry", {}).clear()
 

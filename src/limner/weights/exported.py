@@ -88,6 +88,7 @@ class Runtime:
         needs_torch: Whether PyTorch runs the file.
         is_float32: Whether its files are written in float32 only.
         has_one_size: Whether its files take images of one size only.
+        has_opset: Whether its files have a version of operators.
     """
 
     title: str
@@ -97,6 +98,7 @@ class Runtime:
     needs_torch: bool = False
     is_float32: bool = False
     has_one_size: bool = False
+    has_opset: bool = False
 
 
 def _load_program(path: Path) -> Run:
@@ -167,7 +169,7 @@ def num_threads() -> int:
 
 
 RUNTIMES = {
-    "onnx": Runtime("ONNX Runtime", "model.onnx", _load_onnx),
+    "onnx": Runtime("ONNX Runtime", "model.onnx", _load_onnx, has_opset=True),
     "openvino": Runtime("OpenVINO", "model.xml", _load_openvino, ("model.bin",)),
     "torch": Runtime(
         "PyTorch's exported programs", "model.pt2", _load_program, needs_torch=True, is_float32=True
@@ -219,7 +221,7 @@ def refuse_finished(folder: Path, card: ExportCard) -> None:
     """Refuse an export with `FINISHED` outputs.
 
     Raises:
-        ModelError: It is one.
+        ModelError: The outputs are finished.
     """
     if card.kind in FINISHED:
         raise ModelError(

@@ -69,8 +69,8 @@ def read_torch_file(path: Path) -> tuple[Any, tuple[str, ...]]:
     Raises:
         ModelError: It is damaged, or refers to something that could run code; the message names it.
     """
-    replaced: dict[str, Any] = {}
-    for _ in range(MOST_STAND_INS):
+    replaced = {name: _stand_in(name) for name in _objects_of_frameworks(path)}
+    while len(replaced) < MOST_STAND_INS:
         known = [*safe_numpy_values(), *((stand_in, name) for name, stand_in in replaced.items())]
         try:
             with torch.serialization.safe_globals(known):
@@ -81,10 +81,26 @@ def read_torch_file(path: Path) -> tuple[Any, tuple[str, ...]]:
                 raise _damaged(path, error) from error
             if name in replaced or not name.startswith(HARMLESS):
                 raise ModelError(_refusal(path, name)) from None
-            replaced[name] = type(
-                name.rpartition(".")[2], (StandIn,), {"__module__": name.rpartition(".")[0]}
-            )
+            replaced[name] = _stand_in(name)
     raise ModelError(refusal(path, f"more than {MOST_STAND_INS} kinds of objects"))
+
+
+def _objects_of_frameworks(path: Path) -> list[str]:
+    """Return the names of the objects to replace, before any tensor is read, so that all are read only once.
+
+    Empty for files of PyTorch before 1.6, whose objects are found one by one while they are read.
+    """
+    try:
+        with torch.serialization.safe_globals(safe_numpy_values()):
+            names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except Exception:  # noqa: BLE001 - whatever is wrong is reported when the file is read
+        return []
+    return [name for name in names if name.startswith(HARMLESS)]
+
+
+def _stand_in(name: str) -> type[StandIn]:
+    module, _, own = name.rpartition(".")
+    return type(own, (StandIn,), {"__module__": module})
 
 
 def _refused_name(error: Exception) -> str | None:

@@ -226,7 +226,7 @@ def _numbers(
     """Return the numbers of an element; an empty one has none.
 
     Raises:
-        DataError: It holds something else.
+        DataError: The element holds something else than numbers.
     """
     try:
         value = data[key].value
@@ -294,7 +294,7 @@ def _refuse_too_large(slices: Sequence[Slice]) -> None:
     """Refuse a series that does not fit in memory, by its headers.
 
     Raises:
-        DataError: It is so.
+        DataError: It does not fit.
     """
     shape = (len(slices), *slices[0].shape)
     needed, free = math.prod(shape) * np.dtype(np.float32).itemsize, available_bytes()
@@ -309,7 +309,7 @@ def _refuse_gaps(slices: Sequence[Slice]) -> None:
     """Refuse a series in which a slice is missing, or there twice.
 
     Raises:
-        DataError: It is so.
+        DataError: A slice is missing or repeated.
     """
     depths = np.array([one.depth for one in slices])
     steps = np.diff(depths)

@@ -135,7 +135,7 @@ def _place_of(frame: Slice, slices: Sequence[Slice], depths: Any, path: Path) ->
     """Return the slice of the series that a frame lies on.
 
     Raises:
-        DataError: It lies on none.
+        DataError: The frame lies on no slice of the series.
     """
     place = int(np.abs(depths - frame.depth).argmin())
     under = slices[place]
