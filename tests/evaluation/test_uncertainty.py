@@ -85,7 +85,7 @@ def test_intervals_are_those_of_a_plain_loop_to_the_last_bit(kind, monkeypatch):
         expected = np.percentile(known, (2.5, 97.5)) if len(known) else (np.nan, np.nan)
         np.testing.assert_array_equal(ends, expected, err_msg=name)
     if kind != "one class":
-        assert len({ends for ends in found.values() if ends[0] < ends[1]}) > 3  # there is something to compare
+        assert len({ends for ends in found.values() if ends[0] < ends[1]}) > 3
 
 
 def test_blocks_hold_a_multiple_of_eight_replicates_and_all_of_them(monkeypatch):

@@ -1,4 +1,4 @@
-"""Networks without weights have the shapes of real ones, and building networks imports nothing that is slow."""
+"""Networks without weights have the shapes of real ones, and building networks imports nothing slow."""
 
 import subprocess
 import sys

@@ -149,7 +149,6 @@ class ClassScores:
             )
 
 
-
 def calibration_rows(found: Calibration) -> list[dict[str, float | int]]:
     """Return the reliability diagram as plain values."""
     rows = zip(found.confidence.tolist(), found.accuracy.tolist(), found.count.tolist(), strict=True)

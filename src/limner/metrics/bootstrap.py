@@ -82,7 +82,8 @@ def weights_of_images(
         replicates: Number of replicates.
         seed: Random seed.
     """
-    weights = np.empty((len(names), replicates), np.uint8)  # that a replicate draws one 256 times never happens
+    # That a replicate draws an image 256 times never happens.
+    weights: npt.NDArray[np.uint8] = np.empty((len(names), replicates), np.uint8)
     for row, name in zip(weights, names, strict=True):
         row[:] = weights_of(name, replicates, seed=seed)
-    return weights.T
+    return np.transpose(weights)

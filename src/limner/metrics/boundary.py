@@ -3,7 +3,7 @@
 Distances are chessboard distances (a diagonal step is one), as in the authors' code of Boundary IoU
 (Cheng et al., 2021). Volumes are processed slice by slice.
 
-Shape legend: K classes, H, W image size; leading axes (...) of counts, such as bootstrap replicates, are kept.
+Shape legend: K classes, H, W image size; leading axes (...) of counts, such as of replicates, are kept.
 """
 
 from dataclasses import dataclass

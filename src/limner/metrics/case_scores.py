@@ -3,7 +3,7 @@
 A case is a volume, or an image with known spacing. A class that is there and was missed counts as missed in
 every score: its distances are the diagonal of the case, so a mean never improves because less was found.
 
-Shape legend: K classes, *S spatial axes; leading axes (...) of counts, such as bootstrap replicates, are kept.
+Shape legend: K classes, *S spatial axes; leading axes (...) of counts, such as of replicates, are kept.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """The confusion matrix, as running sums, from which all pixel scores are computed.
 
-Shape legend: K classes, *S spatial axes; leading axes (...) of counts, such as bootstrap replicates, are kept.
+Shape legend: K classes, *S spatial axes; leading axes (...) of counts, such as of replicates, are kept.
 """
 
 from dataclasses import dataclass
