@@ -26,7 +26,9 @@ SHOWN = ("box_ap", "box_ap50", "box_ap75", "f1")
 ULTRALYTICS = """
 import json, sys
 from ultralytics import YOLO
-data, minutes, seed, out, *images = sys.argv[1:]
+from ultralytics.utils import torch_utils
+data, minutes, seed, threads, out, *images = sys.argv[1:]
+torch_utils.NUM_THREADS = int(threads)  # by itself it leaves one core idle
 model = YOLO("yolo11n.yaml")
 model.train(data=data, time=float(minutes) / 60, epochs=10000, imgsz=640, batch=8, device="cpu",
             seed=int(seed), pretrained=False, plots=False, val=False, workers=1, project=out, name="run",
@@ -97,8 +99,8 @@ def train_ultralytics(arguments, run: RunFolder, out: Path, seed: int) -> dict[s
     validation = sorted(str(path) for path in (out / "data" / "images" / "val").iterdir())
     script = out / "train.py"
     script.write_text(ULTRALYTICS)
-    command = [arguments.python, str(script), str(data), str(arguments.minutes), str(seed), str(out)]
-    subprocess.run([*command, *validation], check=True)
+    settings = [str(arguments.minutes), str(seed), str(arguments.threads), str(out)]
+    subprocess.run([arguments.python, str(script), str(data), *settings, *validation], check=True)
     found = limner.evaluate(
         predictions=out / "boxes.json", data=out / "data", split="val", out=out / "scores"
     )

@@ -5,6 +5,7 @@
 Both sides do the same work: read image and labels, zoom by 0.5-2.0, crop 512x1024 (no class above 75 %),
 flip, photometric changes. limner's side also stacks the samples into batches. One thread each; the rounds
 of all contestants take turns, so that a busy machine slows all of them, and the medians are shown.
+``--changes`` adds a row with gamma, noise, blur, low resolution and JPEG, which mmsegmentation's side lacks.
 ``--clock cpu`` counts processor time instead, and leaves out the rows with several threads. The pairs are
 made: shapes and gradients under sensor noise, so that a PNG has about the size of a street scene's and takes
 as long to decode.
@@ -82,6 +83,8 @@ class Ours:
         augment = AugmentPlan(scale=(0.5, 2.0), flip_axes=(1,), category_max_ratio=0.75)
         plan = InputPlan(channels=3, crop_size=CROP, mean=(128, 128, 128), std=(60, 60, 60))
         self.pipeline = build_pipeline(augment, plan, self.labels)
+        more = {"gamma": (0.7, 1.5), "noise": 0.1, "blur": 1.0, "low_resolution": 0.5, "jpeg": 30}
+        self.changing = build_pipeline(augment.model_copy(update=more), plan, self.labels)
         self.round = 0
         self.warm = self._dataset()
         self._pass(self.warm)
@@ -92,14 +95,14 @@ class Ours:
 
         return Dataset(self.source, self.source.records, self.labels, cache=MemoryCache(8 << 30))
 
-    def _pass(self, dataset, workers: int = 0) -> float:
+    def _pass(self, dataset, workers: int = 0, pipeline=None) -> float:
         from limner.loading.loader import training_batches
 
         self.round += 1
         steps = len(dataset) // BATCH_SIZE
         with training_batches(
             dataset,
-            self.pipeline,
+            pipeline or self.pipeline,
             batch_size=BATCH_SIZE,
             seed=0,
             first_step=self.round * steps,
@@ -132,6 +135,10 @@ class Ours:
     def later_pass(self, workers: int = 0) -> float:
         """Everything, from the cache."""
         return self._pass(self.warm, workers)
+
+    def changing_pass(self) -> float:
+        """Everything, from the cache, with changes of values."""
+        return self._pass(self.warm, pipeline=self.changing)
 
 
 class Peer:
@@ -239,7 +246,7 @@ def serve_peer(folder: Path, clock: str) -> None:
 
 
 def measure(
-    folder: Path, peer: Peer | None, *, rounds: int, threads: int, clock: str
+    folder: Path, peer: Peer | None, *, rounds: int, threads: int, clock: str, changes: bool
 ) -> dict[str, list[float]]:
     """Return the seconds of each round of each contestant, taking turns."""
     ours = Ours(folder, clock)
@@ -249,6 +256,8 @@ def measure(
         "limner, first pass": ours.first_pass,
         "limner, later passes": ours.later_pass,
     }
+    if changes:
+        contestants["limner, later passes, values changed"] = ours.changing_pass
     if peer is not None:
         contestants["mmsegmentation"] = peer.round
     if clock == "wall":
@@ -285,6 +294,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--changes", action="store_true", help="a row with more changes of values")
     parser.add_argument("--clock", choices=sorted(CLOCKS), default="wall")
     parser.add_argument("--serve-peer", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -297,7 +307,14 @@ def main() -> None:
         make_pairs(folder, options.pairs)
         size = statistics.mean(p.stat().st_size for p in (folder / "images").iterdir())
         peer = Peer(options.peer_python, folder, options.clock) if options.peer_python else None
-        taken = measure(folder, peer, rounds=options.rounds, threads=options.threads, clock=options.clock)
+        taken = measure(
+            folder,
+            peer,
+            rounds=options.rounds,
+            threads=options.threads,
+            clock=options.clock,
+            changes=options.changes,
+        )
         if peer is not None:
             peer.close()
     print(table(taken, options.pairs))

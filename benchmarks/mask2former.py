@@ -10,7 +10,6 @@ over rounds of limner's by the peer's.
 """
 
 import argparse
-import statistics
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -18,7 +17,7 @@ from functools import partial
 import numpy as np
 import torch
 from openmmlab import stand_in_for_compiled_operators
-from turns import Turn, serve, take_turns
+from turns import ratio_cells, serve, take_turns
 
 from limner.core.segments import SegmentTargets
 from limner.decoding.query_masks import find_objects
@@ -184,19 +183,8 @@ def work(job: str, contestant: str, arguments: argparse.Namespace) -> None:
 def row(job: str, contestants: Sequence[str], arguments: argparse.Namespace) -> str:
     options = [f"--{key}={getattr(arguments, key)}" for key in ("threads", "size", "batch")]
     commands = [[__file__, *options, f"--worker={job}/{name}"] for name in contestants]
-    ours, *peers = take_turns(commands, rounds=arguments.rounds)
-    cells = [_cell(ours)]
-    for taken in peers:
-        time = statistics.median(a.seconds / b.seconds for a, b in zip(ours, taken, strict=True))
-        memory = max(turn.peak_mib for turn in ours) / max(turn.peak_mib for turn in taken)
-        cells.append(f"{_cell(taken)} | {time:.2f} | {memory:.2f}")
-    return f"| {job}, {arguments.size}x{arguments.size} | {' | '.join(cells)} |"
-
-
-def _cell(taken: Sequence[Turn]) -> str:
-    return (
-        f"{statistics.median(turn.seconds for turn in taken):.2f} s, {max(t.peak_mib for t in taken):.0f} MiB"
-    )
+    cells = ratio_cells(take_turns(commands, rounds=arguments.rounds))
+    return f"| {job}, {arguments.size}x{arguments.size} | {cells} |"
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 A machine that drifts then slows all of them, and none finds the caches warm or the memory taken by another.
 """
 
+import statistics
 import subprocess
 import sys
 import time
@@ -64,3 +65,23 @@ def take_turns(commands: Sequence[Sequence[str]], *, rounds: int) -> list[list[T
         worker.stdin.close()
         worker.wait()
     return turns
+
+
+def ratio_cells(turns: Sequence[Sequence[Turn]]) -> str:
+    """Return cells of a table: the first contestant's time and memory, then each peer's and both ratios.
+
+    The ratios are the first one's by the peer's: of times the median over the rounds, of memory that of the
+    highest peaks.
+    """
+    ours, *peers = turns
+    cells = [_cell(ours)]
+    for taken in peers:
+        time_ratio = statistics.median(a.seconds / b.seconds for a, b in zip(ours, taken, strict=True))
+        memory_ratio = max(turn.peak_mib for turn in ours) / max(turn.peak_mib for turn in taken)
+        cells.append(f"{_cell(taken)} | {time_ratio:.2f} | {memory_ratio:.2f}")
+    return " | ".join(cells)
+
+
+def _cell(taken: Sequence[Turn]) -> str:
+    seconds = statistics.median(turn.seconds for turn in taken)
+    return f"{seconds:.2f} s, {max(turn.peak_mib for turn in taken):.0f} MiB"

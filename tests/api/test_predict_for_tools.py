@@ -11,6 +11,7 @@ import pytest
 import limner
 from limner.core.errors import ConfigError, DataError, UnknownNameError
 from limner.core.labels import LabelClass, LabelTable
+from limner.core.picture import Picture
 from limner.core.prediction import BoxPrediction, SegmentPrediction
 from limner.formats import open_source
 from limner.inference.image_paths import ImagePath
@@ -139,7 +140,7 @@ def written(predictor, tool, tmp_path, picture):
     cv2.imwrite(str(path), picture)
     item = ImagePath(path, "a")
     drafts = drafts_for(predictor, [item], tmp_path / "out", tool=tool, tolerance=0)
-    entry = drafts.write(item, SimpleNamespace(array=picture, geometry=None))
+    entry = drafts.write(item, Picture(picture))
     drafts.finish([entry])
     return open_source(tmp_path / "out"), entry
 
@@ -166,7 +167,7 @@ def test_small_objects_are_left_out_and_counted(tmp_path) -> None:
     cv2.imwrite(str(path), np.zeros((30, 40, 3), np.uint8))
     item, predictor = ImagePath(path, "a"), stub("instance", found, LABELS)
     drafts = drafts_for(predictor, [item], tmp_path / "out", tool="coco", least_pixels=21)
-    entry = drafts.write(item, SimpleNamespace(array=np.zeros((30, 40, 3), np.uint8), geometry=None))
+    entry = drafts.write(item, Picture(np.zeros((30, 40, 3), np.uint8)))
     fidelity = drafts.finish([entry])
     assert (fidelity.num_objects, fidelity.num_small) == (1, 1)
     with pytest.raises(ConfigError, match="--min-pixels"):

@@ -45,11 +45,11 @@ def test_only_what_is_left_is_predicted_after_an_interruption(run, cells, tmp_pa
     read = []
     real = predict_shards.read_image
 
-    def count(path):
+    def count(path, **options):
         read.append(path.name)
         if len(read) == 4:
             raise KeyboardInterrupt
-        return real(path)
+        return real(path, **options)
 
     monkeypatch.setattr(predict_shards, "read_image", count)
     with pytest.raises(KeyboardInterrupt):
@@ -73,7 +73,7 @@ def test_images_that_cannot_be_read_are_reported_in_order(run, cells, tmp_path):
 
 
 def test_a_server_that_is_down_stops_the_work_and_fails_no_image(run, cells, tmp_path, alone, monkeypatch):
-    def fail(path):
+    def fail(path, **options):
         raise UnreachableError(f"{path.name}: 503")
 
     with monkeypatch.context() as patched:

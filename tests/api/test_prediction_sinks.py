@@ -53,11 +53,11 @@ def test_only_what_is_left_is_predicted_after_an_interruption(
     read = []
     real = predict_shards.read_image
 
-    def count(path):
+    def count(path, **options):
         read.append(path.name)
         if len(read) == 4:
             raise KeyboardInterrupt
-        return real(path)
+        return real(path, **options)
 
     monkeypatch.setattr(predict_shards, "read_image", count)
     out = server.address("bucket/results")

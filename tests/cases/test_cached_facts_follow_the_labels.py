@@ -89,3 +89,28 @@ def test_a_warm_scan_equals_a_cold_one_after_any_edit(root, edits):
     for edit in edits:
         EDITS[edit](root)
         assert outcome(root, cache=True) == outcome(root, cache=False)
+
+
+def test_a_new_folder_of_class_masks_renumbers_the_others(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIMNER_CACHE", str(tmp_path / "cache"))
+    root = tmp_path / "masks of classes"
+    names = {"a": ("disc", "vessel"), "b": ("disc", "vessel"), "c": ("disc", "vessel")}
+
+    def draw(path, size):
+        mask = np.zeros((SIDE, SIDE), np.uint8)
+        mask[:size, :size] = 255
+        path.parent.mkdir(parents=True, exist_ok=True)
+        PillowImage.fromarray(mask).save(path)
+
+    for number, (name, kinds) in enumerate(names.items()):
+        pixels = np.random.default_rng(number).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+        (root / "images").mkdir(parents=True, exist_ok=True)
+        PillowImage.fromarray(pixels).save(root / f"images/{name}.png")
+        for size, kind in zip((8, 4), kinds, strict=True):
+            draw(root / f"masks/{kind}/{name}.png", size)
+    assert pixels_of(root)["images/a"] == {"disc": 64 - 16, "vessel": 16}
+    for name in "bc":
+        draw(root / f"masks/bleeding/{name}.png", 2)  # first in the alphabet; a has none
+    found = pixels_of(root)
+    assert found["images/a"] == {"disc": 64 - 16, "vessel": 16}
+    assert found["images/b"] == {"disc": 64 - 16, "vessel": 16 - 4, "bleeding": 4}

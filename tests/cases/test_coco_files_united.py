@@ -115,3 +115,39 @@ def test_utf16_as_powershell_writes_it(tmp_path: Path) -> None:
     (tmp_path / "all.json").write_text((tmp_path / "all.json").read_text(), encoding="utf-16")
     source = open_source(tmp_path)
     assert (source.name, areas(source)) == ("coco-instances", [224, 16])
+
+
+def test_a_file_for_each_class_is_no_repetition(tmp_path: Path) -> None:
+    picture(tmp_path / "images/a.png")
+    coco(tmp_path / "cells.json", ["a.png"], [(1, 1, *LEFT)], {1: "cell"})
+    coco(tmp_path / "dirt.json", ["a.png"], [(1, 2, *RIGHT)], {2: "dirt"})
+    (finding,) = open_source(tmp_path).findings
+    assert (finding.code, finding.severity.value) == ("image-annotated-twice", "error")
+    assert "1 annotations in cells.json#1, and 1 here of other classes" in finding.found
+
+
+def test_labels_of_a_missing_image_do_not_go_to_one_of_its_name(tmp_path: Path) -> None:
+    picture(tmp_path / "a/1.png")
+    coco(tmp_path / "all.json", ["b/1.png", "a/1.png"], [(1, 1, *RIGHT), (2, 1, *LEFT)], {1: "cell"})
+    source = open_source(tmp_path)
+    assert areas(source) == [224, 16]
+    (said,) = source.findings
+    assert (said.code, said.where) == ("image-missing", "all.json, image 1")
+
+
+def test_images_of_one_name_by_paths_of_another_machine(tmp_path: Path) -> None:
+    for folder in "ab":
+        picture(tmp_path / "images" / folder / "1.png")
+    names = [rf"D:\set\{folder}\1.png" for folder in "ab"]
+    coco(tmp_path / "all.json", names, [(1, 1, *LEFT), (2, 1, *RIGHT)], {1: "cell"})
+    source = open_source(tmp_path)
+    assert [areas(source, record)[1] for record in (0, 1)] == [16, 32]
+    assert codes(source) == set()
+
+
+def test_two_spellings_of_the_path_of_one_image_are_no_loss(tmp_path: Path) -> None:
+    picture(tmp_path / "images/a.png")
+    coco(tmp_path / "all.json", ["a.png", "images/a.png"], [(1, 1, *LEFT), (2, 1, *LEFT)], {1: "cell"})
+    source = open_source(tmp_path)
+    assert areas(source) == [224, 16]
+    assert codes(source) == {"image-in-two-files"}

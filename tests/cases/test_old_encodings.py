@@ -117,3 +117,33 @@ def test_lists_of_pairs_in_any_encoding(tree, codec, word) -> None:
     rows = "".join(f"photos/{word}{n}.png drawn/label{n}.png\n" for n in range(3))
     source = open_source(tree(files | {"train.txt": rows.encode(codec)}))
     assert source.name == "listed-pairs" and len(source.records) == 3
+
+
+def _label_studio() -> str:
+    corners = [[10, 10], [50, 10], [50, 50], [10, 50]]
+    region = {"type": "polygonlabels", "value": {"points": corners, "polygonlabels": ["cell"]}}
+    region |= {"original_width": 50, "original_height": 40}
+    return json.dumps([{"id": 1, "data": {"image": "a.png"}, "annotations": [{"result": [region]}]}])
+
+
+def _create_ml() -> str:
+    place = {"x": 20, "y": 10, "width": 10, "height": 10}
+    return json.dumps([{"image": "a.png", "annotations": [{"label": "cell", "coordinates": place}]}])
+
+
+MARKED = {
+    "label-studio": ("export.json", _label_studio()),
+    "create-ml": ("boxes.json", _create_ml()),
+    "boxes-csv": ("boxes.csv", "filename,class,xmin,ymin,xmax,ymax\na.png,cell,5,5,25,15\n"),
+    "run-length-csv": ("runs.csv", "ImageId,class,EncodedPixels\na.png,cell,5 20 45 20\n"),
+    "yolo": ("a.txt", "\n0 0.5 0.5 0.4 0.5\n"),
+}
+
+
+@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("name", MARKED)
+def test_a_mark_of_the_encoding_hides_no_layout(tree, name, codec) -> None:
+    place, text = MARKED[name]
+    source = open_source(tree({"a.png": PICTURE, place: text.encode(codec), "classes.txt": "cell\n"}))
+    assert (source.name, source.declared_labels().names) == (name, ("background", "cell"))
+    assert source.read_values(source.records[0]).any()

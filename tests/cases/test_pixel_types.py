@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from typer.testing import CliRunner
 
 import limner
@@ -171,3 +172,28 @@ def test_a_derived_type_is_refused_only_on_another_scale(tiny_plan):
     assert refused(old, EIGHT.astype(np.uint16) * 16) == "pixel type"
     assert refused(old, EIGHT.astype(np.uint16) * 257) == "pixel type"
     assert refused(old, EIGHT.astype(np.float32) / 255) == "pixel type"
+
+
+def test_messages_name_the_type_in_the_file(model, tmp_path):
+    values = (EIGHT.astype(np.int16) - 100) * 100
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    tifffile.imwrite(folder / "a.tif", values[..., 0])
+    low, high = values.min(), values.max()
+    found = f"found:    int16, read as float32, with values from {low} to {high}"
+    (failure,) = limner.predict(model, folder, out=tmp_path / "out", device="cpu").failures
+    assert found in failure.reason
+    with pytest.raises(DataError, match=r"int16, read as float32, with"):
+        limner.load(model, device="cpu").predict(folder / "a.tif")
+    with pytest.raises(DataError, match=r"int16, read as float32, .*outside"):
+        limner.load(model, device="cpu", value_range=(0, 100)).predict(folder / "a.tif")
+
+
+def test_scoring_names_the_type_in_the_file(tiny_model, cells, tmp_path):
+    save_model(tmp_path / "model", tiny_model(data=cells), origin={})
+    for path in (cells / "images").iterdir():
+        pixels = cv2.imread(str(path))[..., ::-1].astype(np.int16) * 100
+        path.unlink()
+        tifffile.imwrite(path.with_suffix(".tif"), pixels, photometric="rgb")
+    with pytest.raises(DataError, match="int16, read as float32, with values from 0 to 25500"):
+        limner.evaluate(tmp_path / "model", data=cells, out=tmp_path / "scores", device="cpu")

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.checks.two_levels import is_two_levels, threshold_between
+from limner.checks.two_levels import is_two_levels, middle_level, threshold_between
 
 
 def test_two_exact_levels_are_cut_in_the_middle():
@@ -51,3 +51,21 @@ def test_noise_around_two_levels_is_always_parted(low_noise, high_noise, share, 
 @pytest.mark.parametrize("counts", [{}, {300000: 5, 0: 5}, {-1: 3, 255: 3}])
 def test_what_is_no_histogram_of_grey(counts):
     assert threshold_between(counts) is None
+
+
+@pytest.mark.parametrize("white", [200, 255])
+def test_three_levels_are_seen_although_compression_goes_beyond_white(white):
+    """Classes drawn with 0, 100 and `white`, as JPEG leaves them: up to 14 greys from each level."""
+    counts = {
+        level + shift: pixels // (1 + shift * shift)
+        for level, pixels in ((0, 8000), (100, 300))
+        for shift in range(14)
+    }
+    counts |= {
+        white + shift: 600 // (1 + shift * shift) for shift in range(-14, 256 - white if white > 241 else 15)
+    }
+    counts |= dict.fromkeys((40, 60, 150, 170), 2)  # here and there at edges
+    assert middle_level(counts) == 100
+    del counts[100]
+    without = {value: n for value, n in counts.items() if not 100 <= value < 114}
+    assert middle_level(without) is None

@@ -8,7 +8,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,13 +38,14 @@ from limner.transforms.elastic import Bend, Elastic
 from limner.transforms.erasing import Erasing, ErasingParams
 from limner.transforms.fit_channels import FitChannels
 from limner.transforms.flip import Flip, FlipParams
+from limner.transforms.jpeg_compression import JpegCompression, JpegParams
 from limner.transforms.keep_zeros import KeepZeros
 from limner.transforms.photometric import Photometric, PhotometricParams
 from limner.transforms.quarter_turn import QuarterTurn, QuarterTurnParams
 from limner.transforms.random_changes import ChangesParams, RandomChanges
 from limner.transforms.rotate import Rotate, RotateParams
 from limner.transforms.scale_crop import CropParams, ScaleCrop
-from limner.transforms.volume_changes import VolumeChanges, VolumeChangesParams
+from limner.transforms.value_changes import ValueChanges, ValueChangesParams
 from limner.transforms.volume_patch import VolumePatch, VolumePatchParams
 
 Rectangle = tuple[slice, ...]
@@ -169,11 +170,13 @@ TRANSFORMS = [
     (Erasing(0.5), ErasingParams((slice(3, 9), slice(2, 20)))),
     (Rotate(30), RotateParams(11.0)),
     (Rotate(30), RotateParams(-23.0)),
+    (Rotate(30, in_space=True), RotateParams(11.0)),
+    (JpegCompression(30), JpegParams(40)),
     (VolumePatch((12, 20, 16)), VolumePatchParams((3, -2, 9))),
     (VolumePatch((12, 20, 16)), VolumePatchParams((3, 4, 5), (11.0, -23.0, 5.0), 1.2)),
     (VolumePatch((12, 20, 16)), VolumePatchParams((3, 4, 5), bend=Bend(1, 4.0, 12))),
     (Elastic(4.0, 12), Bend(1, 4.0, 12)),
-    (VolumeChanges(noise=0.1), VolumeChangesParams(variance=0.1, brightness=1.2)),
+    (ValueChanges(noise=0.1), ValueChangesParams(variance=0.1, brightness=1.2)),
 ]
 """Transforms, with drawn parameters."""
 
@@ -186,9 +189,9 @@ def dims_of(transform, params) -> tuple[int, ...]:
         return (2,)
     if isinstance(transform, FitChannels):
         return (transform.plan.spatial_dims,)
-    if isinstance(transform, VolumePatch | VolumeChanges):
+    if isinstance(transform, VolumePatch):
         return (3,)
-    if isinstance(transform, Rotate | Elastic):
+    if isinstance(transform, Rotate | Elastic | JpegCompression):
         return (2,)
     return (3,) if isinstance(params, FlipParams) and 2 in params.axes else (2, 3)
 
@@ -383,3 +386,21 @@ def test_every_kind_is_read_with_trained_labels_and_reaches_the_batch():
     assert batch.get(ClassShares).nonzero()[:, 1].tolist() == [3, 7, 3, 7]
     for kind in READERS:
         assert batch.get(kind) is not None
+
+
+@pytest.mark.parametrize(("transform", "params"), TRANSFORMS, ids=str)
+def test_the_classes_of_which_all_objects_are_drawn_travel_with_objects(transform, params):
+    searched = frozenset({1, 3})
+    for dims in dims_of(transform, params):
+        kinds = [kind for kind in (Boxes, Segments) if dims in EXAMPLES[kind].dims]
+        sample = sample_of(kinds, dims=dims)
+        targets = tuple(replace(target, complete=searched) for target in sample.targets)
+        moved = transform.apply(replace(sample, targets=targets), params)
+        assert all(moved.get(kind).complete == searched for kind in kinds)
+        all_drawn = tuple(replace(target, complete=None) for target in moved.targets)
+        batch = collate([moved, replace(moved, targets=all_drawn)])
+        for kind in kinds:
+            known, every = batch.to(torch.device("cpu")).part(0, 2).get(kind)
+            assert known.complete.tolist() == [1, 3]
+            assert every.complete is None
+        assert not any(name.endswith("complete_1") for name in batch.arrays())

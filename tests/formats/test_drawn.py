@@ -95,3 +95,27 @@ def test_packing_forgets_nothing_and_is_small() -> None:
 def test_scaling_takes_parts_to_pixels() -> None:
     half = drawn(Shape("box", [0.25, 0.5, 0.5, 1])).scaled(8, 6)
     assert half.shapes == (Shape("box", [2, 3, 4, 6]),)
+
+
+def test_hulls_are_around_all_that_has_an_extent() -> None:
+    def hull(*shapes: Shape) -> set[tuple[float, ...]]:
+        return {tuple(point) for point in drawn(*shapes).hull(60, 80).tolist()}
+
+    dented = Shape("polygon", [10, 10, 30, 10, 20, 14, 30, 40, 10, 30])
+    corners = {(10, 10), (30, 10), (30, 40), (10, 30)}
+    assert hull(dented) == corners
+    assert hull(dented, Shape("hole", [12, 12, 14, 12, 14, 14]), Shape("point", [70, 50])) == corners
+    assert hull(dented, Shape("box", [50, 20, 60, 30])) == corners | {(60, 20), (60, 30)}
+    # A box says nothing about its object's outline, nor does one that was written as a polygon.
+    assert hull(Shape("box", [1, 2, 3, 4])) == hull(Shape("point", [3, 4])) == set()
+    assert hull(Shape("polygon", [2, 1, 5, 1, 5, 3, 2, 3])) == set()
+    assert hull(Shape("polygon", [0, 0, 1e14, 0, 0, 1e14])) == set()  # the whole image
+
+
+def test_hulls_of_masks_are_around_whole_pixels() -> None:
+    mask = np.zeros((6, 9), bool)
+    mask[1, 2:5] = mask[2, 3] = True
+    found = drawn(Shape("runs", runs_of_mask(mask))).hull(6, 9)
+    expected = {(2, 1), (5, 1), (2, 2), (5, 2), (3, 3), (4, 3)}
+    assert {tuple(point) for point in found.tolist()} == expected
+    assert len(drawn(Shape("runs", [54])).hull(6, 9)) == 0

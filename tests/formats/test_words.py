@@ -203,3 +203,18 @@ def test_total_text_may_have_an_x_and_a_colon_in_a_word(make_tree):
     word = "x: [[ 5 25 25 5]], y: [[ 5 5 15 15]], ornt: [u'h'], transcriptions: [u'Tax: 5']\n"
     source = total_text(make_tree, word)
     assert source.read_words(source.records[0]).texts == ("Tax: 5",)
+
+
+def test_boxes_of_visdrone_are_no_words(make_tree):
+    lines = "68,8,27,16,1,4,0,0\n10,8,20,20,0,11,1,2,\n"
+    root = make_tree({"images/a_b.png": np.zeros((40, 60, 3), np.uint8), "annotations/a_b.txt": lines})
+    with pytest.raises(DataError, match=r"1 text files named after images, such as annotations/a_b\.txt"):
+        open_source(root)
+
+
+def test_lines_are_counted_with_the_empty_ones(make_tree):
+    lines = ["", f"{QUAD},a", f"{QUAD},b", "  ", f"{QUAD},c", "", DEFECTS["annotation-empty"]]
+    source = icdar(make_tree, *lines)
+    (finding,) = source.label_problems(source.records[0]).findings()
+    assert finding.where == "gt_img_1.txt, line 7"
+    assert source.read_words(source.records[0]).texts == ("a", "b", "c")

@@ -463,3 +463,43 @@ def test_any_damage_is_either_survived_or_told(tmp_path: Path, suffix: str) -> N
         else:
             assert image.ndim == 3
     assert told > 10
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", None])
+def test_a_tiff_with_a_palette_gives_colours_or_indices_however_it_is_packed(tmp_path, compression) -> None:
+    colors = np.array([[0, 0, 0], [200, 10, 0], [0, 90, 255]], np.uint8)
+    indices = RNG.integers(0, 3, (20, 30), dtype=np.uint8)
+    image = Image.fromarray(indices, "P")
+    image.putpalette(colors.ravel().tolist())
+    image.save(tmp_path / "a.tif", compression=compression)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").array, colors[indices])
+    np.testing.assert_array_equal(read_values(tmp_path / "a.tif"), indices)
+
+
+def test_a_tiff_palette_of_8_bits_is_not_black(tmp_path: Path) -> None:
+    table = np.zeros((3, 256), np.uint16)
+    table[:, 1] = 200, 10, 90  # 51400, 2570 and 23130 if the file kept to TIFF
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((4, 5), np.uint8), photometric="palette", colormap=table)
+    assert read_image(tmp_path / "a.tif").array[0, 0].tolist() == [200, 10, 90]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_compressed_tiff_is_turned_once(tmp_path: Path, orientation: int) -> None:
+    for name, compression in (("plain", None), ("packed", "tiff_lzw")):
+        Image.fromarray(RGB).save(
+            tmp_path / f"{name}.tif", compression=compression, tiffinfo={274: orientation}
+        )
+    plain, packed = (read_image(tmp_path / f"{name}.tif").array for name in ("plain", "packed"))
+    np.testing.assert_array_equal(packed, plain)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_compressed_tiff_in_which_0_is_white_is_inverted_like_another(tmp_path: Path, dtype) -> None:
+    grey = RNG.integers(0, 200, (20, 30), dtype=dtype)
+    tifffile.imwrite(tmp_path / "plain.tif", grey, photometric="miniswhite")
+    # Pillow inverts 8 bits when it writes them under this tag, and leaves 16 as they are.
+    given = 255 - grey if dtype == np.uint8 else grey
+    Image.fromarray(given).save(tmp_path / "packed.tif", compression="tiff_lzw", tiffinfo={262: 0})
+    plain, packed = (read_values(tmp_path / f"{name}.tif") for name in ("plain", "packed"))
+    np.testing.assert_array_equal(plain, np.iinfo(dtype).max - grey)
+    np.testing.assert_array_equal(packed, plain)

@@ -1,11 +1,14 @@
 import tarfile
+import tracemalloc
 from io import BytesIO
 
 import pytest
 
 from limner.core.errors import DataError
+from limner.inference import image_listing
 from limner.inference.image_listing import listed_images
 from limner.inference.image_paths import list_images
+from limner.storage import text_files
 
 
 def write_archive(path, names):
@@ -73,3 +76,20 @@ def test_addresses_in_a_list_and_of_a_folder(tmp_path):
     with pytest.raises(DataError, match="nothing to predict: memory://limner/none/"):
         outputs("memory://limner/none/")
     files.rm("/limner", recursive=True)
+
+
+def test_the_lines_of_a_long_list_are_not_held(tmp_path):
+    count = 40_000
+    (tmp_path / "list.txt").write_text("".join(f"{number:06d}.png\n" for number in range(count)), "utf-8")
+    (tmp_path / "000000.png").touch()
+    tracemalloc.start()
+    try:
+        listed = listed_images(tmp_path / "list.txt")
+        next(listed)
+        here = [tracemalloc.Filter(True, module.__file__) for module in (image_listing, text_files)]
+        held = tracemalloc.take_snapshot().filter_traces(here).statistics("filename")
+    finally:
+        tracemalloc.stop()
+    assert sum(1 for _ in listed) == count - 1
+    # The text has 11 bytes for each line, and a part of it is in lines; a string for each line takes 60 more.
+    assert 11 <= sum(each.size for each in held) / count < 35

@@ -16,7 +16,10 @@ from limner.loading.loader import training_batches
 from limner.loading.pipeline import build_pipeline
 
 INPUT = InputPlan(channels=3, crop_size=(24, 32), mean=(100, 110, 120), std=(50, 50, 50))
-AUGMENT = AugmentPlan(category_max_ratio=0.75, foreground_probability=0.3, flip_axes=(0, 1))
+AUGMENT = AugmentPlan(
+    **{"category_max_ratio": 0.75, "foreground_probability": 0.3, "flip_axes": (0, 1)},
+    **{"noise": 0.1, "blur": 1.0, "low_resolution": 0.5, "gamma": (0.7, 1.5), "jpeg": 30},
+)
 
 
 def first_batches(dataset, pipeline, count, **settings):

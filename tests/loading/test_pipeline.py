@@ -11,9 +11,14 @@ from limner.core.sample import Sample
 from limner.loading.pipeline import build_pipeline
 from limner.transforms.fit_channels import FitChannels
 from limner.transforms.flip import Flip
+from limner.transforms.jpeg_compression import JpegCompression
+from limner.transforms.keep_zeros import KeepZeros
 from limner.transforms.photometric import Photometric
 from limner.transforms.quarter_turn import QuarterTurn
+from limner.transforms.random_changes import RandomChanges
+from limner.transforms.rotate import Rotate
 from limner.transforms.scale_crop import ScaleCrop
+from limner.transforms.value_changes import ValueChanges
 
 
 def input_plan(channels, crop_size):
@@ -48,8 +53,10 @@ def test_what_was_recorded_replays_byte_for_byte(channels, dtype, volume, square
         quarter_turns=True,
         category_max_ratio=1.0 if volume else 0.5,
         foreground_probability=0.5,
-        rotation=30 if volume else 0,
-        **({"gamma": (0.7, 1.5), "noise": 0.1, "blur": 1, "low_resolution": 0.5} if volume else {}),
+        rotation=30,
+        affine_probability=0.5,
+        jpeg=30 if dtype == np.uint8 and channels in (1, 3) and not volume else None,
+        **{"gamma": (0.7, 1.5), "noise": 0.1, "blur": 1, "low_resolution": 0.5},
     )
     plan = input_plan(channels, crop)
     pipeline = build_pipeline(augment, plan, _labels())
@@ -98,16 +105,22 @@ def test_the_plan_is_followed():
 
 
 def test_settings_of_images_are_refused_for_volumes():
-    for key, value in {"category_max_ratio": 0.75, "random_changes": 2, "scale_of": "fit"}.items():
+    values = {"category_max_ratio": 0.75, "random_changes": 2, "scale_of": "fit", "jpeg": 30}
+    for key, value in values.items():
         with pytest.raises(ConfigError, match=f"augment.{key} is for 2D images; set it to"):
             build_pipeline(AugmentPlan(**{key: value}), input_plan(1, (8, 8, 8)), _labels())
 
 
 def test_settings_of_volumes_are_refused_for_images():
-    values = {"gamma": (0.7, 1.5), "noise": 0.1, "blur": 1.0, "low_resolution": 0.5, "thick_axis": 0}
-    for key, value in values.items():
-        with pytest.raises(ConfigError, match=f"augment.{key} is for volumes in 3D; set it to"):
-            build_pipeline(AugmentPlan(**{key: value}), input_plan(3, (8, 8)), _labels())
+    with pytest.raises(ConfigError, match="augment.thick_axis is for volumes in 3D; set it to null"):
+        build_pipeline(AugmentPlan(thick_axis=0), input_plan(3, (8, 8)), _labels())
+
+
+@pytest.mark.parametrize(("key", "value"), [("rotation", 10), ("elastic", 4.0)])
+def test_whole_volumes_are_neither_rotated_nor_deformed(key, value):
+    augment = AugmentPlan(crop_area=(0.5, 1.0), **{key: value})
+    with pytest.raises(ConfigError, match=f"augment.{key} is for images and patches.*0.0 for whole volumes"):
+        build_pipeline(augment, input_plan(1, (8, 8, 8)), _labels())
 
 
 @pytest.mark.parametrize("axes", [(2,), (1, 1)])
@@ -131,3 +144,52 @@ def test_grey_images_are_given_the_channels_of_colour_ones_and_others_are_named(
     assert (image == image[..., :1]).all()
     with pytest.raises(DataError, match="does not have the channels that the network expects: x"):
         pipeline(sample_of((20, 20), 5), generator(0, "a"))
+
+
+VALUES = {"gamma": (0.7, 1.5), "noise": 0.1, "blur": 1.0, "low_resolution": 0.5}
+
+
+def test_slices_are_rotated_before_the_crop_and_changed_as_patches_are():
+    augment = AugmentPlan(
+        **{"rotation": 30, "affine_probability": 0.2, "scale": (0.7, 1.4), "flip_axes": ()},
+        **{"brightness": 0, "contrast": 0, "saturation": 0, "hue": 0},
+        **VALUES,
+    )
+    wanted = input_plan(1, (16, 16)).model_copy(update={"slice_axis": 0})
+    changes = ValueChanges(**VALUES, mean=(10,), std=(1,))
+    assert build_pipeline(augment, wanted, _labels()).transforms == (
+        FitChannels(wanted),
+        Rotate(30, (10,), 0.2, in_space=True),
+        ScaleCrop((16, 16), (0.7, 1.4), (10,), background=0, probability=0.2),
+        changes,
+    )
+    patches = build_pipeline(augment, input_plan(1, (16, 16, 16)), _labels())
+    assert patches.transforms[-1] == changes
+
+
+@pytest.mark.parametrize(
+    ("channels", "more", "by_channel"),
+    [
+        (3, {}, False),
+        (1, {}, True),
+        (5, {}, True),
+        (3, {"slice_axis": 0}, True),
+        (3, {"slice_axis": 0, "slice_neighbours": 1}, False),
+    ],
+)
+def test_colours_and_neighbouring_slices_are_blurred_alike(channels, more, by_channel):
+    wanted = input_plan(channels, (16, 16)).model_copy(update=more)
+    changes = build_pipeline(AugmentPlan(blur=1.0), wanted, _labels()).transforms[-1]
+    assert changes == ValueChanges(blur=1.0, mean=wanted.mean, std=wanted.std, by_channel=by_channel)
+
+
+def test_zeros_around_a_body_stay_in_slices_too():
+    wanted = input_plan(1, (16, 16)).model_copy(update={"normalize_over": "nonzero", "slice_axis": 0})
+    changes = build_pipeline(AugmentPlan(noise=0.1), wanted, _labels()).transforms[-1]
+    assert isinstance(changes, KeepZeros) and isinstance(changes.changes, ValueChanges)
+
+
+def test_jpeg_comes_last():
+    augment = AugmentPlan(noise=0.1, random_changes=1, jpeg=40)
+    kinds = build_pipeline(augment, input_plan(3, (16, 16)), _labels()).transforms[-4:]
+    assert [type(kind) for kind in kinds] == [Photometric, ValueChanges, RandomChanges, JpegCompression]

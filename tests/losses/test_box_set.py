@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -97,3 +98,52 @@ def test_copies_are_compared_with_their_own_box():
     assert parts["noisy_distance"] == 0 and parts["noisy_overlap"].item() == pytest.approx(0, abs=1e-6)
     # In each of two layers one is right and two are nothing, by focal loss at a probability of one half.
     assert parts["noisy_class"].item() == pytest.approx(2 * (0.25 + 2 * 0.75) * 0.25 * math.log(2))
+
+
+ONE, ZERO = 0.25 * 0.25 * math.log(2), 0.75 * 0.25 * math.log(2)
+"""Focal loss at a logit of 0, of a class that is there and of one that is not."""
+
+
+def searched_for(truth, *classes):
+    return replace(truth, complete=torch.tensor(classes, dtype=torch.long))
+
+
+@pytest.mark.parametrize(("classes", "num_zero"), [((), 0), ((0,), 1), ((1,), 2), ((0, 1), 3)])
+@pytest.mark.parametrize(("scores", "one"), [("focal", ONE), ("varifocal", math.log(2))])
+def test_classes_that_an_image_was_not_searched_for_count_only_where_they_are_matched(
+    classes, num_zero, scores, one
+):
+    # Two queries and two classes; the first query has the perfect box of an object of class 0.
+    found = outputs([[0.5, 0.5, 0.25, 0.5], [0.1, 0.1, 0.1, 0.1]], [[0.0, 0.0], [0.0, 0.0]])
+    truth = target([[75, 25, 125, 75]], [0])
+    loss = BoxSetLoss(scores=scores, class_weight=1.0)
+    parts = loss(found, [searched_for(truth, *classes)], SIZE)
+    assert parts["class"].item() == pytest.approx(one + num_zero * ZERO)
+    assert parts["distance"] == 0
+    if len(classes) == 2:
+        assert parts["class"] == loss(found, [truth], SIZE)["class"]
+
+
+def test_each_image_was_searched_for_its_own_classes():
+    logits = torch.zeros(2, 3, 2, requires_grad=True)
+    found = QueryBoxes(logits, torch.full((2, 3, 4), 0.5))
+    BoxSetLoss()(found, [searched_for(target([], []), 1), target([], [])], SIZE)["class"].backward()
+    assert (logits.grad.abs().sum(1) > 0).tolist() == [[False, True], [True, True]]
+
+
+def test_copies_and_earlier_layers_know_the_classes_and_a_first_stage_has_none():
+    box = [0.5, 0.5, 0.25, 0.5]
+    last = outputs([box], [[0.0, 0.0]])
+    copies = QueryBoxes(torch.zeros(1, 2, 2), torch.tensor([[box, box]]))
+    whole = QueryBoxes(
+        last.class_logits,
+        last.boxes,
+        (last,),
+        last,
+        DenoisedBoxes((copies,), torch.tensor([[0, NOTHING]]), 1),
+    )
+    truth = searched_for(target([[75, 25, 125, 75]], [0]))
+    parts = BoxSetLoss(class_weight=1.0)(whole, [truth], SIZE)
+    assert parts["class"].item() == pytest.approx(2 * ONE)
+    assert parts["noisy_class"].item() == pytest.approx(ONE)
+    assert parts["first_class"].item() == pytest.approx(ONE + ZERO)

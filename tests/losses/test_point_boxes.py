@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -121,3 +122,44 @@ def test_better_boxes_and_scores_cost_less():
 def test_settings_out_of_range_are_refused(options):
     with pytest.raises(ConfigError, match=next(iter(options))):
         PointBoxLoss(**options)
+
+
+def searched_for(target, *classes):
+    return replace(target, complete=torch.tensor(classes, dtype=torch.long))
+
+
+def test_classes_that_an_image_was_not_searched_for_count_only_where_they_are_drawn():
+    loss = PointBoxLoss(focus=0.0, class_weight=1.0)
+    found, truth = outputs(num_classes=3, logit=0.0), targets([8, 8, 32, 32], labels=[1])
+    learned = align(found, truth.xyxy, truth.labels)
+    num_points, num_there = len(found.points), int((learned.boxes != NOBODY).sum())
+    total = learned.quality.sum().clamp(min=1).item()
+    # A logit of 0 has a cross-entropy of ln 2, whatever is to learn; so the scores that count are counted.
+    for classes, counted in {
+        (): num_there,
+        (0,): num_points + num_there,
+        (1,): num_points,
+        (0, 2): 2 * num_points + num_there,
+        (0, 1, 2): 3 * num_points,
+    }.items():
+        parts = loss(found, [searched_for(truth, *classes)])
+        assert parts["class"].item() == pytest.approx(counted * math.log(2) / total, rel=1e-5)
+    everything = loss(found, [truth])
+    assert loss(found, [searched_for(truth, 0, 1, 2)])["class"] == everything["class"]
+    assert loss(found, [searched_for(truth)])["box"] == everything["box"]
+
+
+def test_each_image_has_its_own_classes():
+    one = outputs()
+    both = PointBoxes(one.class_logits.repeat(2, 1, 1), one.boxes.repeat(2, 1, 1), one.points)
+    both.class_logits.requires_grad_()
+    PointBoxLoss()(both, [searched_for(targets(), 1), targets()])["class"].backward()
+    is_learned = both.class_logits.grad.abs().sum(1) > 0
+    assert is_learned.tolist() == [[False, True], [True, True]]
+
+
+def test_crowds_are_left_out_of_classes_that_were_searched_for_too():
+    found = outputs()
+    half = targets([0, 0, 64, 32], ignored=(0,))
+    of_one = PointBoxLoss()(found, [searched_for(targets(), 0)])["class"].item()
+    assert PointBoxLoss()(found, [searched_for(half, 0)])["class"].item() == pytest.approx(of_one / 2)

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -220,3 +222,20 @@ def test_one_transfer_to_the_host(monkeypatch):
 def test_settings_out_of_range(options):
     with pytest.raises(ConfigError, match=next(iter(options))):
         SegmentSetLoss(**options)
+
+
+@pytest.mark.parametrize(
+    ("complete", "chance"), [(None, 0.5), ([0, 1], 0.5), ([0], 0.5 + 0.3), ([1], 0.5 + 0.2), ([], 1.0)]
+)
+@pytest.mark.parametrize("matched", [False, True])
+def test_an_unmatched_query_may_have_found_an_object_that_was_not_drawn(complete, chance, matched):
+    # Two queries, both with the probabilities 0.2 and 0.3 of the classes, and 0.5 of "no object".
+    logits = torch.tensor([0.2, 0.3, 0.5]).log().expand(1, 2, 3)
+    found = QueryMasks(logits, torch.zeros(1, 2, CHANNELS), torch.zeros(1, CHANNELS, 4, 4))
+    known = None if complete is None else torch.tensor(complete, dtype=torch.long)
+    masks = torch.ones(int(matched), 8, 8, dtype=torch.bool)
+    truth = SegmentTargets(masks, torch.zeros(len(masks), dtype=torch.long), complete=known)
+    loss = loss_of(found, [truth], class_weight=1.0)["class"].item()
+    # What is drawn, of class 0, is learned as ever, with a weight of 1; no object has one of 0.1.
+    expected = (-math.log(0.2) - 0.1 * math.log(chance)) / 1.1 if matched else -math.log(chance)
+    assert loss == pytest.approx(expected, abs=1e-6)

@@ -14,6 +14,7 @@ from limner.planning.cost import Cost
 from limner.planning.decisions import YOU_SET_IT, Decision, decide
 from limner.planning.rules import RULES
 from limner.planning.rules.input import fit_crop
+from limner.planning.rules.loss import tell_partial_labels
 from limner.planning.rules.network import choose_pretraining, warn_of_few_queries
 from limner.planning.rules.sharding import choose_sharding
 from limner.planning.settings import default_values, settable_fields
@@ -541,3 +542,24 @@ def test_more_objects_than_queries_are_said(make_case, make_facts, make_labels):
     enough = user | {"network.options": {"num_queries": 400}}
     assert decide(case, (warn_of_few_queries,), enough)[1]["network.options"] == YOU_SET_IT
     assert "network.options" not in decide(case, (warn_of_few_queries,), user | {"network.name": "fcos"})[1]
+
+
+@pytest.mark.parametrize(
+    ("task", "network", "said"),
+    [
+        ("detection", "fcos", "not learned as background"),
+        ("detection", "deformable-detr", "not learned as background"),
+        ("instance", "mask2former", "not learned as background"),
+        ("instance", "unet-centres", "learned as background all the same"),
+        ("semantic", "mask2former", "learned as background all the same"),
+        ("semantic", "unet", "learned as background all the same"),
+    ],
+)
+def test_what_becomes_of_classes_that_images_are_not_labelled_for(make_case, task, network, said):
+    user = {"task": task, "network.name": network}
+    case = replace(make_case(), is_partly_labelled=True)
+    assert said in decide(case, (tell_partial_labels,), user)[1]["loss.terms"]
+    assert "loss.terms" not in decide(make_case(), (tell_partial_labels,), user)[1]
+    terms = (LossTerm(name="mine"),)
+    settled, reasons = decide(case, (tell_partial_labels,), user | {"loss.terms": terms})
+    assert settled["loss.terms"] == terms and reasons["loss.terms"].startswith(YOU_SET_IT)

@@ -39,7 +39,11 @@ def facts(*spacings: tuple[float, float, float], turned: int = 0) -> DatasetFact
 
 
 @pytest.mark.parametrize(
-    ("spacing", "axis"), [((3, 1, 1), 0), ((1, 4, 1), 1), ((1, 1, 1.5), 2), ((1, 1, 1), 0), ((1, 1.2, 1), 0)]
+    ("spacing", "axis"),
+    [
+        *[((3, 1, 1), 0), ((1, 4, 1), 1), ((1, 1, 1.5), 2), ((1, 1, 1), 0), ((1, 1.2, 1), 1)],
+        *[((1, 1.004, 1), 0), ((1, 2, 2), 1)],  # the first of those that are equal but for rounding
+    ],
 )
 def test_volumes_are_cut_across_their_thick_slices(spacing, axis: int) -> None:
     slicing = choose_slicing(facts(spacing, spacing), SLICES)
@@ -63,3 +67,12 @@ def test_only_those_who_ask_get_slices() -> None:
     assert choose_slicing(facts((3, 1, 1)), {"input.spatial_dims": 3}) is None
     assert choose_slicing(facts((3, 1, 1)), {"input.slice_axis": 2}).axis == 2
     assert choose_slicing(DatasetFacts((ImageFacts("a", shape=(5, 5)),)), SLICES) is None
+
+
+def test_the_reason_for_the_axis_of_equal_ones_says_how_to_take_another() -> None:
+    equal = choose_slicing(facts((1, 1, 1)), SLICES)
+    assert "same along all axes, so the first is taken" in equal.reason
+    assert "`--set input.slice_axis=1` or 2" in equal.reason
+    other = choose_slicing(facts((1, 1, 1)), SLICES | {"input.slice_axis": 1})
+    assert (other.axis, other.depth, other.reason) == (1, 20, "you set it")
+    assert "thickest" in choose_slicing(facts((3, 1, 1)), SLICES).reason

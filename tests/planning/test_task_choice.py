@@ -1,6 +1,7 @@
 """Networks and tasks that do not go together are refused, and it is said which would."""
 
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,9 +15,10 @@ from limner.core.outputs import (
     QueryMasks,
     TextMaps,
 )
+from limner.formats.words.words_source import WordsSource
 from limner.networks import NETWORKS
 from limner.planning import task_choice as pairing
-from limner.planning.task_choice import check_options, check_pairing, check_start
+from limner.planning.task_choice import check_options, check_pairing, check_start, default_task
 from limner.tasks import TASKS
 
 
@@ -47,6 +49,29 @@ def goes_with(network, task):
     except ConfigError:
         return False
     return True
+
+
+OBJECTS = ("semantic", "instance", "panoptic", "detection")
+
+
+@pytest.mark.parametrize(
+    ("labels", "network", "weights_of", "task", "reason"),
+    [
+        (OBJECTS, None, None, "semantic", "the labels are for it"),
+        (WordsSource.tasks, None, None, "text-detection", "the labels are for it"),
+        (WordsSource.tasks, "unet", None, "semantic", "the labels are for it, and so is unet"),
+        (OBJECTS, "mask2former", None, "semantic", "the labels are for it"),
+        (OBJECTS, "unet-centres", None, "instance", "the labels are for it, and so is unet-centres"),
+        (OBJECTS, "fcos", None, "detection", "the labels are for it, and so is fcos"),
+        (OBJECTS, None, "panoptic", "panoptic", "the task of the initial weights"),
+        (("semantic",), None, "instance", "semantic", "the labels are for it"),
+        (("classification",), "unet", None, "classification", "the labels are for it"),
+        ((), None, None, "semantic", "the labels are for it"),
+    ],
+)
+def test_without_a_task_labels_network_and_weights_decide(labels, network, weights_of, task, reason):
+    start = None if weights_of is None else SimpleNamespace(task=weights_of)
+    assert default_task(SimpleNamespace(tasks=labels), network, start) == (task, reason)
 
 
 def test_an_output_that_the_task_does_not_take_is_refused(monkeypatch):

@@ -14,6 +14,7 @@ SETTLED = default_values() | {"optimizer.name": "adamw", "schedule.name": "poly"
         ({"schedule.power": 2.0}, {"schedule.name": "cosine"}, "is for schedule.name poly; found cosine"),
         ({"schedule.gamma": 0.5}, {}, "is for schedule.name step or plateau; found poly"),
         ({"augment.hue": 0.2}, {"input.channels": 1}, "is for input.channels 3; found 1"),
+        ({"augment.jpeg": 30}, {"input.channels": 5}, "is for input.channels 1 or 3; found 5"),
         ({"augment.elastic_grid": 16}, {}, "part of augment.elastic, which is off"),
         (
             {"augment.scale": (0.8, 1.2)},

@@ -13,11 +13,13 @@ from limner.core.picture import Geometry
 from limner.core.plan import LossTerm
 from limner.planning.cost import Cost
 from limner.planning.decisions import decide
+from limner.planning.fingerprint import take_fingerprint
 from limner.planning.measurer import Measurer
 from limner.planning.rules import RULES
 from limner.planning.rules.augmentation import choose_geometry
 from limner.planning.rules.input import choose_normalization
 from limner.planning.rules.volumes import choose_normalized_voxels, choose_spacing, choose_volumes
+from limner.planning.settings import default_values
 from limner.planning.slicing import choose_slicing
 
 
@@ -235,3 +237,63 @@ def test_the_further_channels_of_a_cascade_are_measured(make_labels, monkeypatch
         measure(settled | {"input.cascade_mm": cascade})
     # Two channels of the image, and one for each of three classes that are not the background.
     assert measured == [(2, 2), (5, 5)]
+
+
+def sliced(case, facts: DatasetFacts, **given: object):
+    """Return the case of slices of its volumes."""
+    slicing = choose_slicing(facts, {"input.spatial_dims": 2} | given)
+    names = {"train": [image.name for image in facts.images], "val": []}
+    return replace(case, fingerprint=take_fingerprint(facts, case.labels, names, slicing=slicing))
+
+
+VARIED = [f"augment.{name}" for name in ("rotation", "affine_probability", *["gamma", "noise", "blur"])]
+
+
+def test_slices_are_varied_as_patches_are(make_case) -> None:
+    facts = make_volumes(*[((20, 99, 99), (3, 1, 1))] * 3)
+    patches, _ = settle(make_case(facts), *RULES)
+    slices, reasons = settle(sliced(make_case(facts), facts), *RULES)
+    for key in (*VARIED, "augment.low_resolution"):
+        assert slices[key] == patches[key], key
+        assert reasons[key]
+    assert (slices["augment.rotation"], slices["augment.affine_probability"]) == (30, 0.2)
+    assert (slices["augment.gamma"], slices["augment.noise"], slices["augment.blur"]) == ((0.7, 1.5), 0.1, 1)
+    assert "10 to 30 % of the slices" in reasons["augment.gamma"]
+    kept, _ = settle(sliced(make_case(facts), facts), *RULES, augment__rotation=0.0, augment__gamma=None)
+    assert (kept["augment.rotation"], kept["augment.gamma"]) == (0, None)
+
+
+def test_rows_of_long_pixels_are_not_mixed(make_case) -> None:
+    facts = make_volumes(*[((20, 99, 99), (4, 1, 1))] * 3)
+    across = sliced(make_case(facts), facts, **{"input.slice_axis": 2})
+    for resample in (True, False):
+        settled, reasons = settle(across, *RULES, input__slice_axis=2, input__resample=resample)
+        assert (settled["augment.rotation"], settled["augment.noise"]) == (0, 0.1)
+        assert "4 times as long as wide" in reasons["augment.rotation"]
+
+
+def test_photographs_keep_their_values(make_case) -> None:
+    settled, reasons = settle(make_case(), *RULES)
+    usual = default_values()
+    for key in (*VARIED, "augment.low_resolution", "augment.jpeg"):
+        assert settled[key] == usual[key] and key not in reasons
+    assert usual["augment.jpeg"] is None and usual["augment.affine_probability"] == 1
+
+
+def test_slices_are_counted_as_slices(make_case) -> None:
+    facts = make_volumes(*[((20, 99, 99), (3, 1, 1))] * 3)
+    case = sliced(make_case(facts), facts)
+    _, reasons = settle(case, *RULES, train__epochs=5.0)
+    assert reasons["train.steps"] == "5 passes over 60 training slices"
+    few = make_volumes(((1, 99, 99), (3, 1, 1)))
+    _, reasons = settle(sliced(make_case(few), few), *RULES)
+    assert "there is 1 training slice" in reasons["train.batch_size"]
+
+
+def test_slices_are_not_mirrored_from_left_to_right_where_sides_are_named(make_case) -> None:
+    facts = make_volumes(*[((20, 99, 99), (3, 1, 1))] * 3)
+    names = ("background", "left lung", "right lung")
+    table = LabelTable(tuple(LabelClass(name, (i,), (i, i, i)) for i, name in enumerate(names)))
+    settled, reasons = settle(replace(sliced(make_case(facts), facts), labels=table), *RULES)
+    assert settled["augment.flip_axes"] == (0,)  # rows, from front to back
+    assert "left lung" in reasons["augment.flip_axes"]

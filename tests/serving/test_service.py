@@ -18,6 +18,7 @@ from pycocotools import mask as coco_mask
 
 import limner
 from limner.core.picture import Geometry
+from limner.core.plan import ResizePlan
 from limner.core.run_folder import RunFolder
 from limner.images.read_image import read_image
 from limner.images.volumes.volume_writing import write_volume
@@ -448,3 +449,26 @@ def test_an_export_that_changed_on_disk_is_refused(
     (folder / "model.onnx").write_bytes(b"another network")
     said = error_of(client.post("/predict", files=[photo_file]), 503)
     assert "changed on disk" in said["error"] and "Restart" in said["fix"]
+
+
+def test_a_model_that_decodes_jpegs_at_a_part_of_their_size_answers_at_full_size(
+    tiny_model, make_client, tmp_path
+):
+    model = tiny_model()
+    changes = {"resize": ResizePlan(shortest=32), "reduced_decoding": True}
+    model.plan = model.plan.model_copy(update={"input": model.plan.input.model_copy(update=changes)})
+    save_model(tmp_path / "small", model, origin={})
+    blocks = np.random.default_rng(0).integers(0, 256, (8, 10, 3), dtype=np.uint8)
+    Image.fromarray(blocks).resize((320, 256)).save(tmp_path / "a.jpg")
+    limner.predict(
+        limner.load(tmp_path / "small", device="cpu", precision="float32"),
+        tmp_path / "a.jpg",
+        out=tmp_path / "out",
+    )
+    client, form = make_client(tmp_path / "small"), ("images", ("a.jpg", (tmp_path / "a.jpg").read_bytes()))
+    (image,) = client.post("/predict", files=[form]).json()["images"]
+    assert image["size"] == [256, 320]
+    assert sum(row["pixels"] for row in image["classes"]) == 256 * 320
+    for kind, folder in (("labels", "masks"), ("overlay", "overlays")):
+        answer = client.post(f"/predict?picture={kind}", files=[form], headers=PNG)
+        assert answer.content == (tmp_path / "out" / folder / "a.png").read_bytes()

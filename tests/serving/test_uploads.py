@@ -57,7 +57,7 @@ def test_a_request_in_progress_has_a_folder_of_the_server(make_client, photo_fil
     monkeypatch.setattr(tempfile, "tempdir", str(place))
     seen = []
 
-    def look(path):
+    def look(path, **options):
         seen.extend(folder.name for folder in place.iterdir())
         raise DataError(f"no image: {path}")
 

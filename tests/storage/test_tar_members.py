@@ -149,3 +149,15 @@ def test_names_are_inside_the_archive(tmp_path):
     found = tar_members(path)
     assert list(found) == ["1.jpg"]
     assert found.damage == "a member has the name '../../2.jpg', which cannot be used, after 1.jpg"
+
+
+def test_a_member_that_the_disk_gives_in_parts_is_read_whole(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.tar", contents().items())
+    members = tar_members(path)
+
+    class InParts(io.FileIO):
+        def read(self, size=-1):
+            return super().read(min(size, 100))
+
+    monkeypatch.setattr(module, "open", lambda path, mode, buffering: InParts(path, mode), raising=False)
+    assert members.read("0001.jpg") == contents()["0001.jpg"]

@@ -194,9 +194,10 @@ PLACES = {"img_1": (360, 100), "img_3": (50, 60), "img_8": (530, 330), "img_10":
 
 
 @pytest.mark.long
-def test_overfits_four_photographs(shared_data):
+@pytest.mark.parametrize("name", ["dbnet", "dbnetplusplus"])
+def test_overfits_four_photographs(shared_data, name):
     """In about 100 steps."""
-    overfit("dbnet", list(photographs(shared_data / "scene_text")))
+    overfit(name, list(photographs(shared_data / "scene_text")))
 
 
 def photographs(root):

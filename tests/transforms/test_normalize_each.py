@@ -7,7 +7,7 @@ from scipy.ndimage import binary_fill_holes
 from limner.core.sample import Sample
 from limner.transforms.keep_zeros import KeepZeros
 from limner.transforms.normalize_each import nonzero_box, normalize_each
-from limner.transforms.volume_changes import VolumeChanges, VolumeChangesParams
+from limner.transforms.value_changes import ValueChanges, ValueChangesParams
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +84,8 @@ def test_an_empty_volume_stays_empty(over) -> None:
 @pytest.mark.parametrize(("of_each_channel", "change"), [(False, 1.0), (True, 0.0)])
 def test_changes_of_values_leave_what_is_around_the_body(head, of_each_channel, change) -> None:
     sample = Sample("head", normalize_each(head, "nonzero_of_channel"))
-    changes = KeepZeros(VolumeChanges(noise=1.0), of_each_channel)
-    found = changes.apply(sample, VolumeChangesParams(variance=1.0)).image
+    changes = KeepZeros(ValueChanges(noise=1.0), of_each_channel)
+    found = changes.apply(sample, ValueChangesParams(variance=1.0)).image
     is_empty = (sample.image == 0).all(-1)
     assert (found[is_empty] == 0).all()
     assert (found[..., 0][sample.image[..., 0] != 0] != sample.image[..., 0][sample.image[..., 0] != 0]).all()

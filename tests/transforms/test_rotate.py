@@ -51,3 +51,28 @@ def test_angles_are_drawn_in_both_directions():
     rng = np.random.default_rng(0)
     drawn = [Rotate(10).draw(rng, sample(np.zeros((2, 2, 1)))).degrees for _ in range(200)]
     assert -10 <= min(drawn) < -9 and 9 < max(drawn) <= 10
+
+
+def test_rotations_in_space_know_the_size_of_pixels():
+    # Pixels are 2 mm high and 1 mm wide: 5 rows above the middle are 10 mm, which a quarter turn makes
+    # 10 columns to the left of it.
+    image = np.zeros((SIDE, 2 * SIDE, 1), np.uint8)
+    corners = np.array([[41, 15.5], [42, 15.5], [42, 16.5], [41, 16.5]])
+    words = Words((corners,), ("a",), np.array([False]))
+    turned = Rotate(90, in_space=True).apply(sample(image, words), RotateParams(90.0))
+    # One column to the right is 1 mm, which becomes half a row up; one row down becomes 2 columns right.
+    expected = [[31, 20.5], [31, 20], [33, 20], [33, 20.5]]
+    np.testing.assert_allclose(turned.get(Words).polygons[0], expected, atol=1e-9)
+    unknown = Rotate(90, in_space=True).apply(Sample("a", image, (words,)), RotateParams(90.0))
+    np.testing.assert_allclose(unknown.get(Words).polygons[0][0], [36, 20.5], atol=1e-9)
+
+
+def test_a_part_of_the_images_is_rotated():
+    still = sample(np.zeros((2, 2, 1)))
+    rng = np.random.default_rng(0)
+    drawn = [Rotate(10, probability=0.2).draw(rng, still).degrees for _ in range(1000)]
+    assert np.mean([angle != 0 for angle in drawn]) == pytest.approx(0.2, abs=0.05)
+    first, second = np.random.default_rng(3), np.random.default_rng(3)
+    Rotate(10).draw(first, still)
+    second.uniform(-10, 10)
+    assert first.random() == second.random()  # where all are rotated, nothing else is drawn

@@ -304,3 +304,17 @@ def test_a_volume_fits_a_crop_too():
     sample = Sample("x", np.zeros((10, 40, 20, 1), np.uint8))
     crop = ScaleCrop(size=(20, 20, 20), scale_of="fit")
     assert crop.draw(_Fixed(1.0), sample).window == (40, 40, 40)
+
+
+def test_a_part_of_the_crops_is_zoomed():
+    sample = smooth_sample((60, 70))
+    crop, rng = ScaleCrop(size=(32, 48), scale=(0.7, 1.4), probability=0.2), np.random.default_rng(0)
+    windows = [crop.draw(rng, sample).window for _ in range(1000)]
+    zoomed = [window for window in windows if window != (32, 48)]
+    # A zoom that is drawn, but too close to 1 to change the window, is rare.
+    assert len(zoomed) == pytest.approx(200, abs=50)
+    assert min(zoomed)[0] < 25 and max(zoomed)[0] > 42
+    always, before = ScaleCrop(size=(32, 48), scale=(0.7, 1.4)), np.random.default_rng(5)
+    after = np.random.default_rng(5)
+    window = always.draw(before, sample).window
+    assert window[0] == round(32 / after.uniform(0.7, 1.4))  # nothing is drawn before, so older runs resume

@@ -96,7 +96,8 @@ def _augmented(planned: Planned, slots: range, mode: Mode, seed: int) -> Iterato
     task = find_task(plan.task)
     are_drawn = task.sees_whole_images or DRAWN.issuperset(task.targets)
     targets = task.targets if are_drawn else (LabelMap,)
-    dataset = training_dataset(source, records, table, plan.input, targets=targets)
+    at_full_size = plan.input.model_copy(update={"reduced_decoding": None})  # labels are drawn on the images
+    dataset = training_dataset(source, records, table, at_full_size, targets=targets)
     balanced = plan.train.balanced
     return augmented_images(dataset, pipeline, slots, mode=mode, seed=seed, balanced=balanced)
 

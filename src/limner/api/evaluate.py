@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,9 +112,7 @@ class _Timed:
     def __call__(self, sample: Sample) -> Prediction:
         chosen = self.predictor if self.predictor_of is None else self.predictor_of[sample.name]
         started = time.perf_counter()
-        found: Prediction = chosen.predict(
-            sample.image, name=sample.name, probabilities=self.probabilities, geometry=sample.geometry
-        )
+        found: Prediction = chosen.predict(sample.picture, name=sample.name, probabilities=self.probabilities)
         self.seconds.append(time.perf_counter() - started)
         return found
 
@@ -209,6 +207,7 @@ def _evaluate_model(members: Sequence[Predictor], run: RunFolder | None, wanted:
     # The folds' own images are predicted by the one model that has not seen them, so nothing is averaged.
     predictor = joined_predictor(members) if folds is None else members[0]
     predictor_of = None if folds is None else {n: members[fold] for n, fold in folds.fold_of.items()}
+    measurement = replace(measurement, reduce=predictor.reduce)
     timed = _Timed(predictor, predictor_of, probabilities=measurement.extent.thresholds)
     with _protected(out, run, measurement):
         return _score_model(timed, measurement, split=name, out=out, track=wanted.track)
@@ -264,7 +263,9 @@ def score_split(
     """
     extent = Extent(uncertainty=True)
     records = prepared.splits[split]
-    measurement = Measurement(predictor.task, prepared.source, records, predictor.labels, extent)
+    measurement = Measurement(
+        predictor.task, prepared.source, records, predictor.labels, extent, reduce=predictor.reduce
+    )
     timed = _Timed(predictor)
     names = [record.name for record in records]
     shared = DistributedPredictions(names, timed, rank=process_rank(), num_processes=num_processes())

@@ -12,6 +12,7 @@ from limner.core.picture import Picture
 from limner.core.prediction import SemanticPrediction
 from limner.core.sample import Sample
 from limner.drawing.animation import animation_frames, encode_gif
+from limner.images.read_image import at_full_size
 from limner.inference.image_paths import ImagePath
 from limner.inference.open_predictor import AnyPredictor
 from limner.storage.json_files import write_json
@@ -134,24 +135,27 @@ class ImageWriter:
         predictor, file_name = self.predictor, str(item.path)
         prediction, measured = self._predicted(picture, file_name)
         true = None if self.truth is None else self.truth.of(item.path)
-        entry = self.writer.write(prediction, picture, output=item.output, file_name=file_name) | measured
+        shown = at_full_size(picture) if self._draws else picture
+        entry = self.writer.write(prediction, shown, output=item.output, file_name=file_name) | measured
         if self.truth is not None:
             drawn = predictor.task.draw(
-                picture.array, prediction, predictor.labels, truth=true, title=item.path.name
+                shown.array, prediction, predictor.labels, truth=true, title=item.path.name
             )
             self.folder.write_picture(COMPARISONS, item.output, drawn)
         if self.animation:
-            self._write_animation(item, picture, prediction, true)
+            self._write_animation(item, shown, prediction, true)
         return entry | self._described(prediction, picture)
+
+    @property
+    def _draws(self) -> bool:
+        """Whether pixels of the images are shown in the results, which needs them at full size."""
+        return self.folder.overlay or "cutouts" in self.folder.formats or self.truth is not None
 
     def _predicted(self, picture: Picture, name: str) -> tuple[Any, dict[str, Any]]:
         """Return the prediction of an image, and what is measured of it for its entry."""
         probabilities = self.folder.probabilities
         if self.probe is None:
-            found = self.predictor.predict(
-                picture.array, name=name, probabilities=probabilities, geometry=picture.geometry
-            )
-            return found, {}
+            return self.predictor.predict(picture, name=name, probabilities=probabilities), {}
         from limner.api.label_next import MEASURED
 
         found, measured = self.probe.predict(picture, name=name, probabilities=probabilities)
@@ -162,7 +166,7 @@ class ImageWriter:
         if not self.describes:
             return {}
         found = self.predictor.task.to_json(prediction, self.predictor.labels)
-        return {DESCRIBED: {"size": list(picture.array.shape[:-1]), **found}}
+        return {DESCRIBED: {"size": list(picture.size), **found}}
 
     def _write_animation(
         self, item: ImagePath, picture: Picture, prediction: SemanticPrediction, true: Sample | None

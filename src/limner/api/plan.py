@@ -26,7 +26,8 @@ def plan(
 
     Args:
         path: A dataset folder; or a recipe (YAML with ``data:`` and some settings); or a finished plan.
-        task: A row of `TASKS`, such as ``instance``; defaults to the first that the labels are for.
+        task: A row of `TASKS`, such as ``instance``; defaults to that of `weights`, or the usual one of the
+            labels and the network.
         network: A name in `limner networks`; None lets limner choose.
         weights: Initial weights: a model folder, a run, or another project's checkpoint, as read by
             `import_checkpoint`. The network is then that of the weights.

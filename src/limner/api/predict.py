@@ -270,7 +270,8 @@ def _predict_missing(
     """Predict the images that are not finished, and return those that cannot be predicted."""
     failures: list[Failure] = []
     missing = [item for item in images if not filled.has(item.output)]
-    read = read_ahead(missing, lambda image: read_image(image.path))
+    reduce = writer.predictor.reduce
+    read = read_ahead(missing, lambda image: read_image(image.path, reduce=reduce))
     for item, picture in track(read, "Predicting", len(missing)):
         try:
             filled.add(item.output, writer.write(item, picture()))

@@ -155,7 +155,8 @@ def _predict_shard(ledger: ShardLedger, number: int, writer: ImageWriter, sink: 
     lines: list[dict[str, Any]] = []
     items = [ImagePath(Path(path), output) for path, output in ledger.rows(number)]
     with sink.shard(number, ledger.beat) as shard:
-        for item, picture in read_ahead(items, lambda image: read_image(image.path)):
+        reduce = writer.predictor.reduce
+        for item, picture in read_ahead(items, lambda image: read_image(image.path, reduce=reduce)):
             lines.append(_predict_image(item, picture, writer, shard))
             ledger.beat()
             yield

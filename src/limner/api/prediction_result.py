@@ -32,7 +32,7 @@ class PredictResult:
         num_predicted: Number of predicted images.
         fidelity: How well outlines for a labelling tool keep the masks; None without a tool.
         label_next: Which images to label next; None if not requested.
-        num_lost: Number of processes that were started and ended early; the others did their work.
+        num_lost: Number of processes that were started and ended early; the others finished their work.
     """
 
     out: Path

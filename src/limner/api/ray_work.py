@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from limner.api.shared_work import ShownItems
 from limner.core.errors import ConfigError, LimnerError, MissingPartError, describe
 from limner.devices.host import num_cores
 from limner.storage.shard_ledger import ShardLedger
@@ -55,7 +56,7 @@ def work_on_ray(ledger: ShardLedger, join: Callable[[], object], cluster: RayClu
     Raises:
         ConfigError: The cluster does not answer, or has too little for the tasks; or all tasks have failed.
     """
-    shown, problems = 0, []
+    shown, problems = ShownItems(), []
     with _connected(cluster.address) as ray:
         running = _started(ray, join, cluster)
         while not ledger.is_finished:
@@ -65,10 +66,8 @@ def work_on_ray(ledger: ShardLedger, join: Callable[[], object], cluster: RayClu
                 raise _failed(problems)
             with suppress(FileNotFoundError):  # finished just now
                 ledger.look()
-            for _ in range(shown, ledger.num_done):
-                shown += 1
-                yield
-        yield from (None for _ in range(shown, ledger.head.num_items))
+            yield from shown.up_to(ledger.num_done)
+        yield from shown.up_to(ledger.head.num_items)
 
 
 @contextmanager

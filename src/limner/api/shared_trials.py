@@ -15,7 +15,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from limner.api.shared_work import num_lost, refuse_unsendable, started, work_on
+from limner.api.shared_work import lost_words, num_lost, refuse_unsendable, started, work_on
 from limner.core.execution import Execution
 from limner.core.watchers import Watchers
 from limner.storage.shard_ledger import ShardLedger, open_ledger, read_summary
@@ -83,7 +83,7 @@ def helping(join: Callable[..., object], devices: Sequence[str], execution: Exec
     with started([partial(join, device=device) for device in devices[1:]]) as helpers:
         yield
         if lost := num_lost(helpers):
-            Watchers(execution.watchers).say(f"{lost} processes ended early; the others did their work")
+            Watchers(execution.watchers).say(lost_words(lost))
 
 
 def _train_shard(

@@ -5,7 +5,7 @@ import os
 import pickle
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.context import SpawnProcess
 from types import FrameType
@@ -36,24 +36,39 @@ def work_on(
         UnreachableError: A server fails; the same work continues.
         WriteError: A file cannot be written; the same work continues.
     """
-    shown = 0
+    shown = ShownItems()
     while not ledger.is_finished:
         _stop_without_parent()
-        for _ in range(shown, ledger.num_done):  # by other processes
-            shown += 1
-            yield
+        yield from shown.up_to(ledger.num_done)  # by other processes
         try:
             number = ledger.take()
             if number is not None:
-                for _ in _do(ledger, number, do_shard):
-                    shown += 1
-                    yield
+                yield from shown.each(_do(ledger, number, do_shard))
             elif not (ledger.is_done and _finish(ledger, sum_up)):
                 time.sleep(ledger.root.wait_seconds)
         except FileNotFoundError:
             if not ledger.is_finished:
                 raise
-    yield from (None for _ in range(shown, ledger.head.num_items))
+    yield from shown.up_to(ledger.head.num_items)
+
+
+class ShownItems:
+    """Counts the items whose progress is shown: one yield each, whichever process did them."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def each(self, items: Iterable[None]) -> Iterator[None]:
+        """Yield once for each item that this process does."""
+        for _ in items:
+            self._count += 1
+            yield
+
+    def up_to(self, count: int) -> Iterator[None]:
+        """Yield until as many items are shown; not at all if they are already."""
+        while self._count < count:
+            self._count += 1
+            yield
 
 
 def _do(ledger: ShardLedger, number: int, do_shard: Callable[[int], Iterator[None]]) -> Iterator[None]:
@@ -140,8 +155,15 @@ def refuse_unsendable(join: Callable[[], object], fix: str) -> None:
 
 
 def num_lost(helpers: Sequence[SpawnProcess]) -> int:
-    """Return the number of processes that have ended early; the others did their work."""
+    """Return the number of processes that have ended early; the others finished their work."""
     return sum(helper.exitcode not in (None, 0) for helper in helpers)
+
+
+def lost_words(number: int) -> str:
+    """Return what to say about processes that have ended early."""
+    if number == 1:
+        return "1 process ended early; the others finished its work"
+    return f"{number} processes ended early; the others finished their work"
 
 
 def _join(join: Callable[[], object]) -> None:

@@ -59,7 +59,8 @@ def train(
     Args:
         data: A dataset folder, or a YAML file of settings that names one (a recipe, or a run's plan.yaml).
         run: Folder of the run, or its name in ``runs/``; None chooses a new name.
-        task: A row of `TASKS`, such as ``instance``; defaults to the first that the labels are for.
+        task: A row of `TASKS`, such as ``instance``; defaults to that of `weights`, or the usual one of the
+            labels and the network.
         network: A name in `limner networks`, or a custom module that returns `DenseLogits`, or
             `CentreOffsets` for objects; for one that returns `QueryMasks`, also set ``network.name`` to
             ``mask2former``.

@@ -61,6 +61,9 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "mask-has-no-data": Code(_E, "Masks are GeoTIFF files that hold their own no-data value."),
         "mask-encodings-mixed": Code(_E, "Some masks mark the foreground with 1 and others with 255."),
         "palettes-differ": Code(_E, "The palettes of masks give one number different colours."),
+        "names-of-values-differ": Code(
+            _E, "Lists of names beside or in the label files give one value different names."
+        ),
         "masks-partly-inverted": Code(_E, "Some masks are TIFF files tagged WhiteIsZero, others are not."),
         "mask-is-coloured": Code(_E, "Masks show classes as colours."),
         "mask-kinds-mixed": Code(_E, "Some masks are in colour, and others hold one channel."),

@@ -53,6 +53,28 @@ def ask_palettes(case: LabelCase) -> Finding | None:
     )
 
 
+def ask_names(case: LabelCase) -> Finding | None:
+    """Report labels whose own lists name a value differently, as 3D Slicer and labelme may write them."""
+    first: dict[int, tuple[str, str]] = {}
+    unlike: dict[str, str] = {}
+    for image in case.facts.labelled:
+        for value, name in image.label_names.items():
+            known, file = first.setdefault(value, (name, image.label_file))
+            if known != name:
+                unlike.setdefault(image.label_file, f"{value} is {name!r} here and {known!r} in {file}")
+    if not unlike:
+        return None
+    return make(
+        "names-of-values-differ",
+        place(list(unlike)),
+        f"{next(iter(unlike.values()))}: names differ in {len(unlike)} files",
+        expected="one name for each value in all files",
+        fix="Export the labels again with one numbering: from labelme by `labelme2voc.py --labels FILE`, "
+        "from 3D Slicer as label maps with one colour table. " + _AS_STORED,
+        files=list(unlike),
+    )
+
+
 def _distance(color: int, other: int) -> int:
     return max(abs(a - b) for a, b in zip(unpack_rgb(color), unpack_rgb(other), strict=True))
 

@@ -110,6 +110,7 @@ class ImageFacts:
         is_grey: All channels are equal (or there is one).
         palette: Mask value -> its colour as packed RGB, if the mask stores palette indices; of values that
             occur.
+        label_names: Mask value -> its name, if the label file lists names; of values that occur.
         label_is_inverted: The mask is a TIFF tagged WhiteIsZero.
         no_data_pixels: Number of pixels without data, which statistics, losses and scores leave out.
         label_no_data: The mask's no-data value by GDAL's tag, or None.
@@ -151,6 +152,7 @@ class ImageFacts:
     is_grey: bool = False
     label_is_lossy: bool = False
     palette: dict[int, int] = field(default_factory=dict)
+    label_names: dict[int, str] = field(default_factory=dict)
     label_is_inverted: bool = False
     no_data_pixels: int = 0
     label_no_data: int | None = None

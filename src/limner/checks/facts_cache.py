@@ -20,7 +20,7 @@ from limner.formats.source import Source
 from limner.storage.cache import Cache
 from limner.storage.containers import file_on_disk
 
-VERSION = 14
+VERSION = 15
 """Increase it whenever a measurement changes: older entries are then ignored."""
 
 _FILES = Cache("facts", suffix=".jsonl.gz")
@@ -95,6 +95,7 @@ def _from_json(entry: dict[str, Any]) -> Reading:
     row["value_counts"] = {int(v): n for v, n in row["value_counts"].items()}
     row["value_centers"] = {int(v): tuple(center) for v, center in row["value_centers"].items()}
     row["palette"] = {int(v): color for v, color in row["palette"].items()}
+    row["label_names"] = {int(v): name for v, name in row["label_names"].items()}
     row["shape"] = tuple(row["shape"])
     row["label_problems"] = tuple(tuple(case) for case in row["label_problems"])
     row["label_shape"] = None if row["label_shape"] is None else tuple(row["label_shape"])

@@ -1,7 +1,14 @@
 """The open question about label values, if there is one, and the proposed answer."""
 
 from limner.checks.codes import make, place
-from limner.checks.encoding_questions import ask_colors, ask_inverted, ask_no_data, ask_noise, ask_palettes
+from limner.checks.encoding_questions import (
+    ask_colors,
+    ask_inverted,
+    ask_names,
+    ask_no_data,
+    ask_noise,
+    ask_palettes,
+)
 from limner.checks.facts import DatasetFacts
 from limner.checks.label_case import MOST_UNNAMED, LabelCase, color_list, number_list
 from limner.checks.naming import two_classes
@@ -48,7 +55,9 @@ def _meaning(case: LabelCase) -> Finding | None:
     may_number = case.declared is None and not case.is_misread
     objects = object_numbers(case.facts) if may_number else None
     is_open = objects is not None and objects.severity is Severity.ERROR
-    return ask_palettes(case) or ask_inverted(case) or ask_no_data(case) or (objects if is_open else None)
+    ways = (ask_palettes, ask_names, ask_inverted, ask_no_data)
+    asked = next((finding for ask in ways if (finding := ask(case))), None)
+    return asked or (objects if is_open else None)
 
 
 def _negative(case: LabelCase) -> Finding | None:

@@ -1,6 +1,7 @@
 """Run all families of checks on one dataset."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Any
 
 from limner.checks.class_findings import class_findings
@@ -22,7 +23,6 @@ from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.problems import Problems
 from limner.formats.shapes.object_source import ObjectSource
 from limner.formats.source import Source
-from limner.formats.terms import Terms
 
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
@@ -60,7 +60,7 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
     is_named = bool(read_dataset_file(source.root).classes)  # by the user, not by a table beside the masks
     findings = [
         *source.findings,
-        *_of_annotations(facts, source.terms),
+        *_of_annotations(facts, source),
         *file_findings(facts, source.terms, drawn=isinstance(source, ObjectSource)),
         *verdict.findings,
         *class_findings(
@@ -92,9 +92,20 @@ def _drawn_splits(source: Source, facts: DatasetFacts) -> bool:
     return any(image.split is not None and image.split != laid_out[image.name] for image in facts.images)
 
 
-def _of_annotations(facts: DatasetFacts, terms: Terms) -> tuple[Finding, ...]:
+def _of_annotations(facts: DatasetFacts, source: Source) -> tuple[Finding, ...]:
     """Return the problems of single annotations found while reading, one finding per code."""
     problems = Problems()
     for image in facts.images:
         problems.add_cases(image.label_problems, file=image.image_file)
-    return problems.findings(terms)
+    objects = Counter[int]()
+    for image in facts.labelled:
+        objects.update({value: one.count for value, one in image.objects.items()})
+    number = objects.total() - objects[source.uncovered]
+    return tuple(_below_a_pixel(finding, number) for finding in problems.findings(source.terms))
+
+
+def _below_a_pixel(finding: Finding, number: int) -> Finding:
+    """Return an error if most objects are less than a pixel, since their coordinates are no pixels then."""
+    if finding.code != "object-below-a-pixel" or 2 * (finding.cases or 0) <= number:
+        return finding
+    return replace(finding, severity=Severity.ERROR)

@@ -100,12 +100,11 @@ def _outliers(
     what, fix = _WORDS[code]
     usual = images[int(np.argmin(far))]
     worst = images[found[0]]
-    stand = "stands" if len(found) == 1 else "stand"
+    stand = "stands out by its" if len(found) == 1 else "stand out by their"
     yield make(
         code,
         worst.image_file,
-        f"{len(found)} of {len(images)} images {stand} out by their {what}: "
-        f"{say(worst)}, where {say(usual)} is usual",
+        f"{len(found)} of {len(images)} images {stand} {what}: {say(worst)}, where {say(usual)} is usual",
         fix=fix,
         files=[images[i].image_file for i in found],
     )

@@ -165,6 +165,7 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record, picture: Pic
         label_is_inverted=header is not None and header.is_inverted,
         label_no_data=_no_data(header),
         palette=_palette(source, record, labels, counts),
+        label_names={v: name for v, name in _listed_names(source, record, header) if v in counts},
         value_counts=counts,
         num_values=num_values,
         objects=dict(labels.objects),
@@ -190,6 +191,11 @@ def _no_data(header: ImageHeader | None) -> int | None:
     """Return the no-data value of a mask, which holds whole numbers."""
     value = None if header is None else header.no_data
     return int(value) if value is not None and isfinite(value) and value == int(value) else None
+
+
+def _listed_names(source: Source, record: Record, header: ImageHeader | None) -> Iterable[tuple[int, str]]:
+    """Return value and name as the label file lists them, or a file for it alone."""
+    return header.segment_names if header and header.segment_names else source.names_of_values(record).items()
 
 
 def _palette(source: Source, record: Record, labels: "_Labels", values: Iterable[int]) -> dict[int, int]:

@@ -62,7 +62,9 @@ def middle_level(counts: Mapping[int, int]) -> int | None:
     """
     largest = max(counts)
     edge = round(NEAR_END * largest)
-    middle = {value: n for value, n in counts.items() if edge < value < largest - edge}
+    # Compression goes beyond the white that was drawn, whose peak may be an edge below the largest value.
+    white = max((value for value in counts if value >= largest - 2 * edge), key=counts.__getitem__)
+    middle = {value: n for value, n in counts.items() if edge < value < white - edge}
     if not middle:
         return None
     peak = max(middle, key=middle.__getitem__)

@@ -179,6 +179,7 @@ def _models_and_images(model: Path, paths: list[str]) -> tuple[list[str | Path],
 
 def _show(result: "PredictResult") -> None:
     """Print what was predicted; the exit code is 1 if an image could not be."""
+    from limner.api.shared_work import lost_words
     from limner.cli.console import console, messages
     from limner.storage.remote_requests import address_of
 
@@ -189,9 +190,7 @@ def _show(result: "PredictResult") -> None:
     at = address_of(where) or where
     console().print(f"{result.num_predicted} of {total} images predicted; the results are in {at}")
     if result.num_lost:
-        messages().print(
-            f"{result.num_lost} processes ended early; the others took over their work", style="warning"
-        )
+        messages().print(lost_words(result.num_lost), style="warning")
     if result.fidelity is not None:
         console().print(_outlines(result.fidelity))
     if result.label_next is not None:

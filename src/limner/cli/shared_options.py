@@ -13,7 +13,10 @@ Range = Annotated[
     ),
 ]
 Task = Annotated[
-    str | None, typer.Option(help="A task, such as instance; default: the first that the labels are for.")
+    str | None,
+    typer.Option(
+        help="A task, such as instance; default: that of --weights, or the usual one of the labels."
+    ),
 ]
 Network = Annotated[
     str | None, typer.Option(help="A name in `limner networks`, such as pspnet or pspnet/resnet18c.")

@@ -67,6 +67,7 @@ class Batch:
         """Return all data as arrays: ``images``, ``names``, and the targets by the key of their kind.
 
         Kinds with separate targets per image have keys such as ``segments_masks_I`` for image number I.
+        Those that an image lacks are left out.
         """
         found: dict[str, Any] = {"images": self.images, "names": self.names}
         for kind, form in self.targets.items():
@@ -75,7 +76,7 @@ class Batch:
                 continue
             for number, each in enumerate(form):
                 values = {f"{kind.key}_{f.name}_{number}": getattr(each, f.name) for f in fields(each)}
-                found.update(values)
+                found |= {name: value for name, value in values.items() if value is not None}
         return {name: _array(value) for name, value in found.items()}
 
 

@@ -45,6 +45,8 @@ class Picture:
         stored_dtype: Name of the data type in the files, such as ``int16``; empty for an image in memory.
         valid: (*spatial) True where the files have data; None if they have it everywhere. The other pixels
             hold the mean of these.
+        reduction: Number of pixels of the file, along each axis, that a pixel of `array` stands for; more
+            than 1 if a JPEG was decoded at a part of its size.
     """
 
     array: Image
@@ -52,6 +54,12 @@ class Picture:
     files: tuple[Path, ...] = ()
     stored_dtype: str = ""
     valid: npt.NDArray[np.bool_] | None = None
+    reduction: int = 1
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """*spatial of the image in its file."""
+        return tuple(side * self.reduction for side in self.array.shape[:-1])
 
     def __post_init__(self) -> None:
         axes = self.array.ndim - 1

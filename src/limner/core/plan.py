@@ -21,17 +21,12 @@ from limner.core.config import Config, parse_config
 from limner.core.dataset_file import DatasetFile
 from limner.core.labels import LabelTable
 from limner.core.notebook import notebook_table
+from limner.core.pixel_types import PIXEL_TYPES
 from limner.core.pretraining import Pretraining
 
 Positive = Annotated[int, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Part = Annotated[float, Field(gt=0, le=1)]
-
-PIXEL_TYPES = (
-    *("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
-    *("float16", "float32", "float64"),
-)
-"""numpy names of pixel types."""
 
 NormalizedOver = Literal["nonzero_box", "nonzero", "nonzero_of_channel"]
 """Voxels that images are normalised by; see `transforms/normalize_each.py`."""
@@ -124,6 +119,9 @@ class InputPlan(Config):
     resize: ResizePlan | None = None
     """Size to which images are resized before they are cropped or predicted, such as `{shortest: 512}`; null
     uses them at their original size."""
+    reduced_decoding: bool | None = None
+    """Whether JPEGs are decoded at 1/2, 1/4 or 1/8 of their size if that is at least twice the size that they
+    are resized to; null decodes them at full size, as for models that were trained before this setting."""
     mean: tuple[float, ...]
     """Mean per channel, in file values, which is subtracted from the input."""
     std: tuple[Annotated[float, Field(gt=0)], ...]
@@ -193,6 +191,8 @@ class InputPlan(Config):
         check_cascade(self.cascade_mm, self.spacing_mm if self.spatial_dims == 3 else None)
         if self.normalize_over is not None and not self.normalize_each:
             raise ValueError("normalize_over needs normalize_each: true")
+        if self.reduced_decoding and (self.takes_volumes or self.normalize_each or self.clip):
+            raise ValueError("reduced_decoding is for 2D images, without normalize_each and clip")
         if not len(self.mean) == len(self.std) == self.channels:
             raise ValueError(f"mean and std need {self.channels} numbers, one per channel")
         if self.clip is not None and len(self.clip) != self.channels:
@@ -224,17 +224,15 @@ class AugmentPlan(Config):
     scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.5, 2.0)
     """Smallest and largest zoom."""
     scale_of: Literal["image", "fit"] = "image"
-    """What a zoom of 1 is: `image` is the image after `input.resize`, `fit` the zoom at which it just fits in
-    the crop, as in large-scale jitter."""
+    """A zoom of 1: `image` is the image after `input.resize`, `fit` the zoom at which it fits in the crop."""
     flip_axes: tuple[Annotated[int, Field(ge=0, le=2)], ...] = (1,)
     """Spatial axes that are mirrored, each with probability 0.5; 1 is left-right in 2D."""
     quarter_turns: bool = False
     """Rotations by 90, 180 and 270 degrees, for images whose orientation is meaningless."""
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
-    """Maximum angle of rotation in degrees, in either direction; of volumes around each axis in space, and of
-    words in 2D."""
+    """Maximum angle of rotation in degrees, of volumes around each axis. Boxes follow the outlines."""
     affine_probability: Probability = 1.0
-    """Fraction of the patches of volumes that are rotated; as many, drawn apart, are zoomed by `scale`."""
+    """Fraction of the crops that are rotated; as many, drawn apart, are zoomed by `scale`."""
     thick_axis: Literal[0, 1, 2] | None = None
     """Axis of thick slices: patches are rotated and zoomed within slices only; null does both in space."""
     elastic: Annotated[float, Field(ge=0)] = 0.0
@@ -253,13 +251,15 @@ class AugmentPlan(Config):
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.05
     """Maximum rotation of the hue circle (1 is the whole circle); needs 3 channels."""
     gamma: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = None
-    """For volumes: smallest and largest exponent of values scaled to 0..1; null changes none."""
+    """Smallest and largest exponent of values scaled to 0..1, in 37 % of the crops; null changes none."""
     noise: Annotated[float, Field(ge=0)] = 0.0
-    """For volumes: maximum variance of Gaussian noise, after normalisation."""
+    """Maximum variance of Gaussian noise, after normalisation, in 10 % of the crops."""
     blur: Annotated[float, Field(ge=0, le=5)] = 0.0
-    """For volumes: maximum standard deviation of a Gaussian blur in voxels."""
+    """Maximum standard deviation of a Gaussian blur in pixels, of each channel in 10 % of the crops."""
     low_resolution: Part = 1.0
-    """For volumes: smallest zoom at which a patch is sampled before it is enlarged again."""
+    """Smallest zoom at which each channel is sampled and enlarged again, in 12.5 % of the crops."""
+    jpeg: Annotated[int, Field(ge=1, lt=100)] | None = None
+    """For 8-bit images: lowest quality of JPEG compression, in half of the crops; null compresses none."""
     category_max_ratio: Annotated[float, Field(gt=0, le=1)] = 1.0
     """A crop is drawn again (up to 10 times) while one class fills more than this fraction of it."""
     foreground_probability: Probability = 0.0
@@ -341,7 +341,7 @@ class TrainPlan(Config):
     steps: Positive
     """Number of optimizer steps; with `minutes`, an estimate until the run has measured its speed."""
     epochs: Annotated[float, Field(gt=0)] | None = None
-    """Number of passes over the training images, as another unit for `steps`; null counts in steps."""
+    """Number of passes over the training images or slices; another unit for `steps`, null counts in steps."""
     minutes: Annotated[float, Field(gt=0)] | None = None
     """Time budget of the whole schedule in minutes; null trains for `steps`."""
     batch_size: Positive

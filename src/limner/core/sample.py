@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy.typing as npt
 
-from limner.core.picture import PLAIN, Geometry, Image
+from limner.core.picture import PLAIN, Geometry, Image, Picture
 from limner.core.targets import Move, Target
 
 TargetT = TypeVar("TargetT", bound=Target[Any])
@@ -70,6 +70,10 @@ class Sample:
         spacing_mm: Distance between neighbouring pixels along each spatial axis, in the order of the
             array's axes, or None if unknown or meaningless.
         geometry: Position of the image as read from disk; transforms that move pixels do not keep it.
+        stored_dtype: Name of the type of the values in the file, such as ``int16``, which reading may have
+            changed; empty if unknown, and after transforms that move pixels.
+        reduction: Number of pixels of the targets, along each axis, that a pixel of `image` stands for, as of
+            `Picture`. Once it is cropped, a sample has one size again.
     """
 
     name: str
@@ -77,6 +81,8 @@ class Sample:
     targets: tuple[Target[Any], ...] = ()
     spacing_mm: tuple[float, ...] | None = None
     geometry: Geometry = PLAIN
+    stored_dtype: str = ""
+    reduction: int = 1
 
     def __post_init__(self) -> None:
         assert self.image.ndim >= 3, f"an image is (*spatial, C), found shape {self.image.shape}"
@@ -109,8 +115,13 @@ class Sample:
 
     @property
     def spatial_shape(self) -> tuple[int, ...]:
-        """(H, W) or (D, H, W)."""
-        return tuple(self.image.shape[:-1])
+        """(H, W) or (D, H, W) of the targets, and of the image unless it is reduced."""
+        return tuple(side * self.reduction for side in self.image.shape[:-1])
+
+    @property
+    def picture(self) -> Picture:
+        """The image with its geometry."""
+        return Picture(self.image, self.geometry, stored_dtype=self.stored_dtype, reduction=self.reduction)
 
 
 def size_text(shape: tuple[int, ...]) -> str:

@@ -1,6 +1,6 @@
 """Segments: the objects and regions of one image, in a compact form.
 
-Shape legend: B batch, N segments, L layers, *S spatial axes.
+Shape legend: B batch, N segments, n labels, L layers, *S spatial axes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.boxes import incomplete
+from limner.core.boxes import as_labels, incomplete
 from limner.core.targets import ImageTargets, Move, Target
 
 if TYPE_CHECKING:
@@ -35,11 +35,14 @@ class SegmentTargets(ImageTargets):
         labels: (N,) int64 trained labels 0..K-1.
         top: (*S) int32 number of the segment of each pixel, the topmost of several as in `Segments.flat`: 0
             is nothing, i + 1 is segment i, and -1 is a crowd. None if made from label maps.
+        complete: (n,) int64 labels of which all objects are drawn; None for all. Of other classes, there may
+            be objects without a mask, so that what is outside masks says nothing about them.
     """
 
     masks: "torch.Tensor"
     labels: "torch.Tensor"
     top: "torch.Tensor | None" = None
+    complete: "torch.Tensor | None" = None
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,8 @@ class Segments(Target[tuple[SegmentTargets, ...]]):
             numbers[1:] = np.where(target.is_crowd, -1, np.cumsum(trained) * trained)
             top = empty_tensor(left.spatial_shape, np.int32, pin_memory=pin_memory)
             top.numpy()[...] = numbers[target.flat()]
-            stacked.append(SegmentTargets(masks, torch.from_numpy(np.array(left.labels)), top))
+            labels, complete = torch.from_numpy(np.array(left.labels)), as_labels(target.complete)
+            stacked.append(SegmentTargets(masks, labels, top, complete))
         return tuple(stacked)
 
     def foreground_pixel(self, rng: np.random.Generator, background: int | None) -> tuple[int, ...] | None:

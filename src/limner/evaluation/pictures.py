@@ -19,6 +19,7 @@ from limner.evaluation.scorer import PICTURE_TITLES, WORST_AND_BEST, ImageScores
 from limner.evaluation.semantic_scores import SemanticScores
 from limner.storage.output_folder import make_output_folder
 from limner.storage.whole_files import move_file, remove_file, write_whole
+from limner.transforms.resize_array import resize_image
 
 OURS = re.compile(rf"(({'|'.join(PICTURE_TITLES)})-\d+_.*|\.\d+)\.png")
 """Pattern of the file names written here."""
@@ -120,7 +121,8 @@ class WorstAndBest:
 
     def _draw(self, number: int, scores: ImageScores, sample: Sample, prediction: Prediction) -> None:
         title = f"{scores.name}    {self.rank_title} {scores.rank:.3f}"
-        picture = self._draw_comparison(sample.image, prediction, self.labels, truth=sample, title=title)
+        image = sample.image if sample.reduction == 1 else resize_image(sample.image, sample.spatial_shape)
+        picture = self._draw_comparison(image, prediction, self.labels, truth=sample, title=title)
         write_whole(self._drawn(number), encode_png(picture))
 
     def _drawn(self, number: int) -> Path:

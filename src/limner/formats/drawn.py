@@ -8,19 +8,24 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import Image as PillowImage
 from PIL import ImageDraw
 
+from limner.core.clipping import clip_line, clip_polygon
 from limner.core.segments import Mask
-from limner.formats.clipping import clip_line, clip_polygon
 
 Kind = Literal["polygon", "hole", "runs", "box", "ellipse", "line", "point"]
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
+Hull = npt.NDArray[np.float32]
+"""(points, 2) x, y in pixels, the corners of a convex polygon in order; none if unknown."""
+
+NO_HULL: Hull = np.empty((0, 2), np.float32)
 
 LINE_WIDTH = 10
 """Width of lines in pixels, as in labelme's own converters."""
@@ -100,6 +105,22 @@ class Drawn:
         points = points.clip(0, (width, height))
         return (*points.min(0).tolist(), *points.max(0).tolist())
 
+    def hull(self, height: int, width: int) -> Hull:
+        """Return the convex hull of the shapes, which may reach outside the image.
+
+        It has no points if it says no more than the box: without a shape of any extent, and if it is an
+        upright rectangle, as of boxes that a tool wrote as polygons.
+        """
+        shapes = [shape for shape in self.shapes if shape.kind not in ("hole", "point")]
+        if not shapes or self.is_box_only:
+            return NO_HULL
+        if any(shape.kind == "runs" for shape in shapes):
+            return hull_of_mask(self.mask(height, width))
+        outlines = [_near(corners(shape), height, width) for shape in shapes]
+        hull = _hull_of(np.concatenate([np.reshape(outline, (-1, 2)) for outline in outlines]))
+        is_upright = len(hull) == 4 and all(len({*side}) == 2 for side in hull.T.tolist())
+        return NO_HULL if is_upright else hull
+
     def outlined(self) -> "Drawn":
         """Return the object with boxes as polygons, so that a box is its outline."""
         if not any(shape.kind == "box" for shape in self.shapes):
@@ -164,6 +185,23 @@ def box_of_mask(mask: Mask) -> Box:
     if not rows.size:
         return 0.0, 0.0, 0.0, 0.0
     return float(columns[0]), float(rows[0]), float(columns[-1]) + 1, float(rows[-1]) + 1
+
+
+def hull_of_mask(mask: Mask) -> Hull:
+    """Return the convex hull of the pixels of a mask (H, W); no points if it is empty."""
+    rows = np.flatnonzero(mask.any(1))
+    if not rows.size:
+        return NO_HULL
+    left, right = mask[rows].argmax(1), mask.shape[1] - mask[rows, ::-1].argmax(1)
+    ends = [np.stack([x, y], 1) for x in (left, right) for y in (rows, rows + 1)]
+    return _hull_of(np.concatenate(ends))
+
+
+def _hull_of(points: npt.NDArray[Any]) -> Hull:
+    if len(points) < 3:
+        return NO_HULL
+    hull = np.asarray(cv2.convexHull(points.astype(np.float32)), np.float32).reshape(-1, 2)
+    return hull if len(hull) >= 3 else NO_HULL
 
 
 def runs_to_mask(runs: Sequence[int], height: int, width: int) -> Mask:

@@ -129,7 +129,7 @@ ANNOTATIONS: dict[str, Code] = {
     ),
     "categories-numbered-differently": Code(
         _W,
-        "COCO: files number their categories differently; those of one name are one class.",
+        "COCO and DICOM SEG: files number their classes differently; those of one name are one class.",
         "one name for each category id in all files",
         "Categories of one name are one class, and mask values are renumbered. Check that no class has "
         "two spellings.",
@@ -211,6 +211,12 @@ ANNOTATIONS: dict[str, Code] = {
         "a box with a width and a height",
         "Left out. Remove the box, or redraw it.",
     ),
+    "box-rotated": Code(
+        _N,
+        "COCO: CVAT rotated a box, which is taken as the upright box around it.",
+        "upright boxes, or polygons",
+        "No action needed to train detection; polygons keep the rotation.",
+    ),
     "box-outside-image": Code(
         _W,
         "A box reaches outside the image; it is clipped at the border.",
@@ -231,7 +237,7 @@ ANNOTATIONS: dict[str, Code] = {
     ),
     "value-outside-0-1": Code(
         _W,
-        "A YOLO number is not between 0 and 1; it is clipped.",
+        "A fraction of a side is not between 0 and 1; it is clipped.",
         "fractions of width and height, 0 to 1",
         "Clipped at the border. " + _EXPORT,
     ),
@@ -252,6 +258,12 @@ ANNOTATIONS: dict[str, Code] = {
         "YOLO: data.yaml names no classes that can be used.",
         "`names` as a list, or as a mapping from numbers to names",
         "Correct the file, or export it again. Without the file, classes are called by their numbers.",
+    ),
+    "name-lists-differ": Code(
+        _E,
+        "Two files give a class number or colour different names.",
+        "one name for each number in all files",
+        "Correct or remove the file whose names are wrong; or name the classes in dataset.yaml.",
     ),
     "several-labels": Code(
         _W,
@@ -330,8 +342,9 @@ ANNOTATIONS: dict[str, Code] = {
         _N,
         "LVIS: not all objects of some classes are drawn in these images.",
         "all objects of all classes drawn",
-        "Found objects of classes that are not labelled in an image are neither right nor wrong in scores; "
-        "training takes what is not drawn for background.",
+        "Objects of classes that are not labelled in an image are neither right nor wrong in scores, nor in "
+        "training of detectors and of networks with queries; other networks take what is not drawn for "
+        "background.",
     ),
     "polygon-too-short": Code(
         _W,
@@ -344,6 +357,14 @@ ANNOTATIONS: dict[str, Code] = {
         "A polygon reaches outside the image; it is clipped at the border.",
         "points inside the image",
         "Clipped at the border. " + _EXPORT,
+    ),
+    "object-below-a-pixel": Code(
+        _W,
+        "An object is less than a pixel wide and high; an error if most are.",
+        "coordinates in pixels",
+        "Remove it if it was drawn by mistake. If most objects are like this, their coordinates are "
+        "fractions of the sides, or degrees: convert them to pixels and export them again.",
+        also=_E,
     ),
     "annotation-empty": Code(
         _W,

@@ -17,11 +17,12 @@ from limner.core.picture import Picture
 from limner.core.sample import Record
 from limner.core.segments import Segments
 from limner.core.words import Words
-from limner.formats.drawn import Drawn, Shape, box_of_mask, runs_of_mask
+from limner.formats.drawn import Drawn, Shape, box_of_mask, hull_of_mask, runs_of_mask
 from limner.formats.named_classes import refuse_names
 from limner.formats.numbered_slices import cases_of
 from limner.formats.problems import Problems
 from limner.formats.terms import MASKS, Terms
+from limner.images.pixels import Reduce
 from limner.images.read_image import read_image
 
 TEXT_TASK = "text-detection"
@@ -116,15 +117,19 @@ class Source(ABC):
         """
         return ""
 
-    def read_image(self, record: Record) -> Picture:
+    def read_image(self, record: Record, *, reduce: Reduce | None = None) -> Picture:
         """Decode one image in the values of its files: upright, palettes expanded, alpha dropped.
 
         Several files are taken for its channels; a format whose files are something else says so itself.
 
+        Args:
+            record: The image.
+            reduce: As of `limner.images.read_image`; formats of volumes ignore it.
+
         Raises:
             DataError: A file cannot be read; the message names it.
         """
-        return read_image(*record.images)
+        return read_image(*record.images, reduce=reduce)
 
     @abstractmethod
     def read_values(self, record: Record) -> ValueMap:
@@ -133,6 +138,10 @@ class Source(ABC):
         Raises:
             DataError: A file cannot be read; the message names it.
         """
+
+    def names_of_values(self, record: Record) -> Mapping[int, str]:
+        """Return value -> name as a list for the labels of this image alone says; empty without one."""
+        return {}
 
     def read_segments(self, record: Record) -> Segments:
         """Decode the objects and regions of one image, labelled with untranslated mask values.
@@ -201,17 +210,31 @@ class Source(ABC):
         ]
 
     def read_boxes(self, record: Record) -> Boxes:
-        """Return the boxes of one image, labelled with mask values; by default those around its segments.
+        """Return boxes and outlines of the objects of one image; by default those of its segments.
+
+        Labels are mask values.
 
         Raises:
             DataError: A file cannot be read, or the format has no separate objects.
         """
         segments = self.read_segments(record)
-        boxes = [box_of_mask(mask) for mask in segments.each_mask()]
+        boxes, hulls = [], []
+        for mask in segments.each_mask():
+            boxes.append(box_of_mask(mask))
+            hulls.append(hull_of_mask(mask))
         found = boxes_of(
-            boxes, segments.labels.tolist(), segments.is_crowd.tolist(), shape=segments.spatial_shape
+            boxes,
+            segments.labels.tolist(),
+            segments.is_crowd.tolist(),
+            shape=segments.spatial_shape,
+            complete=segments.complete,
+            outlines=hulls,
         )
         return found.select(found.areas > 0)
+
+    def complete_values(self, record: Record) -> frozenset[int] | None:
+        """Return the mask values of the classes of which all objects of an image are drawn; None for all."""
+        return None
 
     def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
         """Return the problems of the labels of one image that indexing does not look for.

@@ -162,9 +162,18 @@ def _contents(root: Path, tree: FileTree) -> str:
     found = f"{len(tree.images)} image files ({some})" if counts else "no image files"
     kinds = Counter(map(_suffix, tree.others))
     hints = [f"{kinds[suffix]} {name}" for suffix, name in _NOT_MASKS.items() if kinds[suffix]]
-    hints += _other_exports(root, tree)
+    hints += [*_texts_of_images(tree), *_other_exports(root, tree)]
     hints += [f"the folder {folder}/, named like an image file" for folder in tree.image_named_folders[:3]]
     return found + (f"; and {', '.join(hints)}" if hints else "")
+
+
+def _texts_of_images(tree: FileTree) -> list[str]:
+    """Name the text files that seem to be labels, in a form that no format reads."""
+    stems = {*tree.stems}
+    found = [path for path in tree.others if path.suffix.lower() == ".txt" and path.stem in stems]
+    if not found:
+        return []
+    return [f"{len(found)} text files named after images, such as {found[0]} (not of YOLO, DOTA or ICDAR)"]
 
 
 def _other_exports(root: Path, tree: FileTree) -> list[str]:

@@ -59,6 +59,7 @@ class ImageHeader:
         geometry: Position of the voxels of a volume.
         stored_dtype: NumPy name of the type of a volume's values in the file, once scaled; empty for images.
         palette: Of a PNG with a palette, red, green and blue of each entry as bytes; empty for other files.
+        segment_names: Value and name of each segment that the file lists, as 3D Slicer's ``.seg.nrrd``.
     """
 
     container: str
@@ -74,6 +75,7 @@ class ImageHeader:
     geometry: Geometry = PLAIN
     stored_dtype: str = ""
     palette: bytes = b""
+    segment_names: tuple[tuple[int, str], ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:

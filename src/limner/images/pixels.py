@@ -35,6 +35,16 @@ from limner.storage.file_contents import content_elsewhere
 Pixels = npt.NDArray[Any]
 """(*spatial, C) in the file's own type; RGB or RGBA order."""
 
+Reduce = Callable[[int, int], int]
+"""Upright height and width of an image -> one of `REDUCTIONS` that divides both, or 1."""
+
+REDUCTIONS = {
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+}
+"""Factors by which libjpeg decodes an image smaller, the largest first -> OpenCV's flag, for colours too."""
+
 # OpenCV 4.11 and later decode to RGB directly; earlier versions need a second pass over the pixels.
 _COLOR: int = getattr(cv2, "IMREAD_COLOR_RGB", cv2.IMREAD_COLOR)
 _KNOWN = "PNG, JPEG, TIFF, BMP, WebP, GIF, PPM, PGM, NPY, JPEG 2000, AVIF or HEIC"
@@ -100,7 +110,7 @@ def _volume_header(path: Path, kind: VolumeKind) -> ImageHeader:
 
 
 def read_pixels(
-    path: Path, *, keep_palette: bool = False, keep_alpha: bool = False
+    path: Path, *, keep_palette: bool = False, keep_alpha: bool = False, reduce: Reduce | None = None
 ) -> tuple[Pixels, ImageHeader]:
     """Decode an image file, upright.
 
@@ -108,6 +118,7 @@ def read_pixels(
         path: The file.
         keep_palette: Return palette indices, (H, W, 1), rather than colours.
         keep_alpha: Return alpha as the last channel.
+        reduce: Chooses the factor by which a JPEG is decoded smaller; None decodes it at full size.
 
     Returns:
         The pixels, (*spatial, C) in the file's own type, and the header.
@@ -121,8 +132,12 @@ def read_pixels(
             return kind.decode(path), header
     data = _read_bytes(path)
     header = _header(data, path)
+    factor = _reduction(header, reduce)
     try:
-        pixels = _decode(data, header, keep_palette=keep_palette, keep_alpha=keep_alpha)
+        if factor > 1:
+            pixels = _decode_opencv(data, header, keep_alpha=False, flags=REDUCTIONS[factor])
+        else:
+            pixels = _decode(data, header, keep_palette=keep_palette, keep_alpha=keep_alpha)
     except (DamagedFileError, OSError, ValueError, SyntaxError, cv2.error) as error:
         raise _unreadable(path, str(error)) from None
     except PillowImage.DecompressionBombError as error:
@@ -130,12 +145,21 @@ def read_pixels(
     except MemoryError:
         found = f"no memory left for its {_pixels(header.stored_shape)}"
         raise _unreadable(path, found, fix="Cut the image into tiles.") from None
-    if pixels.shape[:-1] != header.stored_shape:
-        sizes = [_pixels(shape) for shape in (pixels.shape[:-1], header.stored_shape)]
+    expected = tuple(side // factor for side in header.stored_shape)
+    if pixels.shape[:-1] != expected:
+        sizes = [_pixels(shape) for shape in (pixels.shape[:-1], expected)]
         raise _unreadable(path, f"{sizes[0]} were decoded of {sizes[1]}")
     if (cached := _CACHED.get()) is not None:
         cached[path] = header
     return _upright(pixels, header.orientation), header
+
+
+def _reduction(header: ImageHeader, reduce: Reduce | None) -> int:
+    """Return the factor by which a file is decoded smaller: 1 unless it is a JPEG."""
+    if reduce is None or header.container != "JPEG":
+        return 1
+    height, width = header.shape
+    return reduce(height, width)
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -260,8 +284,8 @@ def _decode(data: bytes, header: ImageHeader, *, keep_palette: bool, keep_alpha:
     return _decode_opencv(data, header, keep_alpha=keep_alpha and header.has_alpha)
 
 
-def _decode_opencv(data: bytes, header: ImageHeader, *, keep_alpha: bool) -> Pixels:
-    flags = cv2.IMREAD_GRAYSCALE if header.channels == 1 else _COLOR
+def _decode_opencv(data: bytes, header: ImageHeader, *, keep_alpha: bool, flags: int = 0) -> Pixels:
+    flags |= cv2.IMREAD_GRAYSCALE if header.channels == 1 else _COLOR
     # OpenCV's own handling of orientation differs between containers and versions, so it is switched off.
     flags |= cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     if header.container == "PNG":

@@ -11,7 +11,7 @@ from limner.core.errors import DataError, describe
 from limner.core.picture import Geometry, Picture
 from limner.core.sample import place_text, size_text
 from limner.images.headers import ImageHeader
-from limner.images.pixels import Pixels, read_header, read_pixels
+from limner.images.pixels import Pixels, Reduce, read_header, read_pixels
 from limner.images.volumes.dicom import dicom_files, read_series
 
 
@@ -24,13 +24,15 @@ def image_header(path: Path) -> ImageHeader:
     return read_header(path)
 
 
-def read_image(path: Path, *more: Path) -> Picture:
+def read_image(path: Path, *more: Path, reduce: Reduce | None = None) -> Picture:
     """Read an image upright: EXIF rotation applied, palettes expanded, alpha dropped.
 
     Args:
         path: A file of a kind in `IMAGE_SUFFIXES`, recognised by its content; of a GIF the first frame. A
             folder of DICOM files is read as one series.
         more: Files of further channels, of the same size and type.
+        reduce: Chooses the factor (1, 2, 4 or 8) by which a JPEG is decoded smaller, by its height and width,
+            see `Picture.reduction`. Other files, and images of several files, are read at full size.
 
     Returns:
         (H, W, C) uint8 or uint16 as stored, float32 for every other type; (D, H, W, C) float32 of a volume.
@@ -43,10 +45,10 @@ def read_image(path: Path, *more: Path) -> Picture:
     """
     if series := dicom_files(path):
         return read_series(series)
-    first = _read_one(path)
+    first = _read_one(path, None if more else reduce)
     if not more:
         pixels = np.ascontiguousarray(first.pixels)
-        return Picture(pixels, first.geometry, (path,), first.stored, first.valid)
+        return Picture(pixels, first.geometry, (path,), first.stored, first.valid, first.reduction)
     read = [first]
     for other in more:
         read.append(_read_one(other))
@@ -61,6 +63,15 @@ def read_image(path: Path, *more: Path) -> Picture:
     )
 
 
+def at_full_size(picture: Picture) -> Picture:
+    """Return the picture, read again at full size if it is reduced, for instance to draw on it.
+
+    Raises:
+        DataError: As in `read_image`.
+    """
+    return picture if picture.reduction == 1 else read_image(*picture.files)
+
+
 class _Read(NamedTuple):
     """One file: (*spatial, C) pixels, the type in which they are stored, (*spatial) where they have data."""
 
@@ -68,6 +79,7 @@ class _Read(NamedTuple):
     stored: str
     valid: npt.NDArray[np.bool_] | None
     geometry: Geometry
+    reduction: int = 1
 
 
 def _refuse_other_grid(path: Path, first: _Read, other: Path, further: _Read) -> None:
@@ -98,15 +110,15 @@ def _refuse_other_grid(path: Path, first: _Read, other: Path, further: _Read) ->
         )
 
 
-def _read_one(path: Path) -> _Read:
-    pixels, header = read_pixels(path)
+def _read_one(path: Path, reduce: Reduce | None = None) -> _Read:
+    pixels, header = read_pixels(path, reduce=reduce)
     stored, valid = pixels.dtype.name, None
     if header.no_data is not None and (empty := _without_data(pixels, header.no_data)).any():
         pixels, valid = _filled(pixels, empty), ~empty
     # Files of one dataset store volumes in several types; their values mean the same.
     if stored not in ("uint8", "uint16") or pixels.ndim == 4:
         pixels = _as_float32(pixels, path)
-    return _Read(pixels, stored, valid, header.geometry)
+    return _Read(pixels, stored, valid, header.geometry, header.shape[0] // pixels.shape[0])
 
 
 def _without_data(pixels: Pixels, no_data: float) -> npt.NDArray[np.bool_]:

@@ -4,23 +4,30 @@ Pages of one size are the slices of a stack if the file says so (axis Z), or if 
 `MOST_PAGES`; else they are channels.
 
 tifffile reads any number of channels but, on its own, only the simple compressions; the others (LZW, JPEG,
-fax) go to OpenCV's libtiff, which knows 1, 3 or 4 channels.
+fax) go to OpenCV's libtiff, which knows 1, 3 or 4 channels, and those with a palette to Pillow's.
 """
 
 import io
+import logging
+import struct
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import tifffile
+from PIL import Image as PillowImage
 
 from limner.images.headers import DamagedFileError, ImageHeader
+
+# What it logs about odd tags is either read here or an error; without a handler, Python would print it.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 # None, LZMA, Deflate (two numbers for it) and PackBits: what tifffile decodes without further libraries.
 _PLAIN = {1, 34925, 8, 32946, 32773}
 _CHANNEL_AXES = "SCQI"
-_GDAL_NODATA = 42113
+_ORIENTATION, _PHOTOMETRIC, _GDAL_NODATA = 274, 262, 42113
+_BLACK_IS_0 = 1
 _DEPTH, _TIME = "Z", "T"
 _PAGES = "QI"
 
@@ -63,7 +70,7 @@ def _header(file: tifffile.TiffFile, num_bytes: int) -> ImageHeader:
     palette = page.photometric == tifffile.PHOTOMETRIC.PALETTE
     # 1 and 2 are associated and plain alpha; 0 is just one more channel.
     alpha = any(int(kind) in (1, 2) for kind in page.extrasamples)
-    orientation = page.tags.valueof(274, 1)
+    orientation = page.tags.valueof(_ORIENTATION, 1)
     return ImageHeader(
         "TIFF",
         (depth, sizes["Y"], sizes["X"]) if depth > 1 else (sizes["Y"], sizes["X"]),
@@ -128,16 +135,43 @@ def decode_tiff(data: bytes, *, keep_palette: bool) -> npt.NDArray[Any]:
 def _decode(file: tifffile.TiffFile, data: bytes, *, keep_palette: bool) -> npt.NDArray[Any]:
     page, series = file.pages.first, file.series[0]
     if int(page.compression) not in _PLAIN:
+        data = _as_stored(data, file)
+        if page.photometric == tifffile.PHOTOMETRIC.PALETTE and len(series.pages) == 1:
+            indices = _indices(data)
+            return indices if keep_palette else _in_colors(indices, page)
         return _decode_compressed(data, page, planes=len(series.pages))
     pixels = _channels_last(series.asarray(), _axes(series))
     if page.photometric == tifffile.PHOTOMETRIC.PALETTE and not keep_palette:
-        colors = np.asarray(page.colormap) >> 8  # (3, 2**bits) of 16 bits each
-        return np.asarray(colors.T.astype(np.uint8)[pixels[..., 0]])
+        return _in_colors(pixels, page)
     if pixels.dtype == bool:
         pixels = pixels.astype(np.uint8) * np.uint8(255)
+    return _inverted(pixels, page)
+
+
+def _inverted(pixels: npt.NDArray[Any], page: tifffile.TiffPage) -> npt.NDArray[Any]:
+    """Return pixels with 0 as black, if the page says that 0 is white."""
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
         return np.asarray(np.iinfo(pixels.dtype).max - pixels)
     return pixels
+
+
+def _in_colors(indices: npt.NDArray[Any], page: tifffile.TiffPage) -> npt.NDArray[np.uint8]:
+    """Return (H, W, 3) the colours of palette indices (H, W, 1)."""
+    colors = np.asarray(page.colormap)  # (3, 2**bits) of 16 bits each; some programs write 8
+    colors = colors >> 8 if colors.max(initial=0) > 255 else colors
+    return np.asarray(colors.T.astype(np.uint8)[indices[..., 0]])
+
+
+def _indices(data: bytes) -> npt.NDArray[Any]:
+    """Return (H, W, 1) the palette indices of a compressed TIFF, which OpenCV would give as colours.
+
+    Raises:
+        DamagedFileError: Pillow gives no indices.
+    """
+    with PillowImage.open(io.BytesIO(data), formats=("TIFF",)) as image:
+        if image.mode != "P":
+            raise DamagedFileError("the palette of a compressed TIFF cannot be read; save it uncompressed")
+        return np.asarray(image)[..., np.newaxis]
 
 
 def _channels_last(pixels: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
@@ -146,6 +180,21 @@ def _channels_last(pixels: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
     order = [i for i in range(len(axes)) if i not in spatial] + spatial
     moved = pixels.transpose(order).reshape(-1, *(pixels.shape[axis] for axis in spatial))
     return np.ascontiguousarray(np.moveaxis(moved, 0, -1))
+
+
+def _as_stored(data: bytes, file: tifffile.TiffFile) -> bytes:
+    """Return a TIFF whose first page says that it is upright and that 0 is black.
+
+    Whether libraries turn and invert pixels depends on their versions; here that is done afterwards.
+    """
+    changed, page = bytearray(data), file.pages.first
+    for code, plain in ((_ORIENTATION, 1), (_PHOTOMETRIC, _BLACK_IS_0)):
+        tag = page.tags.get(code)
+        if tag is None or tag.dtype != tifffile.DATATYPE.SHORT:
+            continue
+        if code == _ORIENTATION or tag.value == tifffile.PHOTOMETRIC.MINISWHITE:
+            struct.pack_into(f"{file.byteorder}H", changed, tag.valueoffset, plain)
+    return bytes(changed)
 
 
 def _decode_compressed(data: bytes, page: tifffile.TiffPage, *, planes: int) -> npt.NDArray[Any]:
@@ -160,6 +209,6 @@ def _decode_compressed(data: bytes, page: tifffile.TiffPage, *, planes: int) -> 
             "with Deflate compression, or as NPY"
         )
     if pixels.ndim == 2:
-        return pixels[..., np.newaxis]
+        return _inverted(pixels[..., np.newaxis], page)
     order = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
     return np.asarray(cv2.cvtColor(pixels, order))

@@ -10,7 +10,7 @@ import torch
 
 from limner.core.errors import ConfigError, describe
 from limner.core.labels import LabelTable
-from limner.core.picture import PLAIN, Geometry, Image
+from limner.core.picture import PLAIN, Geometry, Image, Picture
 from limner.core.plan import InferencePlan, Plan
 from limner.core.prediction import Prediction
 from limner.core.run_folder import RunFolder
@@ -22,6 +22,7 @@ from limner.preparation.folds import read_folds, trained_folds
 from limner.storage.user_paths import user_path
 from limner.tasks.task import Task
 from limner.transforms.fit_values import ValueRange
+from limner.transforms.reduced_size import ReducedSize
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,6 +89,12 @@ class Ensemble:
         """The precision of the first model."""
         return self.members[0].precision
 
+    @property
+    def reduce(self) -> ReducedSize | None:
+        """How much smaller JPEGs are decoded, if all models agree; None decodes them at full size."""
+        first, *others = (member.reduce for member in self.members)
+        return first if all(other == first for other in others) else None
+
     @cached_property
     def weights_hash(self) -> str:
         """A hash of all weights and settings, in the order of the models."""
@@ -101,17 +108,20 @@ class Ensemble:
 
     def predict(
         self,
-        image: Image | Path | str,
+        image: Image | Picture | Path | str,
         *,
         name: str | None = None,
         probabilities: bool = False,
         geometry: Geometry = PLAIN,
+        stored_dtype: str = "",
     ) -> Any:  # noqa: ANN401 - the prediction of the models' task
         """Predict one image; for the arguments and errors, see `Predictor.predict`."""
 
         def predictions() -> Iterator[Prediction]:
             for member in self.members:  # one at a time: each may hold the probabilities of a volume
-                yield member.predict(image, name=name, probabilities=True, geometry=geometry)
+                yield member.predict(
+                    image, name=name, probabilities=True, geometry=geometry, stored_dtype=stored_dtype
+                )
 
         return self.task.averaged(
             predictions(), labels=self.labels, settings=self.settings, probabilities=probabilities

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from limner.core.picture import PLAIN, Geometry, Image
+from limner.core.picture import PLAIN, Geometry, Image, Picture
 from limner.core.plan import InferencePlan, Plan
 from limner.decoding.network_arrays import NamedArrays
 from limner.inference.array_runs import ImageArrayRuns, smoothly_resized
@@ -18,6 +18,7 @@ from limner.tasks import find_task
 from limner.tasks.task import Task
 from limner.transforms.fit_values import ValueRange
 from limner.transforms.fitted_size import fitted_size
+from limner.transforms.reduced_size import ReducedSize, reduced_size
 from limner.transforms.turn import UNTURNED
 from limner.weights.exported import RUNTIMES, ExportCard, open_export
 from limner.weights.model_settings import read_model_settings
@@ -90,23 +91,37 @@ class ExportedPredictor:
         """A hash of the file."""
         return self.card.sha256[self.card.file]
 
+    @property
+    def reduce(self) -> ReducedSize | None:
+        """How much smaller JPEGs are decoded before they are predicted; None decodes them at full size."""
+        return reduced_size(self.plan.input, self.plan.resize_for(self.settings))
+
     def share_cores(self, processes: int = 1) -> None:
         """Do nothing: runtimes do not change their number of threads while they run."""
 
     def predict(
         self,
-        image: Image | Path | str,
+        image: Image | Picture | Path | str,
         *,
         name: str | None = None,
         probabilities: bool = False,
         geometry: Geometry = PLAIN,
+        stored_dtype: str = "",
     ) -> Any:  # noqa: ANN401 - the prediction of the model's task
         """Predict one image; for the arguments, result and errors, see `Predictor.predict`."""
-        array, geometry, where, name = given_image(image, geometry, name)
+        given = given_image(image, geometry, name, stored_dtype, self.reduce)
         self.task.refuse_unsuitable(self.card.kind, self.settings, probabilities=probabilities)
-        seen = seen_image(array, self.plan, geometry=geometry, value_range=self.value_range, where=where)
+        seen = seen_image(
+            given.array,
+            self.plan,
+            geometry=given.geometry,
+            value_range=self.value_range,
+            where=given.where,
+            stored_dtype=given.stored_dtype,
+            reduction=given.reduction,
+        )
         found = self.task.predict_arrays(
-            self._runs(seen), name=name, labels=self.labels, probabilities=probabilities
+            self._runs(seen), name=given.name, labels=self.labels, probabilities=probabilities
         )
         return found if seen.turn == UNTURNED else self.task.turned_back(found, seen.turn)
 
@@ -118,9 +133,9 @@ class ExportedPredictor:
     def _runs(self, seen: SeenImage) -> ImageArrayRuns:
         image = np.moveaxis(seen.values, -1, 0)[np.newaxis]
         resize = self.plan.resize_for(self.settings)
-        if not resize.is_noop:
+        if not resize.is_noop or seen.reduction > 1:
             height, width = image.shape[2:]
-            size = fitted_size(height, width, resize)
+            size = fitted_size(height * seen.reduction, width * seen.reduction, resize)
             image = image if size == (height, width) else smoothly_resized(image, size)
         rules = ViewRules(self.plan, self.settings)
         return ImageArrayRuns(self.outputs, self.card.kind, image, seen.size, rules, seen.where)

@@ -20,7 +20,7 @@ from limner.storage.remote_files import is_remote, list_remote
 from limner.storage.remote_requests import address_of
 from limner.storage.table_rows import image_table
 from limner.storage.tar_members import DAMAGE, tar_members
-from limner.storage.text_files import read_lines
+from limner.storage.text_files import lines_of, readable_text
 from limner.storage.unfinished import UNFINISHED, refuse_unfinished, unfinished
 from limner.storage.user_paths import user_path
 
@@ -157,18 +157,22 @@ def _other_files(folder: Path) -> str:
 
 def _on_list(path: Path) -> Iterator[Listed]:
     """Yield the images in a list: relative to it, else as the lists of a dataset's splits name them."""
-    lines = [line.strip() for line in read_lines(path, what="The list of images")]
-    lines = [line for line in lines if line and not line.startswith("#")]
-    if any("://" in line or os.path.exists(_beside(path, line)) for line in lines):  # noqa: PTH110
-        for line in lines:
+    text = readable_text(path, what="The list of images")
+    if any("://" in line or os.path.exists(_beside(path, line)) for line in _entries(text)):  # noqa: PTH110
+        for line in _entries(text):
             yield from _of_file(Path(_beside(path, line)))
         return
     root = dataset_of_list(path)
     images = _images_by_name(root)
-    found = ImageNames((name, image) for name, image in images.items()).on(lines)
+    found = ImageNames((name, image) for name, image in images.items()).on([*_entries(text)])
     for line, name in found:
         image = root / images[name] if name else path.parent / line
         yield str(image), image.name
+
+
+def _entries(text: str) -> Iterator[str]:
+    """Yield the lines of a list without comments; there may be millions, which are not held."""
+    return (line for each in lines_of(text) if (line := each.strip()) and not line.startswith("#"))
 
 
 def _beside(path: Path, line: str) -> str:

@@ -16,6 +16,7 @@ from limner.evaluation.scorer import Extent, Scores
 from limner.evaluation.semantic_scores import SemanticScores
 from limner.evaluation.write_scores import PICTURES, PerImageFile, Skipped, write_scores
 from limner.formats.source import Source
+from limner.images.pixels import Reduce
 from limner.inference.reading_ahead import peek_readable, read_ahead
 from limner.loading.dataset import Dataset
 from limner.storage.output_folder import make_output_folder
@@ -57,6 +58,7 @@ class Measurement:
         extent: Which scores to compute.
         value_range: The images' range of values if one was stated, for the record.
         remarks: What a reader of the scores should know, such as how classes were matched.
+        reduce: How much smaller JPEGs are decoded for the model; None decodes them at full size.
     """
 
     task: Task
@@ -66,10 +68,14 @@ class Measurement:
     extent: Extent
     value_range: ValueRange | None = None
     remarks: tuple[str, ...] = ()
+    reduce: Reduce | None = None
 
     def dataset(self) -> Dataset:
         """Return the images to score, with their labels."""
-        return Dataset(self.source, self.records, self.labels, targets=self.task.targets, cache=None)
+        targets = self.task.targets
+        return Dataset(
+            self.source, self.records, self.labels, targets=targets, cache=None, reduce=self.reduce
+        )
 
     def run(self, predict: Predict, *, split: str, out: Path, track: Track) -> ScoredSplit:
         """Score every image, and write scores.json, per_image.csv, per_case.csv, pictures/ and maps/.

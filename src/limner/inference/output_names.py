@@ -31,7 +31,9 @@ def named_outputs(images: Iterable[Listed]) -> Iterator[Listed]:
         wishes.append(hash(wish))
         rows.append((path, wish))
     is_first = _is_first(paths)
-    needs_folders = len(np.unique(np.asarray(wishes)[is_first])) < int(is_first.sum())
+    del paths
+    needs_folders = len(_repeated(np.asarray(wishes)[is_first])) > 0
+    del wishes
 
     def chosen() -> Iterator[Listed]:
         for (path, wish), first in zip(rows, is_first, strict=True):
@@ -40,8 +42,8 @@ def named_outputs(images: Iterable[Listed]) -> Iterator[Listed]:
 
     # Some file systems ignore case.
     folded = np.fromiter((hash(wish.casefold()) for _, wish in chosen()), np.int64, int(is_first.sum()))
-    values, times = np.unique(folded, return_counts=True)
-    repeated = set(values[times > 1].tolist())
+    repeated = set(_repeated(folded).tolist())
+    del folded
     for path, wish in chosen():
         is_unique = not repeated or hash(wish.casefold()) not in repeated
         yield path, wish if is_unique else f"{wish}_{Path(path).name.replace('.', '_')}"
@@ -82,3 +84,9 @@ def _is_first(values: "array[int]") -> npt.NDArray[np.bool_]:
     is_first = np.zeros(len(values), bool)
     is_first[np.unique(np.asarray(values), return_index=True)[1]] = True
     return is_first
+
+
+def _repeated(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the values that are there several times; sorts them in place, which takes no memory."""
+    values.sort()
+    return np.asarray(values[1:][values[1:] == values[:-1]])

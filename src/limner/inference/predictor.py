@@ -15,7 +15,7 @@ from limner.core.errors import ConfigError, DataError
 from limner.core.labels import LabelArray, LabelTable
 from limner.core.low_resolution_labels import LowResolutionLabels
 from limner.core.outputs import OutputKind
-from limner.core.picture import PLAIN, Geometry, Image
+from limner.core.picture import PLAIN, Geometry, Image, Picture
 from limner.core.plan import InferencePlan, Plan
 from limner.core.prediction import Prediction
 from limner.core.sample import Sample
@@ -35,6 +35,7 @@ from limner.tasks import find_task
 from limner.tasks.task import Task
 from limner.transforms.add_low_resolution import class_channels, with_channels
 from limner.transforms.fit_values import ValueRange
+from limner.transforms.reduced_size import ReducedSize, reduced_size
 from limner.transforms.turn import UNTURNED
 from limner.weights.model import Model
 from limner.weights.tensors import tensors_hash
@@ -137,24 +138,31 @@ class Predictor:
         """The plan of the run that trained the model."""
         return self.model.plan
 
+    @property
+    def reduce(self) -> ReducedSize | None:
+        """How much smaller JPEGs are decoded before they are predicted; None decodes them at full size."""
+        return reduced_size(self.plan.input, self.plan.resize_for(self.settings))
+
     def predict(
         self,
-        image: Image | Path | str,
+        image: Image | Picture | Path | str,
         *,
         name: str | None = None,
         probabilities: bool = False,
         geometry: Geometry = PLAIN,
         low_resolution: LabelArray | None = None,
+        stored_dtype: str = "",
     ) -> Any:  # noqa: ANN401 - the prediction of the model's task
         """Predict one image.
 
         Args:
-            image: A file, or an array (*spatial, C) or (*spatial) in file values.
+            image: A file, a picture, or an array (*spatial, C) or (*spatial) in file values.
             name: Name of the prediction. Defaults to the file's name without suffix.
             probabilities: Whether to return class probabilities too; for label maps only.
             geometry: Position of the voxels of an array, by which volumes are turned to the training's
-                orientation. That of a file is read from it.
+                orientation. Files and pictures have their own.
             low_resolution: (*spatial) what the first stage of a cascade predicts, if it is known already.
+            stored_dtype: Name of the type of an array's values in its file, such as ``int16``, for messages.
 
         Returns:
             The `Prediction` of the model's task, such as `SemanticPrediction`.
@@ -163,10 +171,17 @@ class Predictor:
             ConfigError: The task does not support windows, mirrored views, zooms or probabilities.
             DataError: The file cannot be read, or the image does not match the model's input.
         """
-        array, geometry, where, name = given_image(image, geometry, name)
+        given = given_image(image, geometry, name, stored_dtype, self.reduce)
         self._refuse_unsuitable(probabilities)
-        seen = self.prepare(array, geometry, where=where, low_resolution=low_resolution)
-        found = self._predict(seen, name, probabilities=probabilities)
+        seen = self.prepare(
+            given.array,
+            given.geometry,
+            where=given.where,
+            low_resolution=low_resolution,
+            stored_dtype=given.stored_dtype,
+            reduction=given.reduction,
+        )
+        found = self._predict(seen, given.name, probabilities=probabilities)
         return found if seen.turn == UNTURNED else self.task.turned_back(found, seen.turn)
 
     def predict_sample(self, sample: Sample) -> Any:  # noqa: ANN401 - the prediction of the model's task
@@ -177,14 +192,20 @@ class Predictor:
         """
         known = sample.get(LowResolutionLabels)
         return self.predict(
-            sample.image,
+            sample.picture,
             name=sample.name,
-            geometry=sample.geometry,
             low_resolution=None if known is None else known.labels,
         )
 
     def prepare(
-        self, image: Image, geometry: Geometry, *, where: str, low_resolution: LabelArray | None = None
+        self,
+        image: Image,
+        geometry: Geometry,
+        *,
+        where: str,
+        low_resolution: LabelArray | None = None,
+        stored_dtype: str = "",
+        reduction: int = 1,
     ) -> SeenImage:
         """Return an image as the network sees it; volumes are turned, normalised or clipped, and resampled.
 
@@ -193,11 +214,21 @@ class Predictor:
             geometry: Position of its voxels.
             where: The file, for messages.
             low_resolution: As of `predict`.
+            stored_dtype: As of `predict`.
+            reduction: As of `Picture`, of the image.
 
         Raises:
             DataError: The image does not match the model's input.
         """
-        seen = seen_image(image, self.plan, geometry=geometry, value_range=self.value_range, where=where)
+        seen = seen_image(
+            image,
+            self.plan,
+            geometry=geometry,
+            value_range=self.value_range,
+            where=where,
+            stored_dtype=stored_dtype,
+            reduction=reduction,
+        )
         stage, plan = self._first_stage, self.plan
         if stage is None:
             return seen
@@ -226,30 +257,32 @@ class Predictor:
     def _runs(self, seen: SeenImage) -> NetworkRuns:
         """Return the runs of the network on an image, whole or in slices."""
         if self.plan.input.slice_axis is None:
-            return replace(self._runs_on(seen.values[np.newaxis], seen.where), size=seen.size)
+            return replace(self._runs_on(seen.values[np.newaxis], seen.where, seen.reduction), size=seen.size)
         return SliceRuns(seen.values, seen.size, self.plan.input, self._runs_on, seen.where, self.device)
 
-    def _runs_on(self, seen: Image, where: str) -> ImageRuns:
+    def _runs_on(self, seen: Image, where: str, reduction: int = 1) -> ImageRuns:
         """Return the runs of the network on images (B, *spatial, C) of its dimensions."""
-        images, size = self._resized(seen)
+        images, size = self._resized(seen, reduction)
         return ImageRuns(self.running_model, images, size, self.settings, where, self.kind)
 
-    def inputs(self, image: Image, *, where: str) -> tuple[torch.Tensor, tuple[int, ...]]:
+    def inputs(self, image: Image, *, where: str, reduction: int = 1) -> tuple[torch.Tensor, tuple[int, ...]]:
         """Return the input (1, C, *S) of the model on its device, and the size of the image.
 
         Args:
             image: (*spatial, C) or (*spatial) in file values.
             where: The file, for messages.
+            reduction: As of `Picture`, of the image.
 
         Raises:
             DataError: The image does not match the model's input.
         """
-        return self._resized(self.fit(image, where=where)[np.newaxis])
+        return self._resized(self.fit(image, where=where)[np.newaxis], reduction)
 
-    def _resized(self, fitted: Image) -> tuple[torch.Tensor, tuple[int, ...]]:
+    def _resized(self, fitted: Image, reduction: int) -> tuple[torch.Tensor, tuple[int, ...]]:
         """Return the input (B, C, *S) for fitted images (B, *spatial, C), and the size of each."""
         images = self._tensor(fitted)
-        return fit_images(images, self.plan.resize_for(self.settings)), tuple(images.shape[2:])
+        size = tuple(side * reduction for side in images.shape[2:])
+        return fit_images(images, self.plan.resize_for(self.settings), reduction=reduction), size
 
     def fit(self, image: Image, *, where: str) -> Image:
         """Return the image with the model's channels and the training's range of values.

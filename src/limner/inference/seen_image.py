@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from limner.core.errors import ConfigError
-from limner.core.picture import Geometry, Image
+from limner.core.picture import Geometry, Image, Picture
 from limner.core.plan import InferencePlan, InputPlan, Plan
 from limner.images.file_names import image_stem
+from limner.images.pixels import Reduce
 from limner.images.read_image import read_image
 from limner.transforms.clip_values import clip_values
 from limner.transforms.fit_channels import fit_channels
@@ -28,42 +29,68 @@ class SeenImage:
 
     Attributes:
         values: (*S, C) of a volume in the training's orientation and spacing.
-        size: Size of the image in the training's orientation, at its own spacing.
+        size: Size of the image in the training's orientation, at its own spacing, as in its file.
         turn: The change of orientation.
         where: The file, for messages.
+        reduction: As of `Picture`: `size` is so many times that of `values`.
     """
 
     values: Image
     size: tuple[int, ...]
     turn: Turn
     where: str
+    reduction: int = 1
 
 
 class GivenImage(NamedTuple):
-    """What a predictor was given: (*spatial, C) or (*spatial) in file values, and how it is called."""
+    """What a predictor was given.
+
+    Attributes:
+        array: (*spatial, C) or (*spatial) in file values.
+        geometry: Position of its voxels.
+        reduction: As of `Picture`.
+        where: The file, for messages.
+        name: Name of the prediction.
+        stored_dtype: Name of the type of its values in the file, or empty if unknown.
+    """
 
     array: Image
     geometry: Geometry
+    reduction: int
     where: str
     name: str
+    stored_dtype: str
 
 
-def given_image(image: Image | Path | str, geometry: Geometry, name: str | None) -> GivenImage:
-    """Return an array as it is, or read a file.
+def given_image(
+    image: Image | Picture | Path | str,
+    geometry: Geometry,
+    name: str | None,
+    stored_dtype: str,
+    reduce: Reduce | None,
+) -> GivenImage:
+    """Return an array or a picture as it is, or read a file.
 
     Args:
         image: As in `Predictor.predict`.
-        geometry: Position of an array; that of a file is read.
+        geometry: Position of an array; pictures and files have their own.
         name: Name of the prediction; by default the file's without suffix.
+        stored_dtype: Type of the values of an array in its file; pictures and files have their own.
+        reduce: As of `read_image`.
 
     Raises:
         DataError: The file cannot be read.
     """
     if isinstance(image, (str, Path)):
         path = Path(image)
-        picture = read_image(path)
-        return GivenImage(picture.array, picture.geometry, str(path), name or image_stem(path.name))
-    return GivenImage(np.asarray(image), geometry, name or "the image", name or "image")
+        picture = read_image(path, reduce=reduce)
+        where, name = str(path), name or image_stem(path.name)
+    else:
+        where, name = name or "the image", name or "image"
+        if not isinstance(image, Picture):
+            return GivenImage(np.asarray(image), geometry, 1, where, name, stored_dtype)
+        picture = image
+    return GivenImage(picture.array, picture.geometry, picture.reduction, where, name, picture.stored_dtype)
 
 
 def refuse_other_window(settings: InferencePlan, plan: Plan) -> None:
@@ -78,7 +105,14 @@ def refuse_other_window(settings: InferencePlan, plan: Plan) -> None:
 
 
 def seen_image(
-    image: Image, plan: Plan, *, geometry: Geometry, value_range: ValueRange | None, where: str
+    image: Image,
+    plan: Plan,
+    *,
+    geometry: Geometry,
+    value_range: ValueRange | None,
+    where: str,
+    stored_dtype: str = "",
+    reduction: int = 1,
 ) -> SeenImage:
     """Return an image as the network sees it; volumes are turned, normalised or clipped, and resampled.
 
@@ -88,6 +122,8 @@ def seen_image(
         geometry: Position of its voxels.
         value_range: Range of the images' values, if stated.
         where: The file, for messages.
+        stored_dtype: As of `fit_values`.
+        reduction: As of `Picture`, of the image.
 
     Raises:
         DataError: The image does not match the model's input.
@@ -95,16 +131,18 @@ def seen_image(
     is_volume = image.ndim == 4
     turn = turn_to(plan.input.orientation, geometry.affine) if is_volume else UNTURNED
     turned = np.ascontiguousarray(turn.apply(image)) if turn != UNTURNED else image
-    fitted = fitted_image(turned, plan, value_range=value_range, where=where)
-    size = tuple(fitted.shape[:-1])
+    fitted = fitted_image(turned, plan, value_range=value_range, where=where, stored_dtype=stored_dtype)
+    size = tuple(side * reduction for side in fitted.shape[:-1])
     steps = geometry.spacing_mm if is_volume else None
     before = steps and tuple(steps[axis] for axis in turn.order)
     if len(size) == 3:
         fitted, _, _ = resample_as_seen(fitted, before, plan.input, where=where)
-    return SeenImage(fitted, size, turn, where)
+    return SeenImage(fitted, size, turn, where, reduction)
 
 
-def fitted_image(image: Image, plan: Plan, *, value_range: ValueRange | None, where: str) -> Image:
+def fitted_image(
+    image: Image, plan: Plan, *, value_range: ValueRange | None, where: str, stored_dtype: str = ""
+) -> Image:
     """Return an image (*spatial, C) with the model's channels and the training's range of values.
 
     Args:
@@ -112,6 +150,7 @@ def fitted_image(image: Image, plan: Plan, *, value_range: ValueRange | None, wh
         plan: Plan of the model.
         value_range: Range of the images' values, if stated.
         where: The file, for messages.
+        stored_dtype: As of `fit_values`.
 
     Raises:
         DataError: Dimensions, channels, pixel type or range do not match the training's.
@@ -119,7 +158,8 @@ def fitted_image(image: Image, plan: Plan, *, value_range: ValueRange | None, wh
     fitted = fit_channels(image, input_of_images(plan.input), where=where)
     if plan.input.normalize_each:
         return normalize_each(fitted, plan.input.normalize_over)
-    return clip_values(fit_values(fitted, plan, where=where, value_range=value_range), plan.input.clip)
+    values = fit_values(fitted, plan, where=where, value_range=value_range, stored_dtype=stored_dtype)
+    return clip_values(values, plan.input.clip)
 
 
 def input_of_images(plan: InputPlan) -> InputPlan:

@@ -114,11 +114,9 @@ class Drafts:
             WriteError: A file cannot be written.
         """
         predictor, task, writer = self.predictor, self.predictor.task, self.writer
-        stem, size = self.stems[item.output], (picture.array.shape[0], picture.array.shape[1])
+        stem, size = self.stems[item.output], (picture.size[0], picture.size[1])
         scored = writer.takes_objects and task.allowed_with(predictor.plan.loss).probabilities
-        prediction = predictor.predict(
-            picture.array, name=str(item.path), probabilities=scored, geometry=picture.geometry
-        )
+        prediction = predictor.predict(picture, name=str(item.path), probabilities=scored)
         objects: list[PreAnnotation] = []
         num_small = 0
         if writer.takes_objects:

@@ -107,14 +107,14 @@ class UncertaintyProbe:
         task = predictor.task
         with self._features.watch() as runs:
             prediction = predictor.predict(
-                picture.array,
+                picture,
                 name=name,
                 probabilities=probabilities or not task.compares_views,
-                geometry=picture.geometry,
             )
         other = None
         if task.compares_views:
-            other = predictor.predict(np.ascontiguousarray(picture.array[:, ::-1]), name=name)
+            mirrored = np.ascontiguousarray(picture.array[:, ::-1])
+            other = predictor.predict(Picture(mirrored, reduction=picture.reduction), name=name)
         vector = np.mean(runs, 0) if runs else _thumbnail(picture)
         uncertainty = task.uncertainty(prediction, other)
         return prediction, MeasuredImage(uncertainty, _projected(vector), self._features.layer)

@@ -14,6 +14,7 @@ from limner.core.sample import Record, Sample, axes_text, size_text
 from limner.core.targets import Array, Move, Target
 from limner.formats.source import Source
 from limner.images.masks import read_valid_region
+from limner.images.pixels import Reduce
 from limner.loading.image_cache import MemoryCache
 from limner.loading.target_readers import READERS, label_files
 
@@ -30,6 +31,7 @@ class Dataset:
         targets: Kinds of targets of the samples, rows of `READERS`.
         cache: Cache of decoded images. ``memory`` uses up to half of the free memory; None decodes images
             every time.
+        reduce: Chooses the factor by which JPEGs are decoded smaller; their labels stay at full size.
     """
 
     def __init__(
@@ -40,18 +42,20 @@ class Dataset:
         *,
         targets: tuple[type[Target[Any]], ...] = (LabelMap,),
         cache: MemoryCache | Literal["memory"] | None = "memory",
+        reduce: Reduce | None = None,
     ) -> None:
         self.source = source
         self.records = tuple(records)
         self.labels = labels
         self.targets = targets
+        self.reduce = reduce
         self.cache = MemoryCache() if cache == "memory" else cache
 
     def __len__(self) -> int:
         return len(self.records)
 
     def __getitem__(self, index: int) -> Sample:
-        """Return sample `index` at full size; its arrays are shared with the cache and read-only.
+        """Return sample `index`, not cropped; its arrays are shared with the cache and read-only.
 
         Raises:
             DataError: A file cannot be read, image and labels differ in size, or a mask has a value that is
@@ -75,11 +79,20 @@ class Dataset:
         return self.records[index].name
 
     def _decode(self, record: Record) -> Sample:
-        picture = self.source.read_image(record)
-        image = picture.array
+        # Formats of others may lack the option, which few models need.
+        options = {} if self.reduce is None else {"reduce": self.reduce}
+        picture = self.source.read_image(record, **options)
         region = self._region(record, picture)
-        targets = tuple(self._read(kind, record, image.shape[:-1], region) for kind in self.targets)
-        sample = Sample(record.name, image, targets, picture.geometry.spacing_mm, picture.geometry)
+        targets = tuple(self._read(kind, record, picture.size, region) for kind in self.targets)
+        sample = Sample(
+            record.name,
+            picture.array,
+            targets,
+            picture.geometry.spacing_mm,
+            picture.geometry,
+            picture.stored_dtype,
+            picture.reduction,
+        )
         for array in sample.arrays():
             array.flags.writeable = False
         return sample
@@ -88,7 +101,7 @@ class Dataset:
         """Return (*spatial): the pixels with data in the field of view, or None if all are."""
         if record.valid_region is None:
             return picture.valid
-        seen = read_valid_region(record.valid_region, picture.array.shape[:-1])
+        seen = read_valid_region(record.valid_region, picture.size)
         return seen if picture.valid is None else seen & picture.valid
 
     def _read(

@@ -1,7 +1,7 @@
 """The training pipeline: the transforms for a plan's crops and augmentation."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from limner.transforms.elastic import Elastic
 from limner.transforms.erasing import Erasing
 from limner.transforms.fit_channels import FitChannels
 from limner.transforms.flip import Flip
+from limner.transforms.jpeg_compression import JpegCompression
 from limner.transforms.keep_zeros import KeepZeros
 from limner.transforms.photometric import Photometric
 from limner.transforms.quarter_turn import QuarterTurn
@@ -24,16 +25,16 @@ from limner.transforms.random_changes import RandomChanges
 from limner.transforms.rotate import Rotate
 from limner.transforms.scale_crop import ScaleCrop
 from limner.transforms.transform import Transform
-from limner.transforms.volume_changes import VolumeChanges
+from limner.transforms.value_changes import ValueChanges
 from limner.transforms.volume_patch import VolumePatch
 
-FOR_IMAGES = {"random_changes": 0, "category_max_ratio": 1.0, "scale_of": "image"}
+FOR_IMAGES = {"random_changes": 0, "category_max_ratio": 1.0, "scale_of": "image", "jpeg": None}
 """Settings of 2D images -> the only value for volumes."""
 
-FOR_VOLUMES = {
-    **{"gamma": None, "noise": 0.0, "blur": 0.0, "low_resolution": 1.0},
-    **{"thick_axis": None, "affine_probability": 1.0},
-}
+FOR_PATCHES = {"rotation": 0.0, "elastic": 0.0}
+"""Settings of 2D images and of patches -> the only value for whole volumes."""
+
+FOR_VOLUMES = {"thick_axis": None}
 """Settings of volumes -> the only value for 2D images."""
 
 
@@ -85,33 +86,66 @@ def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTab
         _refuse(augment, FOR_IMAGES, of="2D images", others="volumes")
     else:
         _refuse(augment, FOR_VOLUMES, of="volumes in 3D", others="2D images")
+    if input_plan.spatial_dims == 3 and augment.crop_area is not None:
+        _refuse(augment, FOR_PATCHES, of="images and patches", others="whole volumes")
     _check_axes(augment.flip_axes, input_plan.spatial_dims)
     if input_plan.spatial_dims == 3 and augment.crop_area is None:
         return _volume_pipeline(augment, input_plan, labels)
-    transforms: list[Transform[Any]] = [FitChannels(input_plan), _crop(augment, input_plan, labels)]
+    transforms: list[Transform[Any]] = [FitChannels(input_plan)]
+    is_slice = input_plan.slice_axis is not None
+    rotate = Rotate(augment.rotation, input_plan.mean, augment.affine_probability, in_space=is_slice)
+    if augment.rotation and is_slice:  # before the crop, whose corners then show what is there
+        transforms.append(rotate)
+    transforms.append(_crop(augment, input_plan, labels))
     if augment.flip_axes:
         transforms.append(Flip(augment.flip_axes))
     if augment.quarter_turns:
         transforms.append(QuarterTurn())
-    if augment.rotation:
-        transforms.append(Rotate(augment.rotation, fill=input_plan.mean))
+    if augment.rotation and not is_slice:
+        transforms.append(rotate)
     if augment.elastic:
         deviation, distance, often = augment.elastic, augment.elastic_grid, augment.elastic_probability
         transforms.append(Elastic(deviation, distance, often, fill=input_plan.mean))
+    transforms += _image_values(augment, input_plan)
+    if augment.erasing:
+        transforms.append(Erasing(augment.erasing, fill=input_plan.mean))
+    return Pipeline(tuple(transforms))
+
+
+def _image_values(augment: AugmentPlan, input_plan: InputPlan) -> list[Transform[Any]]:
+    """Return the changes of values of images, those of `random_changes` among them."""
     photometric = Photometric(
         brightness=augment.brightness,
         contrast=augment.contrast,
         saturation=augment.saturation,
         hue=augment.hue,
     )
+    transforms: list[Transform[Any]] = []
     if photometric != Photometric():
         transforms.append(_inside_body(photometric, input_plan))
+    changes = _value_changes(augment, input_plan)
+    if not changes.is_noop:
+        transforms.append(_inside_body(changes, input_plan))
     if augment.random_changes:
         number, strength = augment.random_changes, augment.change_strength
         transforms.append(RandomChanges(number, strength, fill=input_plan.mean))
-    if augment.erasing:
-        transforms.append(Erasing(augment.erasing, fill=input_plan.mean))
-    return Pipeline(tuple(transforms))
+    if augment.jpeg is not None:
+        transforms.append(JpegCompression(augment.jpeg))
+    return transforms
+
+
+def _value_changes(augment: AugmentPlan, input_plan: InputPlan) -> ValueChanges:
+    """Return the changes of values that images and volumes share; brightness and contrast are off."""
+    colours = input_plan.spatial_dims == 2 and input_plan.slice_axis is None and input_plan.channels == 3
+    return ValueChanges(
+        noise=augment.noise,
+        blur=augment.blur,
+        low_resolution=augment.low_resolution,
+        gamma=augment.gamma,
+        mean=input_plan.mean,
+        std=input_plan.std,
+        by_channel=not colours and not input_plan.slice_neighbours,
+    )
 
 
 def _volume_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTable) -> Pipeline:
@@ -134,16 +168,8 @@ def _volume_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelT
         transforms.append(Flip(augment.flip_axes))
     if augment.quarter_turns:
         transforms.append(QuarterTurn())
-    changes = VolumeChanges(
-        noise=augment.noise,
-        blur=augment.blur,
-        brightness=augment.brightness,
-        contrast=augment.contrast,
-        low_resolution=augment.low_resolution,
-        gamma=augment.gamma,
-        mean=input_plan.mean,
-        std=input_plan.std,
-    )
+    values = _value_changes(augment, input_plan)
+    changes = replace(values, brightness=augment.brightness, contrast=augment.contrast)
     if not changes.is_noop:
         transforms.append(_inside_body(changes, input_plan))
     if augment.erasing:
@@ -214,4 +240,5 @@ def _crop(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTable) -> Ar
         category_max_ratio=augment.category_max_ratio,
         foreground_probability=augment.foreground_probability,
         background=labels.background_index,
+        probability=augment.affine_probability,
     )

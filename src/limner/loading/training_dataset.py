@@ -21,6 +21,7 @@ from limner.storage.array_cache import ArrayCache
 from limner.storage.file_states import state_of
 from limner.transforms.clip_values import clip_values
 from limner.transforms.normalize_each import normalize_each
+from limner.transforms.reduced_size import reduced_size
 from limner.transforms.resample_volume import resample_as_seen, resample_labels
 from limner.transforms.slices import slice_of
 from limner.transforms.turn import turn_to
@@ -50,7 +51,8 @@ def training_dataset(
         return SliceDataset(source, records, labels, plan, targets=targets)
     if plan.normalize_each or plan.orientation or plan.resample or plan.clip:
         return PreparedDataset(source, records, labels, plan, targets=targets)
-    return Dataset(source, records, labels, targets=targets)
+    reduce = reduced_size(plan, plan.resize)
+    return Dataset(source, records, labels, targets=targets, reduce=reduce)
 
 
 class PreparedDataset(Dataset):
@@ -106,7 +108,7 @@ class PreparedDataset(Dataset):
     def _keys(self, record: Record) -> list[str]:
         """Return the keys of image, labels, places of the foreground, and spacing."""
         told = f"{record.name} {self._prepared} {self.source.reading_state(record)}"
-        key = state_of(record.files, told)
+        key = state_of(record.files, told, here=True)
         return [f"{key}-{part}" for part in ("image", "labels", "places", "spacing")]
 
     def _load(self, record: Record) -> Sample | None:

@@ -23,6 +23,7 @@ from limner.core.outputs import NOTHING, DenoisedBoxes, QueryBoxes
 from limner.losses.focal import binary_focal_costs
 from limner.losses.matching import Matches, assign
 from limner.losses.query_scores import SCORE_LOSSES
+from limner.losses.verified_classes import verified_classes
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,9 @@ class _Layers:
 
 class BoxSetLoss(nn.Module):
     """Loss of all queries' scores; absolute error and generalised IoU of matched boxes.
+
+    In an image of which not all objects of a class are drawn, the score of that class counts only for queries
+    that are matched with such an object.
 
     Raises:
         ConfigError: A setting is out of range.
@@ -97,6 +101,7 @@ class BoxSetLoss(nn.Module):
         """
         truth = [_truth_of(target, size) for target in targets]
         total = max(sum(len(image.labels) for image in truth), 1)
+        verified = verified_classes(targets, outputs.class_logits.shape[2])
         stages = {"": (_Layers.of((outputs, *outputs.auxiliary)), truth)}
         if outputs.proposals is not None:
             objects = [_Truth(image.boxes, torch.zeros_like(image.labels)) for image in truth]
@@ -105,12 +110,14 @@ class BoxSetLoss(nn.Module):
         for (name, (layers, wanted)), matches in zip(
             stages.items(), self._matched(stages.values()), strict=True
         ):
-            terms = self._terms(layers, wanted, matches, total)
+            # A first stage separates objects of any class from the rest: there is no class to leave out.
+            terms = self._terms(layers, wanted, matches, total, verified=None if name else verified)
             parts |= {f"{name}{term}": value for term, value in terms.items()}
         if outputs.denoised is not None:
             copies = outputs.denoised
             pairs = [_restored(copies, image, len(each.labels)) for image, each in enumerate(truth)]
-            of_copies = self._terms(_Layers.of(copies.layers), truth, pairs, total * copies.groups)
+            layers = _Layers.of(copies.layers)
+            of_copies = self._terms(layers, truth, pairs, total * copies.groups, verified=verified)
             parts |= {f"noisy_{name}": value for name, value in of_copies.items()}
         return parts
 
@@ -126,22 +133,33 @@ class BoxSetLoss(nn.Module):
         return [[next(matches) for _ in of_stage] for of_stage in costs]
 
     def _terms(
-        self, layers: _Layers, truth: Sequence[_Truth], matches: Sequence[Matches], total: int
+        self,
+        layers: _Layers,
+        truth: Sequence[_Truth],
+        matches: Sequence[Matches],
+        total: int,
+        *,
+        verified: Tensor | None,
     ) -> dict[str, Tensor]:
-        """Return the terms of given pairs."""
-        logits, found, true = [], [], []
+        """Return the terms of given pairs; `verified` (B, K) says which classes count without an object."""
+        logits, found, true, counted = [], [], [], []
         for i, (match, image) in enumerate(zip(matches, truth, strict=True)):
             layer = torch.arange(len(layers.logits), device=layers.logits.device)[:, None]
             labels = image.labels[match.segments]
             logits.append(layers.logits[:, i][layer, match.queries, labels].flatten())
             found.append(layers.boxes[:, i][layer, match.queries].flatten(0, 1))
             true.append(image.boxes[match.segments].flatten(0, 1))
+            if verified is not None:
+                counted.append(verified[i][labels].flatten())
         own, wanted, of_objects = torch.cat(found), torch.cat(true), torch.cat(logits)
         ious, overlaps = paired_generalized_ious(as_corners(own), as_corners(wanted))
         loss = self.score_loss
-        extra = loss.of_objects(of_objects, ious) - loss.of_nothing(of_objects)
+        of_nothing, instead_of = loss.of_nothing(layers.logits), loss.of_nothing(of_objects)
+        if verified is not None:
+            of_nothing, instead_of = of_nothing * verified[:, None], instead_of * torch.cat(counted)
+        extra = loss.of_objects(of_objects, ious) - instead_of
         terms = {
-            "class": loss.of_nothing(layers.logits).sum() + extra.sum(),
+            "class": of_nothing.sum() + extra.sum(),
             "distance": (own - wanted).abs().sum(),
             "overlap": (1 - overlaps).sum(),
         }

@@ -26,6 +26,7 @@ from limner.losses.box_assignment import (
     assign_by_alignment,
     assign_by_statistics,
 )
+from limner.losses.verified_classes import verified_classes
 
 AssignmentName = Literal["alignment", "statistics"]
 
@@ -33,7 +34,8 @@ AssignmentName = Literal["alignment", "statistics"]
 class PointBoxLoss(nn.Module):
     """Quality focal loss of the scores, and generalised IoU of the boxes.
 
-    Points inside a crowd or a difficult object that learn no box are ignored.
+    Points inside a crowd or a difficult object that learn no box are ignored. In an image of which not all
+    objects of a class are drawn, the score of that class counts only at points that learn such an object.
 
     Raises:
         ConfigError: A setting is out of range.
@@ -95,7 +97,10 @@ class PointBoxLoss(nn.Module):
         """
         logits, boxes = outputs.class_logits.float(), outputs.boxes.float()
         wanted = torch.zeros_like(logits)
-        is_counted = torch.ones_like(logits[..., :1])
+        verified = verified_classes(targets, logits.shape[2])
+        is_counted = torch.ones_like(logits[..., :1])  # (B, P, 1), or (B, P, K) if classes differ
+        if verified is not None:
+            is_counted = is_counted * verified[:, None]
         own_boxes, own_truth, weights = [], [], []
         for image, target in enumerate(targets):
             single, labels = target.counted()
@@ -103,7 +108,10 @@ class PointBoxLoss(nn.Module):
             learned = self._assign(outputs.points, found, scores, single, labels)
             there, chosen = learned.boxes != NOBODY, learned.boxes.clamp(min=0)
             if len(labels):
-                wanted[image].scatter_(1, labels[chosen][:, None], learned.quality[:, None])
+                own = labels[chosen][:, None]
+                wanted[image].scatter_(1, own, learned.quality[:, None])
+                if verified is not None:
+                    is_counted[image].scatter_reduce_(1, own, there[:, None].float(), "amax")
             excused = are_in_any(outputs.points, target.ignored()) & ~there
             is_counted[image].masked_fill_(excused[:, None], 0)
             rows = _learning(there, any_box=len(labels) > 0)

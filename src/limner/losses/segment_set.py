@@ -5,7 +5,9 @@ Authors' code: https://github.com/facebookresearch/Mask2Former (MIT licence).
 
 What differs, and why: all layers and images are processed together, with one transfer to the host per step
 for the assignment; the points for matching are sampled once per image instead of once per image and layer;
-and masks are computed for matched queries only.
+and masks are computed for matched queries only. In an image of which not all objects of a class are drawn, an
+unmatched query may have found one of these, so that "no object" and all such classes together are the right
+answer for it.
 
 Shape legend: B batch, L decoder layers, Q queries, K classes, C channels, N true segments of an
 image, M pairs of an image, P points, *s spatial axes of the features, *S those of the true masks.
@@ -24,6 +26,7 @@ from limner.losses.focal import binary_focal_costs
 from limner.losses.layer_features import LayerFeatures, at_points, features_of
 from limner.losses.matching import Matches, Weights, assign, pairwise_costs
 from limner.losses.points import sample_at, sample_masks_at, uncertain_points
+from limner.losses.verified_classes import verified_classes
 
 MASK_LOSSES = ("cross_entropy", "focal")
 
@@ -157,13 +160,22 @@ class SegmentSetLoss(nn.Module):
     def _class_losses(
         self, logits: Tensor, targets: Sequence[SegmentTargets], matches: Sequence[Matches]
     ) -> Tensor:
-        """Return each layer's cross-entropy (L,), averaged with class weights."""
+        """Return each layer's cross-entropy (L,), averaged with class weights.
+
+        The answer for an unmatched query is right with the probability of "no object" and that of the classes
+        of which not all objects are drawn, together.
+        """
         nothing = logits.shape[-1] - 1
         wanted = torch.full(logits.shape[:-1], nothing, device=logits.device)  # (L, B, Q)
         for image, (target, matched) in enumerate(zip(targets, matches, strict=True)):
             wanted[:, image].scatter_(1, matched.queries, target.labels[matched.segments])
         weights = torch.where(wanted == nothing, self.no_object_weight, 1.0)
         losses = F.cross_entropy(logits.flatten(0, 2), wanted.flatten(), reduction="none").view_as(weights)
+        verified = verified_classes(targets, nothing)
+        if verified is not None:
+            right = logits.masked_fill(F.pad(verified, (0, 1))[:, None], -torch.inf)  # leaves "no object"
+            of_unmatched = logits.logsumexp(-1) - right.logsumexp(-1)
+            losses = losses.where(wanted != nothing, of_unmatched)
         return (losses * weights).sum((1, 2)) / weights.sum((1, 2))
 
     def _mask_losses(

@@ -26,10 +26,12 @@ class Case:
         minutes: The time budget, or None.
         measure: Measures memory and time per pixel of the chosen network.
         task: The task that the user set, or that the labels are for.
+        task_reason: Why it is this one.
         start: The plan of the initial weights, or None.
         teacher: The plan of the teacher, or None.
         shows_text: Whether the images show text, which must not be mirrored.
         has_curved_words: Whether words have outlines of more than four corners.
+        is_partly_labelled: Whether objects of some classes may be in an image and not drawn, as in LVIS.
         given: The dotted keys that the user set.
         allows_cascade: Whether a low-resolution stage can be trained before the network.
     """
@@ -40,10 +42,12 @@ class Case:
     minutes: float | None
     measure: Callable[[Mapping[str, Any]], Cost]
     task: str = "semantic"
+    task_reason: str = "the labels are for it"
     start: Plan | None = None
     teacher: Plan | None = None
     shows_text: bool = False
     has_curved_words: bool = False
+    is_partly_labelled: bool = False
     given: frozenset[str] = frozenset()
     allows_cascade: bool = True
 

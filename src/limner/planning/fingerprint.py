@@ -23,6 +23,9 @@ from limner.transforms.fitted_size import fitted_size
 
 Size = tuple[int, ...]
 
+JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
+"""Lower-case suffixes of JPEGs."""
+
 
 @dataclass(frozen=True)
 class ClassFingerprint:
@@ -80,6 +83,7 @@ class Fingerprint:
         slicing: How volumes are cut into slices; None for images, and for volumes as they are.
         axis_codes: Most common directions of the axes (x, y, z) of volumes; None for images or if unknown.
         volumes: The volumes before they are cut into slices or resampled; None for images.
+        jpeg_share: Fraction of the training images whose file is a JPEG by its name.
         most_objects: Largest number of countable objects in a training image; 0 if labels do not separate
             them.
     """
@@ -106,6 +110,7 @@ class Fingerprint:
     axis_codes: str | None = None
     volumes: VolumeFingerprint | None = None
     most_objects: int = 0
+    jpeg_share: float = 0.0
 
     @property
     def num_training(self) -> int:
@@ -116,6 +121,11 @@ class Fingerprint:
     def num_samples(self) -> int:
         """Number of training images, or of the slices of training volumes."""
         return self.num_training * (1 if self.slicing is None else self.slicing.depth)
+
+    @property
+    def sample_noun(self) -> str:
+        """What `num_samples` counts, ``image`` or ``slice``."""
+        return "image" if self.slicing is None else "slice"
 
     @property
     def spatial_dims(self) -> int:
@@ -209,6 +219,7 @@ def take_fingerprint(
     sizes = sorted(shapes, key=lambda s: (int(np.prod(s)), s))
     classes, ignored_share = _classes(training, labels)
     minimum, maximum, smallest_maximum = _extremes(training)
+    num_jpegs = sum(image.image_file.lower().endswith(JPEG_SUFFIXES) for image in training)
     return Fingerprint(
         num_images={split: len(members) for split, members in names.items()},
         smallest=sizes[0],
@@ -232,6 +243,7 @@ def take_fingerprint(
         axis_codes=codes,
         volumes=volumes,
         most_objects=max(_num_objects(image, labels) for image in training),
+        jpeg_share=num_jpegs / len(training),
     )
 
 

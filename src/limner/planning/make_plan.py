@@ -13,7 +13,7 @@ from limner.core.sample import Record
 from limner.devices.machine import Machine, examine
 from limner.formats.source import TEXT_TASK, Source
 from limner.networks import NETWORKS
-from limner.planning.decisions import Case, decide
+from limner.planning.decisions import YOU_SET_IT, Case, decide
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.measurer import Measurer
 from limner.planning.rules import RULES
@@ -67,16 +67,13 @@ def make_plan(
         ConfigError: A setting is invalid, or contradicts another, the task, the labels or the network.
         DataError: There are no usable training images.
     """
-    settings = dict(settings or {})
-    notes, user = settings.pop("reasons", {}), read_settings(settings)
-    task = _chosen_task(source, user)
+    notes, user = _notes_and_settings(settings or {})
+    task, task_reason = _chosen_task(source, user, start)
     labels = task.labels(labels)
-    names = {split: [record.name for record in records] for split, records in splits.items()}
     machine = machine or examine(device)
     slicing = _slicing(facts, user, start, task, is_cpu=machine.is_cpu)
-    fingerprint = take_fingerprint(facts, labels, names, slicing=slicing)
+    fingerprint = take_fingerprint(facts, labels, _names_in(splits), slicing=slicing)
     _stretch_sizes(user, fingerprint)
-    check_unlabelled(user, start, task.name, fingerprint.spatial_dims)
     _check_network(user, start, task=task.name, spatial_dims=fingerprint.spatial_dims)
     case = Case(
         fingerprint=fingerprint,
@@ -86,9 +83,11 @@ def make_plan(
         measure=Measurer(labels, device=machine.device, teacher=teacher),
         start=start,
         task=task.name,
+        task_reason=task_reason,
         teacher=teacher,
         shows_text=TEXT_TASK in source.tasks,
         has_curved_words=_has_curved_words(source, splits.get("train", ())),
+        is_partly_labelled=any(source.complete_values(r) is not None for r in splits.get("train", ())),
         given=frozenset(user),
         allows_cascade=allow_cascade,
     )
@@ -98,16 +97,30 @@ def make_plan(
     return parse_config(Plan, values | {"reasons": _in_order(reasons)}, where="The plan")
 
 
-def _chosen_task(source: Source, user: Flat) -> Task:
-    """Return the task that the user wants, or the usual one of the labels.
+def _notes_and_settings(settings: Mapping[str, Any]) -> tuple[dict[str, str], Flat]:
+    """Return the user's reasons by dotted key, and the settings by dotted key."""
+    notes = settings.get("reasons", {})
+    return notes, read_settings({key: value for key, value in settings.items() if key != "reasons"})
+
+
+def _names_in(splits: Mapping[str, Sequence[Record]]) -> dict[str, list[str]]:
+    """Return the names of the images of each split."""
+    return {split: [record.name for record in records] for split, records in splits.items()}
+
+
+def _chosen_task(source: Source, user: Flat, start: Plan | None) -> tuple[Task, str]:
+    """Return the task that the user wants, or the usual one, and why.
 
     Raises:
         ConfigError: The labels are not for it, or it cannot mix images as the user wants.
     """
-    task = find_task(user.get("task") or default_task(source))
-    check_labels(source, task.name)
-    check_mixing(task.name, user)
-    return task
+    name, reason = user.get("task"), YOU_SET_IT
+    if name is None:
+        name, reason = default_task(source, user.get("network.name"), start)
+    task = find_task(name)
+    check_labels(source, name)
+    check_mixing(name, user)
+    return task, reason
 
 
 def _slicing(
@@ -150,8 +163,10 @@ def _check_network(user: Flat, start: Plan | None, *, task: str, spatial_dims: i
     """Check that the network is for the task and for the number of dimensions of the images.
 
     Raises:
-        ConfigError: The network that the user or the initial weights want is not.
+        ConfigError: The network that the user or the initial weights want is not, or images without labels
+            cannot be learned from.
     """
+    check_unlabelled(user, start, task, spatial_dims)
     wanted = user.get("input.spatial_dims", spatial_dims)
     if wanted != spatial_dims:
         raise ConfigError(

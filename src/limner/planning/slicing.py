@@ -13,8 +13,8 @@ from limner.transforms.turn import turn_to
 
 AXES = ("depth (z of the file)", "height (y)", "width (x)")
 
-NEARLY_EQUAL = 1.3
-"""Factor between spacings from which volumes have a best axis: across their thick slices. A choice."""
+EQUAL = 1.01
+"""Factor up to which spacings count as equal: files round them. A choice."""
 
 FEWEST_SLICES = 8
 """Slices from which a network in 3D can halve an axis once, by nnU-Net's rule of at least 4 afterwards."""
@@ -109,13 +109,15 @@ def _why_slices(depth: int, spacing_mm: tuple[float, ...] | None, *, is_cpu: boo
 
 
 def _best_axis(spacing_mm: tuple[float, ...] | None) -> tuple[int, str]:
-    """Return the axis across the thickest slices, and why it is taken."""
+    """Return the axis across the thickest slices, the first of equal ones as in nnU-Net, and the reason."""
+    others = "`--set input.slice_axis=1` or 2 cuts along another"
     if spacing_mm is None:
-        return 0, "the first axis, as the spacing is unknown"
-    shown = spacing_text(spacing_mm)
-    if max(spacing_mm) < NEARLY_EQUAL * min(spacing_mm):
-        return 0, f"the spacing {shown} is nearly the same along all axes, so the first is taken"
-    axis = max(range(3), key=lambda a: spacing_mm[a])
+        return 0, f"the first axis, as the spacing is unknown; {others}"
+    shown, worst = spacing_text(spacing_mm), max(spacing_mm)
+    axis = next(a for a in range(3) if spacing_mm[a] * EQUAL >= worst)
+    if worst <= EQUAL * min(spacing_mm):
+        reason = f"the spacing {shown} is the same along all axes, so the first is taken, as in nnU-Net"
+        return axis, f"{reason}; {others}"
     return axis, f"slices are thickest along {AXES[axis]}: spacing {shown}"
 
 

@@ -12,9 +12,26 @@ from limner.networks.weightless import weightless
 from limner.tasks import TASKS, find_task
 
 
-def default_task(source: Source) -> str:
-    """Return the first task whose labels the data has; the semantic one if there is none."""
-    return next((name for name, task in TASKS.items() if task.labels_of in source.tasks), next(iter(TASKS)))
+def default_task(source: Source, network: str | None = None, start: Plan | None = None) -> tuple[str, str]:
+    """Return the task of a run for which the user set none, and why.
+
+    That is the task of the initial weights if the labels suit it, else the first of the format's tasks that
+    the network can be trained for, else the first of the format's.
+
+    Args:
+        source: The dataset.
+        network: The network that the user set.
+        start: The plan of the initial weights.
+    """
+    tasks = [name for kind in source.tasks for name, task in TASKS.items() if task.labels_of == kind]
+    if start is not None and start.task in tasks:
+        return start.task, "the task of the initial weights"
+    if network in NETWORKS:
+        output = NETWORKS[network].output
+        suitable = [name for name in tasks if find_task(name).accepts(output)]
+        if suitable and suitable[0] != tasks[0]:
+            return suitable[0], f"the labels are for it, and so is {network}"
+    return tasks[0] if tasks else next(iter(TASKS)), "the labels are for it"
 
 
 def check_pairing(network: str, task: str | None) -> None:
@@ -106,7 +123,7 @@ def check_labels(source: Source, task: str) -> None:
             where=source.root,
             found=f"{source.name}: {source.title}, suitable for {' and '.join(source.tasks)}",
             expected=f"labels for it, in one of these formats: {formats}",
-            fix=f"Train --task {default_task(source)}, or export the labels in such a format.",
+            fix=f"Train --task {default_task(source)[0]}, or export the labels in such a format.",
         )
     )
 

@@ -15,6 +15,7 @@ NEEDED: Mapping[str, tuple[str, tuple[object, ...]]] = {
     "schedule.patience": ("schedule.name", ("plateau",)),
     "augment.saturation": ("input.channels", (3,)),
     "augment.hue": ("input.channels", (3,)),
+    "augment.jpeg": ("input.channels", (1, 3)),
 }
 """Setting -> another one, and the values of it with which the first has an effect."""
 
@@ -23,6 +24,7 @@ PARTS_OF: Mapping[str, str] = {
     "augment.elastic_grid": "augment.elastic",
     "augment.elastic_probability": "augment.elastic",
     "augment.crop_aspect": "augment.crop_area",
+    "input.reduced_decoding": "input.resize",
     "train.unlabelled_share": "train.unlabelled",
 }
 """Setting -> the one that switches on what it is a part of."""
@@ -31,6 +33,7 @@ REPLACED: Mapping[str, tuple[str, object]] = {
     "augment.scale": ("augment.crop_area", (1.0, 1.0)),
     "augment.category_max_ratio": ("augment.crop_area", 1.0),
     "augment.foreground_probability": ("augment.crop_area", 0.0),
+    "input.reduced_decoding": ("augment.crop_area", None),
 }
 """Setting -> the one that replaces it, and the value that plans have then."""
 

@@ -37,6 +37,7 @@ from limner.storage.json_files import read_json, write_json
 from limner.storage.output_folder import make_output_folder, refuse_inside
 from limner.storage.unfinished import marked_unfinished
 from limner.tasks import find_task
+from limner.transforms.reduced_size import reduced_size
 
 if TYPE_CHECKING:
     from torch import nn
@@ -66,8 +67,9 @@ class PreparedRun:
         Raises:
             DataError: The run has no such split.
         """
-        targets = find_task(self.plan.task).targets
-        return Dataset(self.source, self._records(split), self._labels, targets=targets)
+        plan, targets = self.plan, find_task(self.plan.task).targets
+        reduce = reduced_size(plan.input, plan.resize_for(plan.inference))
+        return Dataset(self.source, self._records(split), self._labels, targets=targets, reduce=reduce)
 
     def training_dataset(self, split: str) -> Dataset:
         """Return the samples of a split that the network is trained on, such as slices of volumes.

@@ -10,6 +10,7 @@ from typing import Any
 from limner.core.picture import Picture
 from limner.drawing.display import display_image
 from limner.drawing.png import encode_png
+from limner.images.read_image import at_full_size
 from limner.serving.answer_kinds import NIFTI, PNG, AnswerKind
 from limner.serving.refusal import Refusal
 from limner.serving.served_models import ServedModel
@@ -53,7 +54,7 @@ def predict_picture(model: ServedModel, picture: Picture, name: str, *, scored: 
     predictor = model.predictor
     keeps = scored and predictor.task.allowed_with(predictor.plan.loss).probabilities
     kept: dict[str, Any] = {"probabilities": True} if keeps else {}
-    prediction = predictor.predict(picture.array, name=name, geometry=picture.geometry, **kept)
+    prediction = predictor.predict(picture, name=name, **kept)
     return ImageResult(name, picture, prediction, time.perf_counter() - started)
 
 
@@ -77,7 +78,7 @@ def json_of(result: ImageResult, model: ServedModel, *, polygons: bool, volume: 
         found = found | {"volume": shown_volume(result.picture, labels, model.predictor.labels)}
     return {
         "file": result.name,
-        "size": list(array.shape[:-1]),
+        "size": list(result.picture.size),
         "channels": array.shape[-1],
         "dtype": array.dtype.name,
         "spacing_mm": None if spacing is None else list(spacing),
@@ -113,7 +114,8 @@ def file_of(result: ImageResult, model: ServedModel, kind: AnswerKind) -> bytes:
             files = writer.files("image", Path(file_name))
             path = files[0] if files else folder.root / "none"
             _refuse_other_type(path, kind, model, is_volume=is_volume)
-        writer.write(result.prediction, result.picture, output="image", file_name=file_name)
+        picture = at_full_size(result.picture) if folder.overlay else result.picture
+        writer.write(result.prediction, picture, output="image", file_name=file_name)
         return path.read_bytes()
 
 

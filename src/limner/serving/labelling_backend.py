@@ -151,7 +151,7 @@ class LabellingBackend:
 
             def read() -> Picture:
                 model.refuse_changed()
-                return upload.read(self.limits)
+                return upload.read(self.limits, reduce=model.predictor.reduce)
 
             try:
                 result = await self.queue.predict(

@@ -110,7 +110,7 @@ class LabellingInterface:
         prediction = result.prediction
         if task.sees_whole_images:
             return _choices(control, task.to_json(prediction, labels)["probabilities"])
-        size = (result.picture.array.shape[0], result.picture.array.shape[1])
+        size = (result.picture.size[0], result.picture.size[1])
         found: list[dict[str, Any]] = []
         for one in task.candidates(prediction, labels):
             label = control.label_of(labels.names[one.label])

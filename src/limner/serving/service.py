@@ -285,7 +285,7 @@ class Service:
     async def _predicted(self, request: Request, model: ServedModel, upload: Upload) -> ImageResult:
         def read() -> Picture:
             model.refuse_changed()
-            return upload.read(self.limits)
+            return upload.read(self.limits, reduce=model.predictor.reduce)
 
         try:
             result = await self.queue.predict(

@@ -25,6 +25,7 @@ from limner.core.picture import Picture
 from limner.core.printable import printable_line
 from limner.core.sample import size_text
 from limner.images.file_names import IMAGE_SUFFIXES, image_suffix
+from limner.images.pixels import Reduce
 from limner.images.read_image import image_header, read_image
 from limner.serving.limits import Limits
 from limner.serving.refusal import Refusal
@@ -58,15 +59,19 @@ class Upload:
     name: str
     path: Path
 
-    def read(self, limits: Limits) -> Picture:
+    def read(self, limits: Limits, *, reduce: Reduce | None = None) -> Picture:
         """Read the image; its size is compared with the limit before it is decoded.
+
+        Args:
+            limits: The limits.
+            reduce: How much smaller a JPEG is decoded for a model; None decodes it at full size.
 
         Raises:
             DataError: It cannot be read.
             Refusal: It is too large.
         """
         self.refuse_large(limits)
-        return read_image(self.path)
+        return read_image(self.path, reduce=reduce)
 
     def refuse_large(self, limits: Limits) -> None:
         """Refuse an image with too many pixels, by its header.

@@ -20,7 +20,9 @@ def content_elsewhere(path: Path) -> bytes | None:
     if holding is None:
         return remote_bytes(path) if is_remote(path) else None
     holder, name = holding
-    return row_bytes(holder, name) if holder.suffix.lower() == TABLE else tar_members(holder).read(name)
+    if holder.as_posix().lower().endswith(TABLE):
+        return row_bytes(holder, name)
+    return tar_members(holder).read(name)
 
 
 def file_content(path: Path) -> bytes:

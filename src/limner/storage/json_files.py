@@ -6,7 +6,7 @@ object, cannot reach code that does not expect it.
 
 import json
 import re
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 from reprlib import Repr
 
@@ -29,13 +29,18 @@ MAX_SNIFFED = 50
 
 
 def ends(path: Path) -> bytes:
-    """Return the bytes at both ends of a file, of UTF-16 without its zeros; none if it cannot be read."""
+    """Return the bytes at both ends of a file; none if it cannot be read.
+
+    The mark of an encoding at the beginning is left out, and UTF-16 loses its zeros.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(SNIFFED_BYTES)
             file.seek(max(len(head), path.stat().st_size - SNIFFED_BYTES))
             both = head + b"\n" + file.read(SNIFFED_BYTES)
-            return both.replace(b"\0", b"") if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else both
+            if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+                return both[len(BOM_UTF16_LE) :].replace(b"\0", b"")
+            return both.removeprefix(BOM_UTF8)
     except OSError:
         return b""
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
-MOST_BYTES = 16 << 20
+MOST_BYTES = 4 << 20
 """Size from which the rows are on the disk."""
 
 

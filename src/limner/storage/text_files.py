@@ -25,6 +25,7 @@ _MARKS = (
     *((BOM_UTF16_LE, "utf-16"), (BOM_UTF16_BE, "utf-16")),
 )
 _MOST_FOLDERS, _MOST_NAMES = 50, 2000
+_AT_ONCE = 1 << 16  # characters
 
 
 def decode_text(data: bytes, path: Path) -> str:
@@ -106,8 +107,22 @@ def read_lines(path: Path, *, what: str, fix: str = "Save it as UTF-8.") -> list
     Raises:
         DataError: It cannot be read, or is no text in a known encoding.
     """
+    return readable_text(path, what=what, fix=fix).splitlines()
+
+
+def lines_of(text: str) -> Iterator[str]:
+    """Yield the lines of a text as `splitlines` returns them, without holding all of them."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _AT_ONCE) + 1 or len(text)
+        yield from text[start:end].splitlines()
+        start = end
+
+
+def readable_text(path: Path, *, what: str, fix: str = "Save it as UTF-8.") -> str:
+    """Return the text of a file; for the arguments and errors, see `read_lines`."""
     try:
-        return read_text(path).splitlines()
+        return read_text(path)
     except (OSError, ValueError) as error:
         found = f"{error.strerror or error}" if isinstance(error, OSError) else str(error)
         raise DataError(

@@ -102,6 +102,9 @@ class Objective(ABC):
     diameters_across: ClassVar[float | None] = None
     """Side of a 2D crop in diameters of an object, on a CPU in a time budget, where many steps count
     more than the size of a crop; None uses all that is allowed."""
+    knows_partial_labels: ClassVar[bool] = False
+    """Whether its losses do not take objects for background that are not drawn, of classes for which an image
+    was not searched."""
     least_diameter: ClassVar[float | None] = None
     """Diameter in pixels to which the objects of the smallest class may be reduced, on a CPU in a time
     budget; None trains at the images' own scale."""

@@ -27,6 +27,7 @@ class QueryBoxObjective(Objective):
     """Queries are matched with objects, and compared by class and box."""
 
     losses = frozenset({TERM})
+    knows_partial_labels = True
     samples_to_learn = SAMPLES_FOR_OBJECTS
     optimizer = OptimizerDefaults(
         # The paper's rate is 2e-4 at a batch of 32.

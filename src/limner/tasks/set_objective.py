@@ -44,6 +44,7 @@ class SetObjective(Objective):
     """
 
     losses = frozenset({TERM}) | frozenset(QUERY_DISTILLATIONS)
+    knows_partial_labels = True
     distillation = LossTerm(name="distill_queries")
     optimizer = OptimizerDefaults(
         # The paper's rate is 1e-4 at a batch of 16.

@@ -40,7 +40,7 @@ class TextWriter:
             self._folder.write_picture(OVERLAYS, output, drawn)
         if CUTOUTS in self._folder.formats:
             self._cut_out(prediction, picture, output)
-        return mmocr_row(prediction, file_name=file_name, shape=picture.array.shape[:2])
+        return mmocr_row(prediction, file_name=file_name, shape=picture.size)
 
     def _cut_out(self, prediction: WordPrediction, picture: Picture, output: str) -> None:
         """Write the words, numbered as in the text file, instead of those of an earlier prediction."""

@@ -70,7 +70,7 @@ class _StoredPredictions:
         source, stage = self.run.source, self.stage
         grid = "" if seen is None else f"{seen.orientation} {seen.spacing_mm}"
         told = f"{record.name} {source.reading_state(record)} {stage.weights_hash} {stage.settings} {grid}"
-        return state_of(record.files, told)
+        return state_of(record.files, told, here=True)
 
     def labels(self, record: Record, seen: InputPlan | None) -> LabelArray:
         """Return the prediction for a volume, (*S) trained labels.

@@ -84,7 +84,7 @@ class FrozenFeatures:
 
     def _computed(self, sample: Sample) -> Features:
         predictor = self.predictor
-        images, _ = predictor.inputs(sample.image, where=sample.name)
+        images, _ = predictor.inputs(sample.image, where=sample.name, reduction=sample.reduction)
         views = [images, images.flip(3)] if self.mirrored else [images]
         encoder = _encoder_of(predictor.model.network)
         with torch.inference_mode(), precision_context(predictor.device, predictor.precision):

@@ -18,11 +18,21 @@ Matrix = npt.NDArray[np.float64]
 """(2, 3) from coordinates x, y of the image to those of the moved one; pixel 0 covers 0 to 1."""
 
 
-def turned_around_middle(degrees: float, shape: tuple[int, ...]) -> Matrix:
-    """Return the rotation of an image (H, W) around its middle, counter-clockwise as it is seen."""
+def turned_around_middle(
+    degrees: float, shape: tuple[int, ...], spacing_mm: Sequence[float] | None = None
+) -> Matrix:
+    """Return the rotation of an image (H, W) around its middle, counter-clockwise as it is seen.
+
+    Args:
+        degrees: The angle.
+        shape: (H, W).
+        spacing_mm: Height and width of a pixel, for a rotation in space; by default, pixels are squares.
+    """
     angle = np.deg2rad(degrees)
     cosine, sine = np.cos(angle), np.sin(angle)
-    return around_middle(np.array([[cosine, sine], [-sine, cosine]]), shape)
+    height, width = spacing_mm or (1.0, 1.0)
+    linear = np.array([[cosine, sine * height / width], [-sine * width / height, cosine]])
+    return around_middle(linear, shape)
 
 
 def around_middle(linear: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Matrix:

@@ -13,7 +13,7 @@ from math import exp, log, prod
 import numpy as np
 
 from limner.core.sample import Sample
-from limner.transforms.scale_crop import CropParams, ScaleCrop
+from limner.transforms.scale_crop import CropParams, ScaleCrop, on_whole_pixels
 
 DRAWS = 10
 """Maximum number of draws of a window that fits in the image, as in torchvision."""
@@ -46,8 +46,8 @@ class AreaCrop:
             window = self._window(part * prod(shape), ratio)
             if all(w <= s for w, s in zip(window, shape, strict=True)):
                 starts = (int(rng.integers(0, s - w + 1)) for w, s in zip(window, shape, strict=True))
-                return CropParams(tuple(starts), window)
-        return self._middle(shape)
+                return on_whole_pixels(CropParams(tuple(starts), window), sample)
+        return on_whole_pixels(self._middle(shape), sample)
 
     def apply(self, sample: Sample, params: CropParams) -> Sample:
         """Cut the window out and resize it."""

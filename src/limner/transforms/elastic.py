@@ -106,7 +106,7 @@ class Bend:
 class Elastic:
     """Deform some of the images (2D); their size stays.
 
-    Boxes become those around their moved corners, and outlines of words keep straight sides.
+    For boxes, see `Boxes.moved`; outlines of words keep straight sides.
 
     Attributes:
         deviation: As of `Bend`.

@@ -75,7 +75,9 @@ def _is_within_one(plan: Plan) -> bool:
     return min(means) > 0 and max(means) <= 1 and max(stds) <= 0.5
 
 
-def fit_values(image: Image, plan: Plan, *, where: str, value_range: ValueRange | None = None) -> Image:
+def fit_values(
+    image: Image, plan: Plan, *, where: str, value_range: ValueRange | None = None, stored_dtype: str = ""
+) -> Image:
     """Return the image with values like those of the training images.
 
     Nothing is rescaled unless the user states the image's range; an image of another pixel type or range is
@@ -87,6 +89,8 @@ def fit_values(image: Image, plan: Plan, *, where: str, value_range: ValueRange 
         where: The file, for messages.
         value_range: The image's values from low to high are mapped linearly to the training's range, and the
             result is float32; up to 1 % of the values may be outside and are clipped.
+        stored_dtype: Name of the type of the values in the file, for messages, since reading changes most
+            types to float32; empty if they are of the type of the image.
 
     Raises:
         DataError: The image has another pixel type or range than the training images, or more than 1 % of
@@ -95,16 +99,18 @@ def fit_values(image: Image, plan: Plan, *, where: str, value_range: ValueRange 
     """
     trained = trained_values(plan)
     if value_range is not None:
-        return _rescaled(image, trained, value_range, where)
-    expected = _type_words(trained)
+        return _rescaled(image, trained, value_range, where, stored_dtype)
+    found, expected = _found_words(image, stored_dtype), _type_words(trained)
     if _is_other_type(image, trained):
-        raise _refused("pixel type", image, where, expected, trained)
+        raise _refused("pixel type", found, where, expected, trained)
     if image.dtype != np.uint8 and _is_far_off(image, trained):
-        raise _refused("range of values", image, where, expected, trained)
+        raise _refused("range of values", found, where, expected, trained)
     return image
 
 
-def _rescaled(image: Image, trained: TrainedValues, stated: ValueRange, where: str) -> Image:
+def _rescaled(
+    image: Image, trained: TrainedValues, stated: ValueRange, where: str, stored_dtype: str
+) -> Image:
     if not np.isfinite(stated).all() or stated[0] >= stated[1]:
         raise ConfigError(
             f"The range of values is two numbers, the smaller one first; found {_range_words(stated)}."
@@ -120,7 +126,7 @@ def _rescaled(image: Image, trained: TrainedValues, stated: ValueRange, where: s
             describe(
                 "The image has values outside the stated range",
                 where=where,
-                found=f"{_found_words(image)}; {outside:.0%} of them are outside",
+                found=f"{_found_words(image, stored_dtype)}; {outside:.0%} of them are outside",
                 expected=f"values from {_range_words(stated)}",
                 fix="State the range of this image's values with --range LOW HIGH.",
             )
@@ -153,7 +159,7 @@ def _is_far_off(image: Image, trained: TrainedValues) -> bool:
     return darkest is not None and darkest > 0 and largest * TOO_DARK < darkest
 
 
-def _refused(what: str, image: Image, where: str, expected: str, trained: TrainedValues) -> DataError:
+def _refused(what: str, found: str, where: str, expected: str, trained: TrainedValues) -> DataError:
     fix = "Save the image like the training images"
     if trained.value_range is not None:
         fix += (
@@ -164,7 +170,7 @@ def _refused(what: str, image: Image, where: str, expected: str, trained: Traine
         describe(
             f"The image has another {what} than the training images",
             where=where,
-            found=_found_words(image),
+            found=found,
             expected=expected,
             fix=f"{fix}.",
         )
@@ -178,8 +184,11 @@ def _kind(dtype: np.dtype[np.generic]) -> str:
     return "floating-point numbers" if dtype.kind == "f" else dtype.name
 
 
-def _found_words(image: Image) -> str:
-    return f"{image.dtype.name} with values from {image.min():g} to {image.max():g}"
+def _found_words(image: Image, stored_dtype: str) -> str:
+    name = image.dtype.name
+    if stored_dtype not in ("", name):
+        name = f"{stored_dtype}, read as {name},"
+    return f"{name} with values from {image.min():g} to {image.max():g}"
 
 
 def _type_words(trained: TrainedValues) -> str:

@@ -57,6 +57,7 @@ class ScaleCrop:
         scale_of: What a zoom of 1 is: the resized image (``image``), or the zoom at which it just fits in the
             crop (``fit``).
         resize: Size to which images are resized first; for images in 2 dimensions.
+        probability: Fraction of crops that are zoomed; the others have a zoom of 1.
     """
 
     size: tuple[int, ...]
@@ -67,16 +68,20 @@ class ScaleCrop:
     background: int | None = None
     scale_of: Literal["image", "fit"] = "image"
     resize: ResizePlan | None = None
+    probability: float = 1.0
 
     def draw(self, rng: np.random.Generator, sample: Sample) -> CropParams:
         """Draw a zoom, then the position of its window."""
         zoom, units = rng.uniform(*self.scale), self._unit_zooms(sample.spatial_shape)
+        # Nothing more is drawn where all crops are zoomed, so that older runs can be resumed.
+        if self.probability < 1 and rng.random() >= self.probability:
+            zoom = 1.0
         window = tuple(max(1, round(s / (zoom * unit))) for s, unit in zip(self.size, units, strict=True))
         seeks = bool(sample.targets) and rng.random() < self.foreground_probability
         drawn: list[tuple[int, CropParams]] = []
         while len(drawn) < CROP_DRAWS and (not drawn or drawn[-1][0] > 0):
-            params = self._draw_window(rng, sample, window, seeks=seeks)
-            drawn.append((sum(t.num_cut(params.start, window) for t in sample.targets), params))
+            params = on_whole_pixels(self._draw_window(rng, sample, window, seeks=seeks), sample)
+            drawn.append((sum(t.num_cut(params.start, params.window) for t in sample.targets), params))
         return min(drawn, key=lambda each: each[0])[1]
 
     def _draw_window(
@@ -122,7 +127,8 @@ class ScaleCrop:
             return self._padded_labels(resize_labels(np.asarray(array[source]), size), target, fill=outside)
 
         move = Move(self.size, labels, points=lambda points: _zoomed(points, source, target))
-        image = self._padded(resize_image(np.asarray(sample.image[source]), size), target)
+        part = tuple(slice(s.start // sample.reduction, s.stop // sample.reduction) for s in source)
+        image = self._padded(resize_image(np.asarray(sample.image[part]), size), target)
         spacing = sample.spacing_mm and tuple(
             mm * w / s for mm, w, s in zip(sample.spacing_mm, params.window, self.size, strict=True)
         )
@@ -143,6 +149,17 @@ class ScaleCrop:
         whole = np.full(self.size, fill, part.dtype)
         whole[target] = part
         return whole
+
+
+def on_whole_pixels(params: CropParams, sample: Sample) -> CropParams:
+    """Return the nearest window that cuts no pixel of a reduced image, so that the labels fit exactly."""
+    step = sample.reduction
+    if step == 1:
+        return params
+    window = tuple(max(1, round(side / step)) * step for side in params.window)
+    ranges = [_starts(s, w) for s, w in zip(sample.spatial_shape, window, strict=True)]
+    starts = zip(params.start, ranges, strict=True)
+    return CropParams(tuple(min(max(s // step * step, low), high) for s, (low, high) in starts), window)
 
 
 def _starts(size: int, window: int) -> tuple[int, int]:

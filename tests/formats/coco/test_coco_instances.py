@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from limner.core.errors import DataError
 from limner.formats import open_source
@@ -14,6 +15,7 @@ from limner.formats.problems import Problems
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 SQUARE = [2, 1, 5, 1, 5, 3, 2, 3]  # x from 2 to 5, y from 1 to 3: 3 x 2 pixels
+NO_SIZE = {"id": 1, "file_name": "a.png"}
 
 
 def annotation(number: Any, **changes: Any) -> dict[str, Any]:
@@ -247,6 +249,27 @@ def test_lvis_says_of_which_classes_all_objects_are_drawn(make_tree) -> None:
     assert [each.complete for each in segments] == complete
 
 
+def test_sizes_that_the_file_does_not_state_are_those_of_upright_images(make_tree) -> None:
+    root = make_tree({"images/a.png": PICTURE, "all.json": coco(annotation(1), images=[NO_SIZE])})
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the first row is the right side
+    Image.fromarray(PICTURE).save(root / "images/a.png", exif=exif)
+    source = open_source(root)
+    (record,) = source.records
+    assert source.read_image(record).array.shape == (9, 6, 3)
+    assert source.read_values(record).shape == source.read_boxes(record).shape == (9, 6)
+
+
+def test_boxes_know_the_outlines_of_polygons_and_runs(make_tree) -> None:
+    triangle = annotation(1, segmentation=[[2, 1, 5, 1, 2, 4]])
+    runs = annotation(2, segmentation={"counts": [6, 2, 46], "size": [6, 9]})
+    upright, bare = annotation(3), annotation(4, segmentation=None, bbox=[1, 1, 3, 3])
+    source = opened(make_tree, coco(triangle, runs, upright, bare))
+    outlines = source.read_boxes(source.records[0]).outlines
+    assert outlines.lengths.tolist() == [3, 4, 0, 0]
+    assert {tuple(point) for point in outlines.points[3:].tolist()} == {(1, 0), (2, 0), (1, 2), (2, 2)}
+
+
 def test_more_classes_than_labels_can_hold_are_refused(make_tree, monkeypatch) -> None:
     many = [{"id": n, "name": f"kind {n}"} for n in range(1, 400)]
     root = make_tree({"images/a.png": PICTURE, "annotations.json": coco(annotation(1), categories=many)})
@@ -283,3 +306,19 @@ def test_areas_are_those_that_coco_wrote(shared_data: Path) -> None:
         wanted = [area(row, *segments.spatial_shape) for row in mine]
         # COCO wrote the area of the polygon, which differs from the pixels inside by its border.
         np.testing.assert_allclose(segments.areas[:-1], wanted, rtol=0.05, atol=8)
+
+
+@pytest.mark.parametrize("nothing", [[], [[]], None, {}])
+def test_boxes_may_have_an_empty_list_of_polygons(make_tree, nothing) -> None:
+    row = annotation(1, segmentation=nothing, bbox=[2, 1, 3, 2]) | {"segmentation": nothing}
+    source = opened(make_tree, coco(row))
+    assert source.tasks == ("detection",)
+    assert source.read_boxes(source.records[0]).xyxy.tolist() == [[2, 1, 5, 3]]
+
+
+def test_a_box_that_cvat_rotated_is_the_upright_box_around_it(make_tree) -> None:
+    said = {"occluded": False, "rotation": 90.0}
+    source = opened(make_tree, coco(annotation(1, segmentation=[], bbox=[2, 2, 4, 2], attributes=said)))
+    (record,) = source.records  # 4 x 2 about (4, 3) becomes 2 x 4
+    np.testing.assert_allclose(source.read_boxes(record).xyxy, [[3, 1, 5, 5]], atol=1e-6)
+    assert [case[0] for case in source.label_problems(record).cases()] == ["box-rotated"]

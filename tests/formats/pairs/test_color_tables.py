@@ -110,3 +110,22 @@ def test_cvat_names_the_colours_of_voc_masks(make_tree) -> None:
     assert table is not None
     assert table.names == ("background", "road", "cone")
     np.testing.assert_array_equal(table.encode(source.read_values(source.records[0])), [[0, 1, 2]] * 2)
+
+
+def test_tables_of_two_splits_that_number_classes_differently_are_an_error(make_tree) -> None:
+    """Roboflow writes one for each split."""
+    mask = np.eye(20, 30, dtype=np.uint8)
+    photo = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    files = {f"{split}/{split[0]}.jpg": photo for split in ("train", "valid")}
+    files |= {f"{split}/{split[0]}_mask.png": mask for split in ("train", "valid")}
+    head = "Pixel Value, Class\n0, background\n"
+    tables = {
+        "train/_classes.csv": f"{head}1, cat\n2, dog\n",
+        "valid/_classes.csv": f"{head}1, dog\n2, cat\n",
+    }
+    root = make_tree(files | tables)
+    (said,) = [f for f in open_source(root).findings if f.code == "name-lists-differ"]
+    assert (said.where, said.severity.value) == ("valid/_classes.csv", "error")
+    assert said.found == "1 is 'dog' here, and read as 'cat'"
+    (root / "valid/_classes.csv").write_text(tables["train/_classes.csv"])
+    assert "name-lists-differ" not in {finding.code for finding in open_source(root).findings}

@@ -332,3 +332,31 @@ def test_unlabelled_record_says_so(tmp_path: Path) -> None:
     source = open_source(touch(tmp_path, "images/1.png", "masks/1.png", "images/2.png"))
     with pytest.raises(DataError, match="no mask"):
         source.read_values(source.records[1])
+
+
+def test_names_that_are_unique_pair_in_folders_that_differ(make_tree) -> None:
+    """REFUGE's layout: the masks have a folder more than their images."""
+    photo, mask = (
+        np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8),
+        np.eye(20, 30, dtype=np.uint8),
+    )
+    files = {
+        f"Training400/{kind}/{kind[0]}{n}.jpg": photo for kind in ("Glaucoma", "Other") for n in range(3)
+    }
+    files |= {
+        f"Annotation-Training400/Disc_Cup_Masks/{kind}/{kind[0]}{n}.bmp": mask
+        for kind in ("Glaucoma", "Other")
+        for n in range(3)
+    }
+    source = open_source(make_tree(files))
+    assert source.name == "paired-folders"
+    assert {(r.image.stem, r.labels[0].stem, r.split) for r in source.records} == {
+        (f"{kind}{n}", f"{kind}{n}", "train") for kind in "GO" for n in range(3)
+    }
+
+
+def test_photographs_in_two_formats_are_no_masks_of_each_other(make_tree) -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    files = {f"images/{n}.{end}": photo for n in range(3) for end in ("jpg", "png")}
+    labels = {f"labels/{n}.txt": "0 0.5 0.5 0.2 0.2\n" for n in range(3)}
+    assert open_source(make_tree(files | labels)).name == "yolo"

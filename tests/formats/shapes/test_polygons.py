@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from limner.formats.clipping import clip_polygon
+from limner.core.clipping import clip_polygon
 from limner.formats.drawn import Drawn, Shape
 from limner.formats.shapes.polygons import area, crosses_itself, is_inside, outlines_of
 

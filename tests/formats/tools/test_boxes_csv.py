@@ -49,3 +49,26 @@ def test_an_image_without_a_box_has_no_objects(make_tree) -> None:
 def test_a_table_of_classes_stays_one(make_tree) -> None:
     root = make_tree({"a.png": PICTURE, "b.png": PICTURE, "labels.csv": "image,label\na.png,x\nb.png,y\n"})
     assert open_source(root).name == "class-list"
+
+
+def test_fractions_that_leave_the_image_a_little_stay_fractions(make_tree) -> None:
+    heading = "image,class,xmin,ymin,xmax,ymax\n"
+    table = f"{heading}a,cell,{2 / 9},{1 / 6},{5 / 9},{3 / 6}\nb,cell,-0.0001,0.5,1.05,1\n"
+    source = open_source(make_tree({"a.png": PICTURE, "b.png": PICTURE, "labels.csv": table}))
+    boxes = [source.read_boxes(record).xyxy for record in source.records]
+    np.testing.assert_allclose(boxes, [[[2, 1, 5, 3]], [[0, 3, 9, 6]]], atol=1e-4)
+    (said,) = [f for f in source.findings if f.code == "value-outside-0-1"]
+    assert said.files == ("b.png",)
+
+
+def test_names_of_classes_come_before_their_numbers(make_tree) -> None:
+    table = "image_id,class_id,class_name,xmin,ymin,xmax,ymax\na,7,cell,2,1,5,3\n"
+    source = open_source(make_tree({"a.png": PICTURE, "labels.csv": table}))
+    assert source.declared_labels().names == ("background", "cell")
+
+
+def test_a_table_without_heading_may_begin_with_an_empty_image(make_tree) -> None:
+    root = make_tree({"a.png": PICTURE, "b.png": PICTURE, "labels.csv": "a.png,,,,,\nb.png,2,1,5,3,cell\n"})
+    source = open_source(root)
+    assert source.name == "boxes-csv"
+    assert [len(source.read_boxes(record)) for record in source.records] == [0, 1]

@@ -144,3 +144,19 @@ def test_a_region_with_two_labels_is_reported(make_tree) -> None:
     (finding,) = [f for f in source.findings if f.code == "several-labels"]
     assert (finding.found, finding.cases) == ("a region with the labels cat, dog", 1)
     assert source.declared_labels().names == ("background", "cat")
+
+
+def test_regions_on_several_images_of_a_task_are_an_error(make_tree) -> None:
+    left, right = (RECTANGLE | {"to_name": name} for name in ("left", "right"))
+    source = opened(make_tree, task(left, right))
+    assert not source.read_values(source.records[0]).any()
+    (said,) = source.findings
+    assert (said.code, said.severity.value) == ("annotation-malformed", "error")
+    assert "several images of one task: left, right" in said.found
+
+
+def test_a_brush_that_states_billions_of_values_takes_no_memory(make_tree, monkeypatch) -> None:
+    monkeypatch.setattr("limner.formats.tools.label_studio.unpack_brush", None)  # not even called
+    packed = [0x7F, 0xFF, 0xFF, 0xFF, *brush(np.ones((40, 60), bool))[4:]]
+    source = opened(make_tree, task(RECTANGLE, result("brushlabels", format="rle", rle=packed)))
+    assert "rle-wrong-length" in {f.code for f in source.findings}

@@ -90,3 +90,37 @@ def test_tables_of_two_splits(make_tree) -> None:
     source = open_source(make_tree(tables | {"train.png": TALL, "test.png": TALL}))
     assert {record.name: record.split for record in source.records} == {"train": "train", "test": "test"}
     assert not source.findings
+
+
+def test_one_row_of_overlapping_runs_does_not_make_all_runs_relative(make_tree) -> None:
+    rows = f"a.png,{COLUMNS}\nb.png,{COLUMNS}\nb.png,1 4 3 2\n"
+    root = make_tree({"a.png": TALL, "b.png": TALL, "train.csv": HEAD + rows})
+    np.testing.assert_array_equal(values(root), WANTED)
+    united = WANTED.copy()
+    united[:4, 0] = 1  # pixels 1 to 4, of which 3 and 4 are there twice
+    np.testing.assert_array_equal(values(root, "b"), united)
+
+
+def test_relative_runs_go_down_the_columns_by_where_they_lie(make_tree) -> None:
+    square = np.zeros((6, 6, 3), np.uint8)
+    table = f"{HEAD}a.png,8 3 3 3 3 3\n"  # from 8, 14 and 20 on: the rows 2 to 4 of three columns
+    root = make_tree({"a.png": square[:, :5], "train.csv": table})
+    found = values(root)
+    assert np.argwhere(found).tolist() == [[row, column] for row in (2, 3, 4) for column in (1, 2, 3)]
+
+
+def test_the_stated_size_is_compared_with_the_image(make_tree) -> None:
+    heading = "ImageId,EncodedPixels,Height,Width,class_name,ClassId\n"
+    table = f'{heading}a.png,"{COLUMNS}",6,4,"shirt, sleeve",3\n'
+    root = make_tree({"a.png": np.zeros((12, 8, 3), np.uint8), "train.csv": table})
+    source = open_source(root)
+    assert source.declared_labels().names == ("background", "shirt, sleeve")
+    assert source.read_values(source.records[0]).shape == (6, 4)
+    (root / "dataset.yaml").write_text("images_resized: true\n")
+    twice = WANTED.repeat(2, axis=0).repeat(2, axis=1)
+    np.testing.assert_array_equal(values(root), twice)
+
+
+def test_sizes_that_differ_within_an_image_are_of_its_objects(make_tree) -> None:
+    table = f"ImageId,EncodedPixels,Height,Width\na.png,{COLUMNS},3,2\na.png,1 2,2,1\n"
+    assert values(make_tree({"a.png": TALL, "train.csv": table})).shape == (6, 4)

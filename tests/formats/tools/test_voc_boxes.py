@@ -97,3 +97,16 @@ def test_another_file_that_counts_from_0_changes_what_is_read(make_tree) -> None
     assert source.read_boxes(record).xyxy.tolist() == [[1, 1, 9, 9]]
     assert other.read_boxes(same).xyxy.tolist() == [[2, 2, 9, 9]]
     assert other.reading_state(same) != before
+
+
+def test_boxes_of_a_missing_image_do_not_go_to_one_of_its_name(make_tree) -> None:
+    def boxes(name: str) -> str:
+        sides = "<xmin>2</xmin><ymin>2</ymin><xmax>9</xmax><ymax>9</ymax>"
+        return f"<annotation><object><name>{name}</name><bndbox>{sides}</bndbox></object></annotation>"
+
+    files = {f"Annotations/{folder}/1.xml": boxes(folder) for folder in ("a", "b")}
+    source = open_source(make_tree(files | {"JPEGImages/b/1.png": np.zeros((20, 30, 3), np.uint8)}))
+    assert source.declared_labels().names == ("background", "a", "b")
+    assert source.read_boxes(source.records[0]).labels.tolist() == [2]
+    (said,) = [f for f in source.findings if f.code == "image-in-two-files"]
+    assert said.where == "Annotations/a/1.xml"

@@ -1,3 +1,4 @@
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -173,3 +174,54 @@ def test_a_listed_background_is_no_class_of_objects(make_tree) -> None:
     assert table.names == ("background", "cat")
     boxes = table.things().encode_boxes(source.read_boxes(source.records[0]))
     assert [table.things().names[label] for label in boxes.labels] == ["cat"]
+
+
+def test_labels_whose_names_differ_in_accents_or_capitals_belong_to_their_images(make_tree) -> None:
+    composed, taken_apart = (unicodedata.normalize(form, "Gef\u00e4\u00df") for form in ("NFC", "NFD"))
+    images = {f"images/{composed}.png": PICTURE, "images/IMG_1.JPG": PICTURE}
+    labels = {f"labels/{taken_apart}.txt": BOX, "labels/img_1.txt": BOX}
+    for given in ({}, {"images/b.png": PICTURE, "labels/b.txt": BOX}):  # no name fits exactly, or some do
+        source = open_source(make_tree(images | labels | given))
+        assert [len(source.read_boxes(record)) for record in source.records] == [1] * (2 + len(given) // 2)
+        assert {finding.code for finding in source.findings} == {"boxes-only"}
+
+
+def test_labels_without_their_images_are_reported(make_tree) -> None:
+    files = {"images/a.png": PICTURE, "labels/a.txt": BOX, "labels/b.txt": BOX, "labels/c.txt": ""}
+    source = open_source(make_tree(files | {"readme.txt": "5 4 3 2 1 boxes\n"}))
+    (said,) = [f for f in source.findings if f.code == "annotation-without-image"]
+    assert (said.where, said.count) == ("labels/b.txt", 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "number"),
+    [
+        ("1 0.5 0.5 0.5 0.25 0.4 0.5 1 0.6 0.5 1 0 0 0", 1),  # of three key points, one is not labelled
+        ("1 0.5 0.5 0.5 0.25 0.4 0.5 2 0.6 0.5 2", 1),
+        ("1 0 0 1 0 1 1 0 1 0 0", 0),  # the outline of the image, closed
+    ],
+)
+def test_a_pose_without_kpt_shape_is_a_box_and_a_polygon_none(make_tree, line, number) -> None:
+    source = opened(make_tree, f"{line}\n")
+    (record,) = source.records
+    assert (source.tasks == ("detection",)) == bool(number)
+    assert source.read_boxes(record).xyxy.tolist() == [[15, 15, 45, 25] if number else [0, 0, 60, 40]]
+
+
+@pytest.mark.parametrize("first", ["data.yaml", "labels/one/classes.txt"])
+def test_lists_that_name_a_class_differently_are_an_error(make_tree, first) -> None:
+    files = {
+        f"{kind}/{folder}/{folder}.{end}": PICTURE if end == "png" else BOX
+        for folder in ("one", "two")
+        for kind, end in (("images", "png"), ("labels", "txt"))
+    }
+    names = {"data.yaml": "names: [cat, dog]\n", "labels/one/classes.txt": "cat\ndog\n"}
+    lists = {first: names[first], "labels/two/classes.txt": "cat\nsheep\n"}
+    root = make_tree(files | lists | {"predefined_classes.txt": "person\nbicycle\n"})
+    source = open_source(root)
+    (said,) = [f for f in source.findings if f.code == "name-lists-differ"]
+    assert (said.where, said.severity.value) == ("labels/two/classes.txt", "error")
+    assert said.found == "class 1 is 'sheep' here, and read as 'dog'"
+    assert source.declared_labels().names == ("background", "cat", "dog")
+    (root / "dataset.yaml").write_text("classes: [background, dog]\n")
+    assert "name-lists-differ" not in {finding.code for finding in open_source(root).findings}

@@ -155,3 +155,21 @@ def test_series_are_listed_for_prediction(tmp_path: Path) -> None:
     assert [(item.path.name, item.output) for item in found] == [("a", "a"), ("b", "b")]
     (alone,) = list_images([tmp_path / "scans" / "b"])
     assert alone.output == "b"
+
+
+def test_segments_of_one_name_are_one_class_whatever_their_numbers(tmp_path: Path) -> None:
+    pytest.importorskip("highdicom")
+    from limner.images.volumes.dicom_seg import write_segmentation
+
+    labels = np.zeros((4, 3, 5), np.uint8)
+    labels[1, 1, 2:], labels[2, 0, 0] = 1, 2  # 3 voxels of the first segment, 1 of the second
+    for case, names in (("a", {1: "liver", 2: "tumour"}), ("b", {1: "tumour", 2: "liver"})):
+        files = write(tmp_path / "images" / case)
+        write_segmentation(tmp_path / "labels" / case / "seg.dcm", labels, files, names)
+    source = open_source(tmp_path)
+    assert source.declared_labels().names == ("background", "liver", "tumour")
+    counts = [np.bincount(source.read_values(record).ravel())[1:].tolist() for record in source.records]
+    assert counts == [[3, 1], [1, 3]]
+    (said,) = [f for f in source.findings if f.code == "categories-numbered-differently"]
+    assert "segment 1 is 'tumour' here and 'liver' in another file" in said.found
+    assert source.reading_state(source.records[0]) != source.reading_state(source.records[1])

@@ -178,3 +178,40 @@ def test_a_label_without_a_name_is_refused(tmp_path, labels):
     with pytest.raises(DataError, match="no name for the label") as caught:
         read_dataset_json(tmp_path)
     assert "dataset.json" in str(caught.value)
+
+
+def test_the_numbers_of_structures_are_part_of_what_a_reading_depends_on(tmp_path: Path) -> None:
+    for case in ("s1", "s2"):
+        write(tmp_path / case / "ct.nii.gz", VOXELS)
+        write(tmp_path / case / "segmentations" / "liver.nii.gz", label((0, 1), (1, 1)))
+    before = open_source(tmp_path)
+    assert before.declared_labels().names == ("background", "liver")
+    write(tmp_path / "s2" / "segmentations" / "aorta.nii.gz", label((2, 1)))  # first in the alphabet
+    after = open_source(tmp_path)
+    assert np.unique(after.read_values(after.records[0])).tolist() == [0, 2]
+    assert before.reading_state(before.records[0]) != after.reading_state(after.records[0])
+
+
+def test_segments_of_dicom_are_matched_by_name(tmp_path: Path, monkeypatch) -> None:
+    named = {"a": {1: "liver", 2: "tumour"}, "b": {1: "tumour"}, "c": {1: "", 2: "tumour"}}
+    numbers = np.array([[[0, 1, 1, 2]]], np.uint8)
+    for case in named:
+        for place in ("images", "labels"):
+            (tmp_path / place / case).mkdir(parents=True)
+            (tmp_path / place / case / "1.dcm").write_bytes(b"")
+    module = "limner.formats.volumes.dicom_series"
+    monkeypatch.setattr(f"{module}.segment_names", lambda path: named[path.parent.name])
+    monkeypatch.setattr(f"{module}.read_segmentation", lambda path, series: numbers)
+    source = open_source(tmp_path)
+    assert source.declared_labels().names == ("background", "liver", "tumour", "segment 1")
+    found = [source.read_values(record).ravel().tolist() for record in source.records]
+    assert found == [[0, 1, 1, 2], [0, 2, 2, 0], [0, 3, 3, 2]]  # b has no segment 2
+    (said,) = [f for f in source.findings if f.code == "categories-numbered-differently"]
+    assert (said.where, said.found) == (
+        "labels/b/1.dcm",
+        "segment 1 is 'tumour' here and 'liver' in another file",
+    )
+    named |= {"b": {2: "tumour"}, "c": {1: "liver", 2: "tumour"}}
+    agreed = open_source(tmp_path)
+    assert agreed.declared_labels().names == ("background", "liver", "tumour")
+    assert agreed.read_values(agreed.records[1]) is numbers

@@ -24,7 +24,10 @@ from limner.storage.json_files import parse_json
 T = TypeVar("T", bound=msgspec.Struct)
 Offsets = npt.NDArray[np.int64]
 
-NO_MASK = (b"", b"[]", b"{}", b"null")
+NO_MASK = (b"", b"[]", b"[[]]", b"{}", b"null")
+_SPACES = b" \t\r\n"
+_MAX_EMPTY = 32
+"""Bytes of the longest text that may be one of `NO_MASK`, with the spaces in it."""
 
 
 class _Lists(msgspec.Struct):
@@ -46,12 +49,17 @@ class Head(msgspec.Struct, gc=False):
     @property
     def has_box(self) -> bool:
         """There is a box, sound or not."""
-        return bytes(self.box) not in NO_MASK
+        return _says(self.box)
 
     @property
     def has_mask(self) -> bool:
         """There is a polygon or a run length, sound or not."""
-        return bytes(self.shape) not in NO_MASK
+        return _says(self.shape)
+
+
+def _says(text: msgspec.Raw) -> bool:
+    """Tell whether a text is more than an empty list or object."""
+    return bytes(text).translate(None, _SPACES) not in NO_MASK
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,7 @@ class AnnotationList:
     def without_mask(self) -> list[int]:
         """The places of those with neither polygon nor run length, in their order."""
         sizes = _lengths([head.shape for head in self.heads])
-        few = np.flatnonzero(sizes <= max(map(len, NO_MASK))).tolist()
+        few = np.flatnonzero(sizes <= _MAX_EMPTY).tolist()
         return [place for place in few if not self.heads[place].has_mask]
 
     def rows(self, places: Iterable[int]) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ Shape legend: M annotations of a file.
 
 from collections.abc import Sequence
 from itertools import zip_longest
+from math import cos, radians, sin
 
 import numpy as np
 import numpy.typing as npt
@@ -143,16 +144,34 @@ def _box(row: JsonObject, image: CocoImage, report: Report) -> Box | None:
     if stated is None or len(stated) != 4:
         report("annotation-malformed", "`bbox` is not [left, top, width, height]")
         return None
-    left, top, width, height = stated
+    left, top, width, height = _upright(stated, row, report)
     found = valid_shapes([Shape("box", [left, top, left + width, top + height])], _size(image), report)
     return box_of(found[0]) if found else None
 
 
+def _upright(stated: list[float], row: JsonObject, report: Report) -> list[float]:
+    """Return left, top, width and height around a box that CVAT rotated, or else as they are stated."""
+    said = row.child("attributes")
+    degrees = (said.number("rotation") or 0) if "occluded" in said else 0
+    if degrees % 180 == 0 or not _is_empty(row.value("segmentation") or []):
+        return stated
+    report("box-rotated", f"a box rotated by {degrees:g} degrees")
+    left, top, width, height = stated
+    c, s = abs(cos(radians(degrees))), abs(sin(radians(degrees)))
+    across, down = width * c + height * s, width * s + height * c
+    return [left + (width - across) / 2, top + (height - down) / 2, across, down]
+
+
+def _is_empty(shape: object) -> bool:
+    """Tell whether a list of polygons has none, as ``[[]]``, which tools write for boxes."""
+    return shape == {} or (isinstance(shape, list) and all(part == [] for part in shape))
+
+
 def _shapes(row: JsonObject, image: CocoImage, box: Box | None, report: Report) -> tuple[Shape, ...]:
     shape = row.value("segmentation")
-    if isinstance(shape, dict):
+    if isinstance(shape, dict) and shape:
         return _runs(JsonObject(shape), *_size(image), report)
-    if shape:
+    if shape and not _is_empty(shape):
         return _polygons(shape, _size(image), report)
     if not row.is_set("bbox"):
         report("annotation-without-mask", "no mask")

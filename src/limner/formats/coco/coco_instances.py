@@ -59,6 +59,7 @@ class CocoInstances(ObjectSource):
         # Filled by `index`: the annotations of each file in the order of its images; and a record's entry ->
         # the file's number, the first and last place there, height and width (0 where the JSON is silent).
         self._files: list[_File] = []
+        self._indexed: list[tuple[CocoFile, npt.NDArray[np.int64]]] = []  # until all are indexed
         self._places: dict[str, tuple[int, int, int, int, int]] = {}
         self._complete: dict[
             str, frozenset[int]
@@ -98,6 +99,7 @@ class CocoInstances(ObjectSource):
                 names.add(named.name)
                 taken[str(path)] = named
                 yield named
+        self._indexed = []
         _report_not_listed(tree, taken.keys(), problems)
 
     def _records(
@@ -108,6 +110,7 @@ class CocoInstances(ObjectSource):
         first_of: dict[str, tuple[int, CocoImage]] = {}
         united = np.arange(-1, len(file.images))  # place + 1 of an image -> place of the first of its name
         near = [*reversed(file.path.parts[:-1]), *([file.split] if file.split else [])]
+        finder.expect(image.file_name for image in file.images.values())
         for place, image in enumerate(file.images.values()):
             path = finder.find(image.file_name, near=near)
             at, first = first_of.setdefault(image.file_name, (place, image))
@@ -128,6 +131,7 @@ class CocoInstances(ObjectSource):
         self._count_masks(file, places)
         values = {number: known.values[0] for number, known in file.categories.items()}
         self._files.append(_File(file.path, file.annotations.chosen(order), values))
+        self._indexed.append((file, order))
         categories = file.annotations.ids["category_id"]
         label, split = (self.root / file.path,), file.split
         number, json_path = len(self._files) - 1, str(file.path)
@@ -144,17 +148,24 @@ class CocoInstances(ObjectSource):
     def _report_second(self, first: Record, second: Record, file: CocoFile, problems: Problems) -> None:
         """Report an image in two entries; the annotations of the second are not used.
 
-        Those of a joined file repeat the first's. Other numbers of annotations mean other annotations, such
-        as those of another class.
+        Those of a joined file repeat the first's. Others have other numbers of annotations, or of other
+        classes, such as those of a file for each class.
         """
-        counts = [
-            stop - start for _, start, stop, *_ in (self._places[str(r.entry)] for r in (first, second))
-        ]
-        if counts[0] == counts[1]:
+        mine, others = (self._listed_values(record) for record in (second, first))
+        if mine == others:
             problems.add("image-in-two-files", str(file.path), f"{first.name} is in {first.entry} too")
-        elif counts[1]:
-            found = f"{first.name} has {counts[0]} annotations in {first.entry}, and {counts[1]} here"
+        elif mine:
+            said = f"{len(mine)} here" + " of other classes" * (len(mine) == len(others))
+            found = f"{first.name} has {len(others)} annotations in {first.entry}, and {said}"
             problems.add("image-annotated-twice", str(second.entry), found, file=first.name)
+
+    def _listed_values(self, record: Record) -> list[int]:
+        """Return the mask values of the annotations of an image, sorted, while files are indexed."""
+        number, start, stop, *_ = self._places[str(record.entry)]
+        (file, order), values = self._indexed[number], self._files[number].values
+        ids = file.annotations.ids["category_id"]
+        known = (plain_id(ids[place]) for place in order[start:stop].tolist())
+        return sorted(values[one] for one in known if one in values)
 
     def cache_state(self) -> dict[str, npt.NDArray[Any]] | None:
         """Return the position of each image's annotations; None for LVIS, and if a file is held as text."""
@@ -213,10 +224,10 @@ class CocoInstances(ObjectSource):
         return self._drawn(record, Problems())
 
     def stated_size_of(self, record: Record) -> tuple[int, int]:
-        """Return height and width as the JSON states them, else those of the stored image."""
+        """Return height and width as the JSON states them, else those of the image, upright as it is read."""
         *_, height, width = self._place(record)
         if not (height and width):
-            height, width = image_header(record.image).stored_shape
+            height, width = image_header(record.image).shape
         return height, width
 
     def _drawn(self, record: Record, problems: Problems) -> list[Drawn]:

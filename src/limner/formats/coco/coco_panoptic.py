@@ -104,6 +104,7 @@ class CocoPanoptic(Source):
         split = file.split
         near = [split] if split else []
         images = ImageFinder(path for path in finder.all() if str(path) not in pngs)
+        images.expect(image.file_name for image in file.images.values())
         for image in file.images.values():
             path = images.find(image.file_name, near=near)
             if path is None:

@@ -169,6 +169,11 @@ class ClassMasks(Source):
         background = LabelClass("background", (0,), (0, 0, 0), is_thing=False)
         return self.settings.label_table() or LabelTable((background, *self._classes))
 
+    def reading_state(self, record: Record) -> str:
+        """Return the numbers of the classes, which masks of other images change, and which are trained."""
+        numbers = [(c.name, c.values) for c in self._classes]
+        return f"{numbers} {sorted(self.declared_labels().trained_as)}"
+
     def _masks(self, record: Record) -> Mapping[int, Mask]:
         """Return value -> (H, W) mask of the classes that are trained."""
         if not record.labels:

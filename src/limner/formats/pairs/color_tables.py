@@ -6,7 +6,7 @@ the masks as one number. Separators are commas, semicolons, colons, tabs or spac
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -53,13 +53,17 @@ class TableRow:
 
 
 def find_table(root: Path, tree: FileTree) -> tuple[PurePosixPath, tuple[TableRow, ...]] | None:
-    """Return the first table, nearest to `root`, that gives each class a colour or a value; or None."""
+    """Return the first of `tables_of_classes`, or None."""
+    return next(tables_of_classes(root, tree), None)
+
+
+def tables_of_classes(root: Path, tree: FileTree) -> Iterator[tuple[PurePosixPath, tuple[TableRow, ...]]]:
+    """Yield the tables that give each class a colour or a value, those nearest to `root` first."""
     named = [p for p in tree.others if p.suffix.lower() in _SUFFIXES and _STEM.fullmatch(p.stem)]
     for path in sorted(named, key=lambda p: (len(p.parts), p)):
         rows = read_table(root / path)
         if len(rows) >= 2 and (all(r.color for r in rows) or all(r.value is not None for r in rows)):
-            return path, rows
-    return None
+            yield path, rows
 
 
 def read_table(path: Path) -> tuple[TableRow, ...]:

@@ -97,6 +97,17 @@ def has_few_colours(pixels: Pixels) -> bool:
     return len(unique_colors(some)) <= MAX_COLOURS and len(unique_colors(rows)) <= MAX_COLOURS
 
 
+def is_photograph(path: Path) -> bool:
+    """Tell whether there is a colour for every four pixels or fewer, of those that are looked at."""
+    try:
+        pixels, _ = read_pixels(path)
+    except DataError:  # a damaged file is a finding of its own
+        return False
+    rows = pixels.reshape(-1, pixels.shape[-1])
+    some = rows[:: max(1, len(rows) // _SAMPLE)]
+    return pixels.shape[-1] == 3 and 4 * len(unique_colors(some)) > len(some)
+
+
 def _placed(item: Item, folder: PurePosixPath) -> Item:
     """Give a file the site and split of its folder; the innermost folder names the role, not the site."""
     site = tuple(word for part in folder.parts[:-1] for word in read_folder_name(part).words)

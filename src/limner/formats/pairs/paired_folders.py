@@ -1,7 +1,9 @@
 """Two folders (or one) of images and masks that are paired by name: the most common layout."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,7 +19,7 @@ from limner.core.segments import Segments, segments_of_index
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.format_codes import format_finding
 from limner.formats.label_grid import on_image_grid
-from limner.formats.pairs.folder_looks import roles_by_content
+from limner.formats.pairs.folder_looks import is_photograph, roles_by_content
 from limner.formats.pairs.folder_roles import Roles, assign_roles, roles_of_tree
 from limner.formats.pairs.pairing import Item, Pairing, pair
 from limner.formats.pairs.pairing_findings import folders_of, pairing_findings, tree_findings
@@ -26,6 +28,10 @@ from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_beside
 from limner.images.file_names import image_stem, without_suffix
 from limner.images.masks import read_values
+from limner.storage.file_states import state_of
+from limner.storage.text_files import read_text
+
+_MAX_LOOKED_AT = 2
 
 
 class PairedFolders(Source):
@@ -82,6 +88,20 @@ class PairedFolders(Source):
         encoding = self.settings.encoding
         return on_image_grid(record, self.settings, lambda: read_values(record.labels[0], encoding))
 
+    def names_of_values(self, record: Record) -> Mapping[int, str]:
+        """Return the names that ``labelme_json_to_dataset`` wrote beside a mask with its own numbers."""
+        path = _list_of_names(record)
+        if path is None:
+            return {}
+        with suppress(OSError, ValueError):  # no such file, or no text
+            return dict(enumerate(line.strip() for line in read_text(path).splitlines()))
+        return {}
+
+    def reading_state(self, record: Record) -> str:
+        """Return the state of the list of names, which is no file of the record."""
+        path = _list_of_names(record)
+        return "" if path is None else state_of([path], here=True)
+
     def read_segments(self, record: Record) -> Segments:
         """Read each number of a mask as an object, and 0 as the background, if masks number their objects.
 
@@ -108,6 +128,14 @@ class PairedFolders(Source):
                 encoding=self.settings.encoding,
             )
         return table
+
+
+def _list_of_names(record: Record) -> Path | None:
+    """Return where the list would be of a mask that has a folder of its own with its image."""
+    own = (
+        record.labels and record.labels[0].stem == "label" and record.labels[0].parent == record.image.parent
+    )
+    return record.labels[0].with_name("label_names.txt") if own else None
 
 
 def explain_no_pairs(root: Path, tree: FileTree, settings: DatasetFile) -> str:
@@ -184,10 +212,20 @@ def _layout(root: Path, tree: FileTree, settings: DatasetFile) -> _Layout:
 def _by_name_or_content(root: Path, tree: FileTree, settings: DatasetFile) -> _Layout:
     """Pair by folder names; if that pairs nothing, look into folders whose names have no known role."""
     layout = _Layout.read(tree.images, settings, roles_of_tree(tree))
+    if not (settings.images or settings.masks) and _are_photographs(root, layout.pairing):
+        return _Layout.of(Roles(layout.roles.everything(), (), (), ()))
     if layout.pairing.label_of or layout.pairing.ambiguous or settings.images or settings.masks:
         return layout
     roles = roles_by_content(root, tree)
     return _Layout.of(roles, is_by_content=True) if roles else layout
+
+
+def _are_photographs(root: Path, pairing: Pairing) -> bool:
+    """Tell whether what would be masks are photographs beside others that differ in their suffix alone."""
+    pairs = pairing.label_of.items()
+    if not pairs or not all(one.path.with_suffix("") == other.path.with_suffix("") for one, other in pairs):
+        return False
+    return all(is_photograph(root / mask.path) for _, mask in islice(pairs, _MAX_LOOKED_AT))
 
 
 def _unique_names(images: tuple[Item, ...]) -> dict[Item, str]:

@@ -2,8 +2,8 @@
 
 Three ways are tried on all files, and the one that pairs most wins: the same name; the usual affixes taken
 off (`_mask`, `mask_`, `_training`, ...); one affix that all labels share, whatever it is. Only if these
-pair nothing do the numbers in the names decide: beside matching names, they would give an image without
-mask the mask of another.
+pair nothing do unique names in nested folders decide, and then the numbers in the names: beside matching
+names, they would give an image without mask the mask of another.
 """
 
 import re
@@ -95,7 +95,10 @@ def _find_candidates(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Ca
         more = search(images, labels)
         if len(more[0]) > len(candidates):  # of equals, the first is the most reliable
             candidates, way = more
-    return (candidates, way) if candidates else _by_numbers(images, labels)
+    if candidates:
+        return candidates, way
+    elsewhere = _in_other_folders(images, labels)
+    return elsewhere if elsewhere[0] else _by_numbers(images, labels)
 
 
 def _marks(image: Item, label: Item) -> tuple[str, str]:
@@ -210,6 +213,35 @@ def shared_affix(images: Sequence[Item], labels: Sequence[Item]) -> tuple[tuple[
             if after in names and re.search(r"[^\W\d_]", before):
                 votes[before, ""] += 1
     return votes.most_common(1)[0] if votes else (("", ""), 0)
+
+
+def _in_other_folders(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Candidates, str]:
+    """Pair by names that are unique on both sides, if nearly all match, where one side has more folders.
+
+    So ``Training400/Glaucoma/g1.jpg`` finds its mask in ``Annotation-Training400/Disc/Glaucoma``.
+    """
+
+    def image_name(item: Item) -> Key:
+        return (bare_image_name(item.name),)
+
+    def label_name(item: Item) -> Key:
+        return (bare_label_name(item.name),)
+
+    for group, name_of in ((images, image_name), (labels, label_name)):
+        counts = Counter((name_of(item), item.split, item.folder) for item in group)
+        if not counts or max(counts.values()) > 1:
+            return {}, ""
+    same = _match(images, labels, [(image_name, label_name)])
+    found = {image: fitting for image, fitting in same.items() if _are_nested(image.site, fitting[0].site)}
+    enough = len(found) >= 0.8 * min(len(images), len(labels))
+    return (found, "by their names, one side in more folders") if enough else ({}, "")
+
+
+def _are_nested(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Tell whether one of two sites has all folders of the other, in their order, and more between them."""
+    shorter, longer = sorted((one, other), key=len)
+    rest = iter(longer)
+    return bool(shorter) and all(folder in rest for folder in shorter)
 
 
 def _by_numbers(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Candidates, str]:

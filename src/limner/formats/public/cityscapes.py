@@ -104,7 +104,7 @@ class Cityscapes(KnownLayout):
         """Return the state of the instanceIds, which are no file of the record."""
         if self.tasks == ("semantic",) or not record.labels:
             return ""
-        return state_of([_instance_ids(record.labels[0])])
+        return state_of([_instance_ids(record.labels[0])], here=True)
 
     def read_segments(self, record: Record) -> Segments:
         """Read instanceIds: the class, or 1000 times the class plus the object's number.

@@ -1,7 +1,7 @@
 """Formats of objects with one label file for each image: they find the image and read the file."""
 
 from abc import abstractmethod
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -68,12 +68,12 @@ class AnnotationFiles(ObjectSource):
 
     def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
         """Yield a record for each image with a label file, and for images beside it without one."""
-        finder = ImagesOfFiles(tree.images)
         names = _Names()
         labels: dict[PurePosixPath, tuple[PurePosixPath, LabelFile | None]] = {}
         files = self.label_files(self.root, tree)
         if not files:
             raise self._no_files(tree)
+        finder = ImagesOfFiles(tree.images, files)
         for path in files:
             found, error = None, None
             try:
@@ -150,9 +150,12 @@ class ImagesOfFiles:
         taken: The images found so far.
     """
 
-    def __init__(self, images: Iterable[PurePosixPath]) -> None:
+    def __init__(self, images: Iterable[PurePosixPath], labels: Iterable[PurePosixPath]) -> None:
         self.taken: set[PurePosixPath] = set()
         self._by_stem = NameIndex((image.stem, image) for image in images)
+        self._labels: dict[str, list[PurePosixPath]] = defaultdict(list)
+        for label in labels:
+            self._labels[label.stem].append(label)
 
     def claim(
         self, label: PurePosixPath, stated: str, *, holds_image: bool, problems: Problems
@@ -165,11 +168,13 @@ class ImagesOfFiles:
             holds_image: Whether the file contains the image, used if there is none beside it.
             problems: Takes the findings.
         """
-        image = self._find(label, stated) or (label if holds_image else None)
+        image = self._find(label, stated)
+        if holds_image and (image is None or not self._owns(label, image)):
+            image = label
         if image is None:
             found = f"no {stated or f'image {label.stem}'} on disk"
             problems.add("annotation-without-image", str(label), found)
-        elif image in self.taken:
+        elif image in self.taken or not self._owns(label, image):
             problems.add("image-in-two-files", str(label), f"{image} has another label file too")
         else:
             self.taken.add(image)
@@ -179,17 +184,26 @@ class ImagesOfFiles:
     def _find(self, label: PurePosixPath, stated: str) -> PurePosixPath | None:
         name = PurePosixPath(stated.replace("\\", "/"))
         found = self._by_stem.find(label.stem, name.stem)
-        folders = Counter(label.parts[:-1])
         return min(
             found,
             key=lambda image: (
-                -sum((folders & Counter(image.parts[:-1])).values()),
+                -_shared(label, image),
                 image.name != name.name,
                 len(image.parts),
                 image,
             ),
             default=None,
         )
+
+    def _owns(self, label: PurePosixPath, image: PurePosixPath) -> bool:
+        """Tell whether no other label file of that name shares more folders with the image."""
+        same = self._labels[label.stem]
+        return len(same) < 2 or _shared(label, image) == max(_shared(other, image) for other in same)
+
+
+def _shared(label: PurePosixPath, image: PurePosixPath) -> int:
+    """Return how many folders the paths of a label file and an image have in common."""
+    return (Counter(label.parts[:-1]) & Counter(image.parts[:-1])).total()
 
 
 class _Names:

@@ -98,7 +98,9 @@ class ListedImages(ObjectSource):
         self._split_of = splits if len({*splits.values()} - {None}) > 1 else {}
         taken: set[PurePosixPath] = set()
         for file in files:
-            for one in self.listed(file, tree):
+            listed = [*self.listed(file, tree)]
+            finder.expect(name for one in listed for name in one.names[:1])
+            for one in listed:
                 near = [one.near, *reversed(file.parts[:-1])]
                 image = next((found for name in one.names if (found := finder.find(name, near=near))), None)
                 if image is None:

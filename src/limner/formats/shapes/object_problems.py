@@ -1,6 +1,7 @@
 """Problems of the drawn objects of one image, found when the image is read since listing must be fast."""
 
 from collections.abc import Sequence
+from math import inf
 
 from limner.formats.drawn import Box, Drawn
 from limner.formats.problems import Problems, Report
@@ -30,9 +31,19 @@ def object_problems(objects: Sequence[Drawn], size: tuple[int, int], where: str,
         if any(shape.kind in ("polygon", "hole") and crosses_itself(shape.numbers) for shape in one.shapes):
             report("polygon-crosses-itself", "two sides of its outline cross")
         _compare_box(one, size, report)
+        if (side := _longer_side(one, size)) < 1:
+            report("object-below-a-pixel", f"{side:.2g} of a pixel wide or high, whichever is more")
     for one, other in repeated(objects, size):
         problems.add("annotation-repeated", f"{where}, {other.name}", f"the same as {one.name}", file=file)
     return problems
+
+
+def _longer_side(one: Drawn, size: tuple[int, int]) -> float:
+    """Return width or height in pixels, whichever is more; runs count pixels, and strokes have a width."""
+    if any(shape.kind in ("runs", "line", "point") for shape in one.shapes):
+        return inf
+    left, top, right, bottom = one.drawn_bounds(*size)
+    return max(right - left, bottom - top)
 
 
 def _compare_box(one: Drawn, size: tuple[int, int], report: Report) -> None:

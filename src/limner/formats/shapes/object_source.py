@@ -317,7 +317,7 @@ class ObjectSource(Source):
         return object_problems(self.read_objects(record), self.size_of(record), where, file)
 
     def read_boxes(self, record: Record) -> Boxes:
-        """Return the box of each object, as stated or else around its shapes; points have none."""
+        """Return box and outline of each object, its box as stated or around its shapes; points have none."""
         height, width = self.size_of(record)
         drawn = [one for one in self.read_objects(record) if any(s.kind != "point" for s in one.shapes)]
         return boxes_of(
@@ -327,11 +327,8 @@ class ObjectSource(Source):
             [one.is_difficult for one in drawn],
             shape=(height, width),
             complete=self.complete_values(record),
+            outlines=[one.hull(height, width) for one in drawn],
         )
-
-    def complete_values(self, record: Record) -> frozenset[int] | None:
-        """Return the mask values of the classes of which all objects of an image are drawn; None for all."""
-        return None
 
     def _entry(self, record: Record) -> Entry:
         entry = self._entries.get(record.entry or record.name)

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.clipping import Points
 from limner.core.segments import Mask
-from limner.formats.clipping import Points
 
 Corner = tuple[int, int]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from limner.formats.clipping import clip_polygon
+from limner.core.clipping import clip_polygon
 from limner.formats.drawn import Box, Shape, corners
 from limner.formats.problems import Report
 from limner.formats.shapes.polygons import area, crosses_itself

@@ -15,10 +15,10 @@ from limner.core.sample import Record
 from limner.formats.drawn import Drawn, Shape
 from limner.formats.file_tree import FileTree
 from limner.formats.image_finder import ImageFinder
-from limner.formats.problems import Problems
+from limner.formats.problems import Problems, Report
 from limner.formats.shapes.listed_images import Drawing, Listed, ListedImages
 from limner.formats.shapes.valid_shapes import stated_size, valid_shapes
-from limner.formats.tools.run_length_csv import CLASS_COLUMNS, NO_CLASS
+from limner.formats.tools.run_length_csv import CLASS_COLUMNS, NO_CLASS, class_column
 from limner.images.file_names import is_image_name
 from limner.images.read_image import image_header
 from limner.storage.csv_files import Table, read_csv, table_of
@@ -32,7 +32,6 @@ _IMAGE_COLUMNS = (
     *("filename", "file_name", "image", "image_id", "imageid", "image_name", "image_path", "img", "path"),
     *("file", "filepath", "frame", "id"),
 )
-_CLASS_COLUMNS = (*CLASS_COLUMNS, "labelname", "class_label", "object", "type")
 Box = tuple[float, float, float, float]
 _READINGS: dict[str, Callable[[Box], Box]] = {
     "corners": lambda b: b,
@@ -55,7 +54,12 @@ _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 
 _TOLERANCE = 1.0
 """Pixels that a box may reach outside its image, since tools round."""
+_FRACTION_BEYOND = 0.5
+"""How far fractions of a side may be outside 0 to 1: no box in pixels is that small."""
+_ROUNDED = 0.002
+"""How far they may be outside without a finding, since tools round."""
 _MAX_MEASURED = 200
+_MAX_LOOKED_AT = 5
 
 
 class _Columns(NamedTuple):
@@ -82,7 +86,7 @@ class BoxesCsv(ListedImages):
     @classmethod
     def is_one(cls, both: bytes) -> bool:
         """Tell by the heading; a table without one begins with an image, four numbers and a class."""
-        head = both[: 1 << 16].decode("utf-8-sig", "replace").splitlines()[:5]
+        head = both[: 1 << 16].decode("utf-8", "replace").splitlines()[:_MAX_LOOKED_AT]
         try:
             return _columns(table_of(head, has_heading=not _is_bare(head))) is not None
         except ValueError:
@@ -93,7 +97,8 @@ class BoxesCsv(ListedImages):
         files = self.label_files(self.root, tree) or self.candidates(tree)
         self._tables = {path: self._read(path) for path in files}  # until they are listed
         every = [box for _, images in self._tables.values() for box in _boxes(images)]
-        self.is_relative = bool(every) and all(0 <= number <= 1 for box in every for number in box)
+        low, high = -_FRACTION_BEYOND, 1 + _FRACTION_BEYOND
+        self.is_relative = bool(every) and all(low <= number <= high for box in every for number in box)
         self._reading_of = {
             path: self._fitting(path, columns, images, ImageFinder(tree.images, by_stem=True))
             for path, (columns, images) in self._tables.items()
@@ -120,13 +125,15 @@ class BoxesCsv(ListedImages):
                     report("annotation-malformed", f"no box: {', '.join(row)[:60]}")
                 continue
             corners = _READINGS[reading](box)
+            if self.is_relative:
+                corners = _inside(corners, report)
             name = (row[columns.label] if columns.label is not None else "") or NO_CLASS
             if shapes := valid_shapes([Shape("box", corners)], None if self.is_relative else size, report):
                 drawn.append(Drawn(self.number_of(name), shapes, name=f"line {number}"))
         return drawn, size
 
     def _read(self, path: PurePosixPath) -> tuple[_Columns, _Images]:
-        bare = _is_bare(read_lines(self.root / path, what=WHAT)[:1])
+        bare = _is_bare(read_lines(self.root / path, what=WHAT)[:_MAX_LOOKED_AT])
         table = read_csv(self.root / path, what=WHAT, has_heading=not bare)
         columns = _columns(table)
         if columns is None:
@@ -195,9 +202,9 @@ def _lies_inside(box: Box, height: int, width: int) -> bool:
 
 
 def _is_bare(lines: Sequence[str]) -> bool:
-    """Tell whether a table has no heading: an image, four numbers, and a class."""
-    rows = [*table_of(lines[:1], has_heading=False).rows.values()]
-    return bool(rows) and _is_row(rows[0])
+    """Tell whether a table has no heading: an image, four numbers and a class, or an image alone."""
+    rows = [*table_of(lines, has_heading=False).rows.values()]
+    return any(map(_is_row, rows)) and (_is_row(rows[0]) or _is_empty_row(rows[0]))
 
 
 def _is_row(cells: Sequence[str]) -> bool:
@@ -205,16 +212,28 @@ def _is_row(cells: Sequence[str]) -> bool:
     return is_image and len(cells) == 6 and all(number_of(cell) is not None for cell in cells[1:5])
 
 
+def _is_empty_row(cells: Sequence[str]) -> bool:
+    """Tell whether a row says that an image shows no object."""
+    return is_image_name(cells[0]) and len(cells) == 6 and not any(cells[1:])
+
+
+def _inside(box: Box, report: Report) -> Box:
+    """Clip a box in fractions at the border of its image."""
+    if min(box) < -_ROUNDED or max(box) > 1 + _ROUNDED:
+        report("value-outside-0-1", f"a box from {min(box):g} to {max(box):g}")
+    left, top, right, bottom = (min(1.0, max(0.0, number)) for number in box)
+    return left, top, right, bottom
+
+
 def _columns(table: Table) -> _Columns | None:
     """Return the meaning of the columns; None if it is no table of boxes."""
     if not table.heading:
         rows = [*table.rows.values()]
-        return _Columns(0, 5, (1, 2, 3, 4), ("corners",), None) if rows and _is_row(rows[0]) else None
+        return _Columns(0, 5, (1, 2, 3, 4), ("corners",), None) if any(map(_is_row, rows)) else None
     image = table.column(*_IMAGE_COLUMNS)
     if image is None:
         return None
-    label = table.column(*_CLASS_COLUMNS)
-    label = None if label == image else label
+    label = class_column(table, CLASS_COLUMNS, others=(image,))
     for names, readings in _FAMILIES:
         found = [table.column(name) for name in names]
         numbers = tuple(column for column in found if column is not None)

@@ -26,8 +26,7 @@ class CreateMl(ListedImages):
     def is_one(cls, both: bytes) -> bool:
         """Tell by the list and its keys."""
         keys = (b'"annotations"', b'"coordinates"', b'"label"')
-        is_list = both.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
-        return is_list and all(key in both for key in keys) and b'"geometry"' not in both
+        return both.lstrip()[:1] == b"[" and all(key in both for key in keys) and b'"geometry"' not in both
 
     def listed(self, path: PurePosixPath, tree: FileTree) -> Iterator[Listed]:
         """Yield the images of one file.

@@ -59,7 +59,7 @@ class Dota(AnnotationFiles):
 
 def _is_dota(path: Path) -> bool:
     """Tell whether the first line that is no heading has eight numbers, a word, and perhaps 0, 1 or 2."""
-    lines = ends(path).decode("utf-8-sig", "replace").splitlines()
+    lines = ends(path).decode("utf-8", "replace").splitlines()
     rows = [line.split() for line in lines if line.strip() and not line.casefold().startswith(_HEADS)]
     if not rows or len(rows[0]) not in (_NUM_CORNERS + 1, _NUM_CORNERS + 2):
         return False

@@ -75,6 +75,10 @@ class LabelStudio(ListedImages):
         if task.is_predicted:
             problems.add("labels-are-predictions", listed.where, "predictions, no annotation")
         results = _with_labels(task.results)
+        if len(images := {row.text("to_name") for row in results if row.text("type") in _KINDS}) > 1:
+            found = f"regions on several images of one task: {', '.join(sorted(images))}"
+            problems.add("annotation-malformed", listed.where, found, file=str(image))
+            results = []
         size = next((s for result in results if (s := _size(result))), None)
         drawn = []
         for position, result in enumerate(results):
@@ -207,15 +211,17 @@ def _pixels(percent: float, hundredth: float) -> float:
 
 
 def _brush(value: JsonObject, size: tuple[int, int], report: Report) -> Shape | None:
+    height, width = size
     try:
-        pixels = unpack_brush(bytes(int(number) for number in numbers_in(value.value("rle")) or ()))
+        packed = bytes(int(number) for number in numbers_in(value.value("rle")) or ())
+        number = int.from_bytes(packed[:4], "big")
+        if number != 4 * height * width:  # before the memory for them is taken
+            found = f"{number} values, the image has {height} x {width} in 4 channels"
+            report("rle-wrong-length", found)
+            return None
+        pixels = unpack_brush(packed)
     except ValueError:
         report("rle-wrong-length", "a brush stroke that cannot be read")
-        return None
-    height, width = size
-    if pixels.size != 4 * height * width:
-        found = f"{pixels.size} values, the image has {height} x {width} in 4 channels"
-        report("rle-wrong-length", found)
         return None
     mask = pixels.reshape(height, width, 4)[..., 3] > 0
     if not mask.any():

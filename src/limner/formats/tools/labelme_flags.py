@@ -59,7 +59,8 @@ class LabelmeFlags(ImageClasses):
         return records, (layout, *problems.findings(self.terms), *more)
 
     def _records(self, files: Sequence[_File], tree: FileTree, problems: Problems) -> Iterator[Record]:
-        images, number = ImagesOfFiles(tree.images), {name: i for i, name in enumerate(self.class_names)}
+        images = ImagesOfFiles(tree.images, (file.path for file in files))
+        number = {name: i for i, name in enumerate(self.class_names)}
         for file in files:
             image = images.claim(file.path, file.image_name, holds_image=file.holds_image, problems=problems)
             if image is None:

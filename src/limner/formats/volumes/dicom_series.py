@@ -2,10 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+
+import numpy as np
 
 from limner.core.errors import DataError, describe
+from limner.core.finding import Finding
 from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
 from limner.core.picture import Picture
 from limner.core.sample import Record
@@ -13,9 +17,11 @@ from limner.formats.file_tree import FileTree
 from limner.formats.folder_words import read_folder_name
 from limner.formats.label_grid import on_image_grid
 from limner.formats.pairs.affixes import bare_label_name
+from limner.formats.problems import Problems
 from limner.formats.volumes.cases import CaseFiles, CaseFolders
 from limner.images.file_names import image_stem, is_volume_name
 from limner.images.masks import read_values
+from limner.images.pixels import Reduce
 from limner.images.volumes.dicom import is_dicom_name, read_series, series_geometry
 from limner.images.volumes.dicom_seg import read_segmentation, segment_names
 
@@ -44,8 +50,18 @@ class DicomSeries(CaseFolders):
             found[folder] = CaseFiles({path.name: path for path in files}, tuple(own[:1]))
         return found if any(files.labels for files in found.values()) else {}
 
-    def read_image(self, record: Record) -> Picture:
-        """Read the slices of a series.
+    def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
+        """List one record for each case; segments of one name are one class, whatever their numbers."""
+        self.records, findings = super().index()
+        problems = Problems()
+        if clash := _clashing(self._names_in):
+            path, found = clash
+            place = path.relative_to(self.root).as_posix()
+            problems.add("categories-numbered-differently", place, found)
+        return self.records, (*findings, *problems.findings(self.terms))
+
+    def read_image(self, record: Record, *, reduce: Reduce | None = None) -> Picture:
+        """Read the slices of a series, always at full size.
 
         Raises:
             DataError: They cannot be read, or form no volume.
@@ -64,7 +80,18 @@ class DicomSeries(CaseFolders):
         if is_volume_name(label.name):
             grid = series_geometry(record.images) if self.settings.label_grid == "resample" else None
             return on_image_grid(record, self.settings, lambda: read_values(label), grid=grid)
-        return read_segmentation(label, record.images)
+        numbers = read_segmentation(label, record.images)
+        value_of = self._value_of.get(label, {})
+        if all(number == value for number, value in value_of.items()):
+            return numbers
+        values = np.zeros_like(numbers, np.uint16)
+        for number, value in value_of.items():
+            values[numbers == number] = value
+        return values
+
+    def reading_state(self, record: Record) -> str:
+        """Return the values of the segments, which the names in other files may change."""
+        return repr([self._value_of.get(path) for path in record.labels])
 
     def declared_labels(self) -> LabelTable | None:
         """Return the classes of `dataset.yaml`, or those that the segmentations name."""
@@ -77,18 +104,51 @@ class DicomSeries(CaseFolders):
         return LabelTable((LabelClass("background", (0,), (0, 0, 0)), *classes))
 
     @cached_property
+    def _names_in(self) -> dict[Path, dict[int, str]]:
+        """Segmentation -> number and name of its segments; without those that cannot be read."""
+        found: dict[Path, dict[int, str]] = {}
+        for path in (path for record in self.records for path in record.labels):
+            if not is_volume_name(path.name):
+                with suppress(DataError):
+                    found[path] = _named(segment_names(path))
+        return found
+
+    @cached_property
+    def _value_of(self) -> dict[Path, dict[int, int]]:
+        """Segmentation -> number of a segment -> its value in all cases."""
+        value = {name: value for value, name in self._segments.items()}
+        return {path: {n: value[name] for n, name in names.items()} for path, names in self._names_in.items()}
+
+    @cached_property
     def _segments(self) -> dict[int, str]:
-        """Number -> name of the segments of all cases; the first name of a number counts."""
-        names: dict[int, str] = {}
-        for record in self.records:
-            for path in record.labels:
-                if not is_volume_name(path.name):
-                    names = segment_names(path) | names
-        taken: dict[str, int] = {}
-        return {
-            value: name if name and taken.setdefault(name, value) == value else f"segment {value}"
-            for value, name in names.items()
-        }
+        """Value -> name: the numbers in the files where these agree, else from 1 as the names appear."""
+        listed = [row for names in self._names_in.values() for row in names.items()]
+        if _clashing(self._names_in) is None:
+            return dict(listed)
+        return dict(enumerate(dict.fromkeys(name for _, name in listed), start=1))
+
+
+def _named(segments: Mapping[int, str]) -> dict[int, str]:
+    """Return the names of the segments of a file; one without a name, or with another's, has its number."""
+    taken: dict[str, int] = {}
+    return {
+        number: name if name and taken.setdefault(name, number) == number else f"segment {number}"
+        for number, name in segments.items()
+    }
+
+
+def _clashing(names_in: Mapping[Path, Mapping[int, str]]) -> tuple[Path, str] | None:
+    """Return the first file in which a number has another name, or a name another number, and what it is."""
+    name_of: dict[int, str] = {}
+    number_of: dict[str, int] = {}
+    for path, names in names_in.items():
+        for number, name in names.items():
+            other, elsewhere = name_of.setdefault(number, name), number_of.setdefault(name, number)
+            if other != name:
+                return path, f"segment {number} is {name!r} here and {other!r} in another file"
+            if elsewhere != number:
+                return path, f"{name!r} is segment {number} here and segment {elsewhere} in another file"
+    return None
 
 
 def _series_and_labels(

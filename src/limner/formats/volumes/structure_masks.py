@@ -56,6 +56,10 @@ class StructureMasks(CaseFolders):
         """
         return on_image_grid(record, self.settings, lambda: self._merged(record))
 
+    def reading_state(self, record: Record) -> str:
+        """Return the numbers of the structures, which other cases change."""
+        return repr([(one.name, one.values) for one in self._structures])
+
     def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
         """Return the voxels that are in several structures."""
         problems = Problems()

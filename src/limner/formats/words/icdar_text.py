@@ -11,6 +11,8 @@ from limner.storage.usable_numbers import number_of, numbers_in
 
 ILLEGIBLE = "###"
 _NUMBER = re.compile(r"\s*-?\d+(\.\d+)?\s*")
+_VISDRONE = re.compile(r"\s*(?:-?\d+\s*,\s*){4}[01]\s*,\s*(?:\d|1[01])\s*,\s*-?[01]\s*,\s*-?[012]\s*,?\s*")
+"""A line of VisDrone: corner and size of a box, score, category, how far it is cut off and hidden."""
 _SPACED = re.compile(r'\s*((?:-?\d+\s+){4,})(".*")\s*')
 """A line of ICDAR 2013: ``38 43 920 215 "Tiredness"``."""
 
@@ -24,17 +26,19 @@ class IcdarText(WordFiles):
 
     @classmethod
     def are_words(cls, lines: list[str]) -> bool:
-        """Return whether all lines begin with two corners or more."""
-        return all(_num_leading(_with_commas(line)) >= 4 for line in lines)
+        """Return whether all lines begin with two corners or more, and are not VisDrone's boxes."""
+        return not all(map(_VISDRONE.fullmatch, lines)) and all(
+            _num_leading(_with_commas(line)) >= 4 for line in lines
+        )
 
     def raw_words(self, record: Record) -> Iterator[RawWord]:
         """Read the file of an image; commas after the corners belong to the transcription."""
         path, filled = self.lines_of(record)
-        lines = [_with_commas(line) for line in filled]
+        lines = [_with_commas(line) for line in filled.values()]
         if lines and not any(map(_num_leading, lines)):
             raise self.no_words(path, repr(lines[0][:40]))
         usual = _usual_numbers(lines)
-        for number, line in enumerate(lines, start=1):
+        for number, line in zip(filled, lines, strict=True):
             fields = line.split(",")
             count = usual if usual and _num_leading(line) >= usual else _num_leading(line)
             text = ",".join(fields[count:]) or None

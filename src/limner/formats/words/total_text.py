@@ -38,13 +38,13 @@ class TotalText(WordFiles):
     def raw_words(self, record: Record) -> Iterator[RawWord]:
         """Read the file of an image."""
         path, lines = self.lines_of(record)
-        text = "\n".join(lines)
+        text = "\n".join(lines.values())
         words = list(_WORD.finditer(text))
         num_begun = len(_BEGIN.findall(text))
         if len(words) < num_begun:
             raise self.no_words(path, f"{num_begun} words, of which {len(words)} can be read")
         if lines and not words:
-            raise self.no_words(path, repr(lines[0][:40]))
+            raise self.no_words(path, repr(next(iter(lines.values()))[:40]))
         for number, word in enumerate(words, start=1):
             across, down = (
                 [number_of(part) for part in re.split(r"[\s,]+", word[axis].strip())] for axis in "xy"

@@ -46,7 +46,7 @@ class WordFiles(WordsSource):
         texts = [text for text in pairs.values() if text]
         if len(texts) < _MIN_PAIRED * len(pairs) or not texts:
             return None
-        firsts = [_tried(root / text)[:_MAX_TRIED] for text in texts[:_MAX_TRIED]]
+        firsts = [[*_tried(root / text).values()][:_MAX_TRIED] for text in texts[:_MAX_TRIED]]
         if not any(firsts) or not all(cls.are_words(lines) for lines in firsts if lines):
             return None
         return f"lines of corners and words in files such as {texts[0]}"
@@ -74,8 +74,8 @@ class WordFiles(WordsSource):
             *findings,
         )
 
-    def lines_of(self, record: Record) -> tuple[Path, list[str]]:
-        """Return the text file of an image, and its lines that are not empty.
+    def lines_of(self, record: Record) -> tuple[Path, dict[int, str]]:
+        """Return the text file of an image, and its lines that are not empty by their numbers from 1.
 
         Raises:
             DataError: There is none, or it is in no known encoding.
@@ -101,22 +101,23 @@ class WordFiles(WordsSource):
         )
 
 
-def filled_lines(path: Path) -> list[str]:
-    """Return the lines of a file that are not empty.
+def filled_lines(path: Path) -> dict[int, str]:
+    """Return the lines of a file that are not empty by their numbers from 1, as editors count them.
 
     Raises:
         OSError: It cannot be read.
         ValueError: It is in no known encoding.
     """
-    return [line for line in read_text(path).splitlines() if line.strip()]
+    lines = enumerate(read_text(path).splitlines(), start=1)
+    return {number: line for number, line in lines if line.strip()}
 
 
-def _tried(path: Path) -> list[str]:
+def _tried(path: Path) -> dict[int, str]:
     """Return the lines of a file, none if it cannot be read."""
     try:
         return filled_lines(path)
     except (OSError, ValueError):
-        return []
+        return {}
 
 
 def _pairs(tree: FileTree) -> dict[PurePosixPath, PurePosixPath | None]:

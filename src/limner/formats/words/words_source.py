@@ -9,11 +9,11 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from limner.core.clipping import clip_polygon
 from limner.core.labels import IGNORE_INDEX, LabelClass, LabelTable, ValueMap, distinct_color
 from limner.core.sample import Record
 from limner.core.segments import Segments
 from limner.core.words import Polygon, Words
-from limner.formats.clipping import clip_polygon
 from limner.formats.drawn import Drawn, Shape
 from limner.formats.problems import Problems
 from limner.formats.shapes.polygons import crosses_itself
@@ -47,7 +47,7 @@ class WordsSource(Source):
     """Words as polygons. For the semantic task, a pixel is text, ignored, or background."""
 
     terms: ClassVar[Terms] = WORDS
-    tasks = ("semantic", TEXT_TASK)
+    tasks = (TEXT_TASK, "semantic")
 
     @abstractmethod
     def raw_words(self, record: Record) -> Iterable[RawWord]:

@@ -83,7 +83,7 @@ def is_dicom(path: Path) -> bool:
 
 def dicom_files(folder: Path) -> tuple[Path, ...]:
     """Return the DICOM files directly in a folder, sorted; none if it is no such folder."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - faster, for each image
         return ()
     named = sorted(path for path in folder.iterdir() if is_dicom_name(path.name) and path.is_file())
     return tuple(named) if named and is_dicom(named[0]) else ()

@@ -7,7 +7,7 @@ import gzip
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ _SIGNS = {"left-posterior": (-1, -1), "lp": (-1, -1), "left-anterior": (-1, 1), 
 
 _OF_THE_GRID = ("space", "space dimension", "space directions", "space origin", "spacings", "space units")
 _COMPRESSION = 1
+_SEGMENT = re.compile(r"Segment(\d{1,6})_LabelValue", re.ASCII)
 _END = re.compile(rb"\n\n|\r\n\r\n")
 
 
@@ -64,10 +65,12 @@ class NrrdHeader:
     Attributes:
         fields: Field in lower case -> its text.
         size: Bytes of the header with the empty line that ends it.
+        pairs: Key -> value of the lines ``key:=value``, in which programs write what NRRD does not define.
     """
 
     fields: Mapping[str, str]
     size: int
+    pairs: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def stored(self) -> StoredArray:
@@ -102,6 +105,15 @@ class NrrdHeader:
         if not text:
             return []
         return [None if "none" in word else numbers(word, key="space directions") for word in words]
+
+    @property
+    def segment_names(self) -> dict[int, str]:
+        """Value -> name of the segments that 3D Slicer lists in its ``.seg.nrrd``."""
+        numbered = (
+            (found[1], value) for key, value in self.pairs.items() if (found := _SEGMENT.fullmatch(key))
+        )
+        named = ((value, self.pairs.get(f"Segment{number}_Name", "")) for number, value in numbered)
+        return {int(value): name for value, name in named if name and value.isdecimal()}
 
     @cached_property
     def geometry(self) -> Geometry:
@@ -152,7 +164,8 @@ def read_nrrd_header(path: Path) -> ImageHeader:
     packed_bytes.refuse_impossible_size(
         stored.nbytes, place.stat().st_size, is_packed=encoding not in ("raw", *_TEXT)
     )
-    return stored.image_header("NRRD", header.geometry)
+    names = tuple(header.segment_names.items())
+    return replace(stored.image_header("NRRD", header.geometry), segment_names=names)
 
 
 def decode_nrrd(path: Path) -> npt.NDArray[Any]:
@@ -219,13 +232,15 @@ def _header(path: Path) -> NrrdHeader:
         raise DamagedFileError(found)
     end = _END.search(start)
     size = len(start) if end is None else end.end()
-    fields: dict[str, str] = {}
+    fields, pairs = dict[str, str](), dict[str, str]()
     for line in start[:size].decode("utf-8", "replace").splitlines()[1:]:
         key, colon, value = line.partition(": ")
         if colon and not line.startswith("#") and ":=" not in key:
             fields[key.strip().casefold()] = value.strip()
+        elif not line.startswith("#") and (pair := line.partition(":="))[1]:
+            pairs[pair[0].strip()] = pair[2].strip()
     refuse_missing([*fields], ("type", "sizes", "encoding"), "NRRD")
-    return NrrdHeader(fields, size)
+    return NrrdHeader(fields, size, pairs)
 
 
 def _place(header: NrrdHeader, path: Path) -> Path:

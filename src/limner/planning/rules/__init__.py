@@ -8,6 +8,7 @@ from limner.planning.decisions import Rule
 from limner.planning.rules.augmentation import choose_colour, choose_geometry, choose_sampling, choose_zoom
 from limner.planning.rules.batch_size import choose_batch, choose_compiling, choose_precision, choose_workers
 from limner.planning.rules.cascade import choose_cascade
+from limner.planning.rules.decoding import choose_decoding
 from limner.planning.rules.duration import (
     choose_averaging,
     choose_checkpoints,
@@ -23,7 +24,7 @@ from limner.planning.rules.input import (
     choose_resize,
     choose_values,
 )
-from limner.planning.rules.loss import choose_loss
+from limner.planning.rules.loss import choose_loss, tell_partial_labels
 from limner.planning.rules.network import (
     choose_network,
     choose_pretraining,
@@ -34,7 +35,7 @@ from limner.planning.rules.optimization import choose_learning_rate, choose_opti
 from limner.planning.rules.patch import choose_patch
 from limner.planning.rules.probe import choose_probe
 from limner.planning.rules.sharding import choose_sharding
-from limner.planning.rules.volume_augmentation import choose_volume_augmentation
+from limner.planning.rules.volume_augmentation import choose_slice_augmentation, choose_volume_augmentation
 from limner.planning.rules.volumes import choose_normalized_voxels, choose_spacing, choose_volumes
 
 RULES: tuple[Rule, ...] = (
@@ -47,6 +48,7 @@ RULES: tuple[Rule, ...] = (
     choose_network,
     choose_pretraining,
     choose_loss,
+    tell_partial_labels,
     choose_normalization,
     choose_values,
     choose_precision,
@@ -58,8 +60,10 @@ RULES: tuple[Rule, ...] = (
     choose_patch,
     warn_of_few_queries,
     choose_zoom,
+    choose_decoding,
     choose_colour,
     choose_volume_augmentation,
+    choose_slice_augmentation,
     choose_sampling,
     choose_batch,
     choose_workers,

@@ -53,7 +53,8 @@ def choose_batch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
         wanted = own.batch_on_cpu
         reason += "; a step of this network is slow on a CPU"
     if wanted > max(images, 2):
-        reason += f"; there {'is' if images == 1 else 'are'} {count_words(images, 'training image')}"
+        training = count_words(images, f"training {case.fingerprint.sample_noun}")
+        reason += f"; there {'is' if images == 1 else 'are'} {training}"
     while wanted > max(images, 2):
         wanted //= 2
     affordable = batch_for_enough_steps(case, settled, cost, wanted)

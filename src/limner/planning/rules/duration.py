@@ -38,7 +38,7 @@ def training_seconds(minutes: float) -> float:
 def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Derive the steps from the time budget and the measured speed, or from the number of images."""
     batch, images = settled["train.batch_size"], case.fingerprint.num_samples
-    noun = "image" if case.fingerprint.slicing is None else "slice"
+    noun = case.fingerprint.sample_noun
     seconds = seconds_per_step(case, settled)
     if case.minutes is not None:
         yield Decision("train.minutes", case.minutes, "you set it")
@@ -50,7 +50,7 @@ def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
         return
     if settled["train.epochs"] is not None:
         epochs = settled["train.epochs"]
-        reason = f"{epochs:g} passes over {count_words(images, 'training image')}"
+        reason = f"{epochs:g} passes over {count_words(images, f'training {noun}')}"
         yield Decision("train.steps", max(ceil(images * epochs / batch), 1), reason)
         return
     passes, (fewest, most) = (

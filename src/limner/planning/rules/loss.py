@@ -9,6 +9,7 @@ from limner.networks import NETWORKS
 from limner.planning.decisions import Case
 from limner.planning.rules.network import objective_of
 from limner.planning.teacher_fit import check_teacher
+from limner.tasks import find_task
 from limner.tasks.objective import Objective
 
 
@@ -20,6 +21,24 @@ def choose_loss(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     for decision in objective.default_loss(case, settled, network_loss):
         yield _with_teacher(decision, objective, case) if decision.key == "loss.terms" else decision
     check_teacher(case.teacher, settled, case.labels)
+
+
+def tell_partial_labels(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Say what is learned where objects may be in an image that are not drawn."""
+    if not case.is_partly_labelled:
+        return
+    if objective_of(settled).knows_partial_labels and not find_task(settled["task"]).has_label_maps:
+        remark = (
+            "images are labelled for some of the classes, as in LVIS: what is not drawn of the others is not "
+            "learned as background"
+        )
+    else:
+        remark = (
+            "images are labelled for some of the classes, as in LVIS, and what is not drawn is learned as "
+            "background all the same, since each pixel has one class; the task `detection` and networks with "
+            "queries leave it out"
+        )
+    yield Decision("loss.terms", settled["loss.terms"], "the defaults of the task", remark)
 
 
 def _with_teacher(decision: Decision, objective: Objective, case: Case) -> Decision:

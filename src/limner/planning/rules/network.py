@@ -15,8 +15,8 @@ from limner.tasks.presets import Preset
 
 
 def choose_task(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Use the first task that the labels are for."""
-    yield Decision("task", case.task, "the labels are for it")
+    """Say why the task is this one."""
+    yield Decision("task", case.task, case.task_reason)
 
 
 def preset_of(case: Case, settled: Mapping[str, Any]) -> Preset:

@@ -89,10 +89,11 @@ def batch_of_volumes(case: Case, settled: Mapping[str, Any]) -> int:
 
 
 def seen_spacing(case: Case, settled: Mapping[str, Any]) -> tuple[float, ...]:
-    """Return the spacing at which the network sees volumes, the median if they are not resampled."""
+    """Return the spacing at which the network sees volumes or slices; the median if not resampled."""
     volumes = case.fingerprint.volumes
     if settled["input.resample"] and settled["input.spacing_mm"] is not None:
         return tuple(settled["input.spacing_mm"])
     if volumes is not None and volumes.spacings_mm:
-        return volumes.median_spacing_mm
+        cut = None if case.fingerprint.slicing is None else case.fingerprint.slicing.axis
+        return tuple(step for axis, step in enumerate(volumes.median_spacing_mm) if axis != cut)
     return (1.0,) * case.spatial_dims

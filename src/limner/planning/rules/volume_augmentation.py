@@ -1,4 +1,8 @@
-"""How patches of volumes may be varied. Ranges are those of nnU-Net (Isensee et al., Nature Methods 2021)."""
+"""How patches and slices of volumes may be varied.
+
+Ranges are those of nnU-Net (Isensee et al., Nature Methods 2021). Slices are rotated as patches are; nnU-Net
+rotates them by up to 180 degrees, or by 15 if they are long.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +21,7 @@ ROTATION = 30.0
 """Maximum angle around each axis in degrees."""
 
 OFTEN = 0.2
-"""Fraction of patches that are rotated, and of those that are zoomed."""
+"""Fraction of patches and slices that are rotated, and of those that are zoomed."""
 
 VOLUME_ZOOM = (0.7, 1.4)
 BRIGHTNESS, CONTRAST = 0.25, 0.25
@@ -73,10 +77,33 @@ def choose_volume_augmentation(case: Case, settled: Mapping[str, Any]) -> Iterat
     yield Decision("augment.scale", VOLUME_ZOOM, f"in {share(OFTEN)} of the patches: bodies differ in size")
     reason = "the others are cut out as they are, which is fast and blurs nothing"
     yield Decision("augment.affine_probability", OFTEN, reason)
-    reason = "scanners and protocols differ; each change in 10 to 30 % of the patches"
-    yield Decision("augment.brightness", BRIGHTNESS, reason)
-    yield Decision("augment.contrast", CONTRAST, reason)
-    yield Decision("augment.gamma", GAMMA, reason)
-    yield Decision("augment.noise", NOISE, reason)
-    yield Decision("augment.blur", BLUR, reason)
-    yield Decision("augment.low_resolution", RESOLUTION, reason)
+    yield from _choose_values("patches", brightness=BRIGHTNESS, contrast=CONTRAST)
+
+
+def choose_slice_augmentation(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Vary slices of volumes as patches are, within their plane.
+
+    In 400 steps on slices of the hippocampus, the Dice rose from 0.61 to 0.67 and from 0.62 to 0.69 with two
+    seeds (benchmarks/RESULTS.md), so short runs get them, too.
+    """
+    if case.fingerprint.slicing is None or not find_task(settled["task"]).has_label_maps:
+        return
+    spacing = seen_spacing(case, settled)
+    elongation = max(spacing) / min(spacing)
+    if elongation > ANISOTROPIC:
+        reason = f"pixels of slices are {elongation:.2g} times as long as wide, and not mixed"
+        yield Decision("augment.rotation", 0.0, reason)
+    else:
+        reason = f"within slices, in {share(OFTEN)} of them: patients never lie in quite the same way"
+        yield Decision("augment.rotation", ROTATION, reason)
+    reason = "the others are cut out as they are, which is fast and blurs nothing"
+    yield Decision("augment.affine_probability", OFTEN, reason)
+    yield from _choose_values("slices")
+
+
+def _choose_values(samples: str, **others: float) -> Iterator[Decision]:
+    """Decide the changes of values that patches and slices share, after some others."""
+    reason = f"scanners and protocols differ; each change in 10 to 30 % of the {samples}"
+    values = {**others, "gamma": GAMMA, "noise": NOISE, "blur": BLUR, "low_resolution": RESOLUTION}
+    for name, value in values.items():
+        yield Decision(f"augment.{name}", value, reason)
