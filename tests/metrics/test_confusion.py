@@ -8,7 +8,13 @@ from hypothesis.extra import numpy as hnp
 from sklearn import metrics as reference
 
 from limner.metrics import confusion
-from limner.metrics.confusion import ConfusionMatrix, count_pairs, pixel_scores
+from limner.metrics.confusion import (
+    ConfusionMatrix,
+    count_pairs,
+    mean_of_present,
+    pixel_scores,
+    scores_of_sums,
+)
 
 K = 4
 label_maps = hnp.arrays(np.uint8, (2, 6, 5), elements=st.sampled_from([0, 1, 2, 3, 255]))
@@ -153,3 +159,30 @@ def test_equals_torchmetrics():
     ):
         theirs = getattr(functional, name)(*pair, **options)
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-6, err_msg=name)
+
+
+def test_means_of_rows_are_those_of_each_row_alone_to_the_last_bit():
+    # The order of a sum depends on the number of summands, so rows with as many as possible are tried.
+    rng = np.random.default_rng(0)
+    for width in (1, 7, 9, 40, 150, 9000):
+        rows = rng.random((30, width)) ** 3
+        rows[rng.random(rows.shape) < rng.random((30, 1))] = np.nan
+        rows[3] = np.nan
+        expected = [row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in rows]
+        np.testing.assert_array_equal(mean_of_present(rows), expected)
+        np.testing.assert_array_equal(mean_of_present(rows.reshape(5, 6, width)).ravel(), expected)
+        np.testing.assert_array_equal([mean_of_present(row) for row in rows], expected)
+        np.testing.assert_array_equal(mean_of_present(np.asfortranarray(rows)), expected)
+
+
+def test_scores_of_several_sums_at_once_are_those_of_each_alone():
+    rng = np.random.default_rng(0)
+    sums = rng.integers(0, 900, (3, 40, 30)) * (rng.random((40, 30)) < 0.4)
+    sums[1:] += sums[0]
+    sums[:, 5] = 0
+    at_once = scores_of_sums(*sums).overall(2)
+    alone = [scores_of_sums(*sums[:, i]).overall(2) for i in range(40)]
+    for name, values in at_once.items():
+        np.testing.assert_array_equal(values, [scores[name] for scores in alone], err_msg=name)
+        assert np.isnan(values[5]) and np.isfinite(np.delete(values, 5)).all()
+        assert isinstance(alone[0][name], float)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from limner.core.segments import segments_of
+from limner.metrics import precision_bootstrap
 from limner.metrics.average_precision import AveragePrecision
-from limner.metrics.precision_bootstrap import draw_weights, weighted_precision
+from limner.metrics.precision_bootstrap import RECALLS, WeightedObjects, draw_weights, weighted_precision
 
 pytest.importorskip("pycocotools")
 
@@ -74,3 +75,47 @@ def test_each_name_has_its_own_draws_of_mean_one():
     assert weights.shape == (100, 500)
     assert weights.mean() == pytest.approx(1, abs=0.02)
     assert (draw_weights(["image 7"], replicates=100)[:, 0] == weights[:, 7]).all()
+
+
+def areas_of_a_loop(objects, weights):
+    """The precision of each replicate and threshold, one after another."""
+    area = np.full((len(weights), len(objects.is_right)), np.nan)
+    for replicate, times in enumerate(weights):
+        total = times[objects.true_images].sum()
+        for threshold, (right, excused) in enumerate(zip(objects.is_right, objects.is_excused, strict=True)):
+            hits = np.cumsum(times[objects.images] * right)
+            wrong = np.cumsum(times[objects.images] * (~right & ~excused))
+            precision = hits / np.maximum(hits + wrong, 1)
+            falling = np.maximum.accumulate(precision[::-1])[::-1]
+            if total:
+                places = np.searchsorted(hits / total, np.linspace(0, 1, 101))
+                area[replicate, threshold] = falling[places[places < len(hits)]].sum() / 101
+    return area
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("chunk", [2**22, 1000])
+def test_replicates_at_once_are_those_of_a_loop_to_the_last_bit(seed, chunk, monkeypatch):
+    monkeypatch.setattr(precision_bootstrap, "CHUNK", chunk)
+    rng = np.random.default_rng(seed)
+    num_found, num_images = (7, 130)[seed % 2], (12, 40)[seed // 2]
+    is_right = np.sort(rng.random((10, num_found)) < 0.5, axis=0)[::-1]
+    is_right[-1] = False
+    objects = WeightedObjects(
+        is_right,
+        ~is_right & (rng.random((10, num_found)) < 0.2),
+        rng.integers(0, num_images, num_found),
+        rng.integers(0, num_images, (9, 200)[seed % 2]),
+    )
+    weights = draw_weights([f"image {i}" for i in range(num_images)], replicates=50, seed=seed)
+    weights[0] = 0
+    found = weighted_precision([objects], weights)[:, 0]
+    np.testing.assert_array_equal(found, areas_of_a_loop(objects, weights))
+    assert np.isnan(found[0]).all() and len(np.unique(found)) > 50
+
+
+def test_recall_levels_need_the_hits_that_comparing_floats_gives():
+    totals = np.concatenate([np.arange(1, 3000), np.random.default_rng(0).integers(1, 10**7, 100)])
+    needed = precision_bootstrap._hits_needed(totals)
+    for each, total in zip(needed, totals, strict=True):
+        assert (each / total >= RECALLS).all() and ((each - 1) / total < RECALLS).all()

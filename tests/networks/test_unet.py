@@ -101,10 +101,10 @@ def test_every_combination_trains(norm, upsampling, dims):
 def test_a_small_3d_unet_learns_a_ball():
     """Overfits one synthetic volume, so that nothing between the loss and the weights is broken in 3D."""
     torch.manual_seed(0)
-    axis = torch.linspace(-1, 1, 24)
+    axis = torch.linspace(-1, 1, 16)
     distance = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")).norm(dim=0)
     truth = (distance < 0.6).long()[None]
-    volume = truth[:, None].float() + 0.5 * torch.randn(1, 1, 24, 24, 24)
+    volume = truth[:, None].float() + 0.5 * torch.randn(1, 1, 16, 16, 16)
     network = build_network("unet3d", num_classes=2, in_channels=1, widths=(8, 16))
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.1)
     for _ in range(40):

@@ -9,7 +9,6 @@ from statistics import median
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from limner.devices.device import synchronize
 
@@ -47,6 +46,8 @@ def count_multiply_adds(network: nn.Module, image: torch.Tensor) -> int:
         network: Any network; its mode and gradients are not changed.
         image: (B, C, *S) float32 on the network's device.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # imports Triton, a tenth of a second
+
     was_training = network.training
     # Fused attention, and PyTorch's own encoder layers, would be single operators that nobody counts.
     had_fast_path = torch.backends.mha.get_fastpath_enabled()

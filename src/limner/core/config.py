@@ -21,6 +21,7 @@ class Config(BaseModel):
         validate_default=True,
         use_attribute_docstrings=True,
         allow_inf_nan=False,
+        defer_build=True,  # a command uses few of the hundred models
     )
 
 

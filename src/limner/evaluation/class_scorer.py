@@ -19,14 +19,14 @@ from limner.evaluation.image_class_scores import (
     TOP,
     ClassImageScores,
     ClassScores,
-    class_intervals,
 )
-from limner.evaluation.uncertainty import FEWEST_IMAGES, spread_of
-from limner.metrics.bootstrap import weights_of
+from limner.evaluation.scores_file import by_class_name
+from limner.evaluation.uncertainty import FEWEST_IMAGES, intervals_of, spread_of
+from limner.metrics.bootstrap import weights_of_images
 from limner.metrics.calibration import calibration
 from limner.metrics.class_tallies import image_class_scores, members_of, resampled_scores
 from limner.metrics.ranking import RankingCurve, ranking_curve
-from limner.metrics.spread import Interval, interval
+from limner.metrics.spread import Interval
 
 SMALLEST = float(np.finfo(np.float32).tiny)
 """A probability of zero counts as this in the log loss, which would be infinite."""
@@ -113,26 +113,26 @@ class ClassScorer:
         """Return score name -> 95 % interval; empty for too few images, or unless requested."""
         if not self._uncertainty or self.num_images < FEWEST_IMAGES:
             return {}
-        weights = np.stack([weights_of(name) for name in self._names], 1)  # (R, N)
-        predicted, total = chances.argmax(1), np.maximum(weights.sum(1), 1)
-        right = truth == predicted
-        of_truth = chances[np.arange(len(truth)), truth]
-        count = self.labels.num_classes
-        hits = members_of(truth, count).multiply(right[:, None]).tocsr()
-        counted = resampled_scores(weights, hits, members_of(truth, count), members_of(predicted, count))
+        predicted, count = chances.argmax(1), self.labels.num_classes
+        right, of_truth = truth == predicted, chances[np.arange(len(truth)), truth]
+        members = [members_of(classes, count) for classes in (truth, predicted)]
+        hits = members[0].multiply(right[:, None]).tocsr()
         losses = -np.log(np.maximum(of_truth, SMALLEST))
-        overall = {
-            "accuracy": weights @ right / total,
-            "balanced_accuracy": counted.balanced_accuracy,
-            PROBABILITY: weights @ of_truth / total,
-            "log_loss": weights @ losses / total,
-            **counted.overall(),
-        }
-        if self.labels.num_classes > TOP:
-            overall["top5_accuracy"] = weights @ in_top / total
-        found = {name: interval(values) for name, values in overall.items()}
-        found |= class_intervals(self.labels.names, counted)
-        return found
+
+        def named(times: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float64]]:
+            weights = times.astype(np.int64, order="C")
+            total, counted = np.maximum(weights.sum(1), 1), resampled_scores(weights, hits, *members)
+            return {
+                "accuracy": weights @ right / total,
+                "balanced_accuracy": counted.balanced_accuracy,
+                PROBABILITY: weights @ of_truth / total,
+                "log_loss": weights @ losses / total,
+                **counted.overall(),
+                **({"top5_accuracy": weights @ in_top / total} if count > TOP else {}),
+                **by_class_name(self.labels.names, counted.by_class()),
+            }
+
+        return intervals_of(named, weights_of_images(self._names))
 
 
 def _place(chances: npt.NDArray[np.float64], truth: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

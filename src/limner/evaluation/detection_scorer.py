@@ -16,6 +16,7 @@ from limner.core.prediction import SCORE_THRESHOLD, BoxPrediction
 from limner.core.sample import Sample
 from limner.evaluation.object_scorer import ObjectScorer
 from limner.evaluation.object_scores import ObjectImageScores, ObjectScores
+from limner.evaluation.scores_file import as_floats
 from limner.metrics.average_precision import AveragePrecision, PrecisionScores
 from limner.metrics.confusion import Counts
 from limner.metrics.froc import Froc
@@ -55,7 +56,7 @@ class DetectionScores(ObjectScores):
         known = self.voc[~np.isnan(self.voc)]
         others = {"voc_ap50": float(known.mean()) if known.size else math.nan, "froc": self.froc.mean}
         precisions = self.boxes.overall("box_") | self.boxes.recalls("box_")
-        return precisions | others | self.counts.matches.overall()
+        return precisions | others | as_floats(self.counts.matches.overall())
 
     def by_class(self) -> dict[str, npt.NDArray[Any]]:
         """Return score name -> (K) values, besides F1 and numbers of objects."""

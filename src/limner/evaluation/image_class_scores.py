@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.core.labels import LabelTable
-from limner.evaluation.scores_file import by_class_name, class_rows, some_names
+from limner.evaluation.scores_file import as_floats, by_class_name, class_rows, some_names
 from limner.metrics.calibration import Calibration
 from limner.metrics.class_tallies import ImageClassScores
-from limner.metrics.confusion import Counts
+from limner.metrics.confusion import Counts, mean_of_present
 from limner.metrics.ranking import RankingCurve
-from limner.metrics.spread import Interval, Spread, interval
+from limner.metrics.spread import Interval, Spread
 
 TOP = 5
 """Number of guesses of the top-5 accuracy, which has a meaning for more classes than this."""
@@ -98,8 +98,8 @@ class ClassScores:
             "accuracy": self.accuracy,
             **({} if self.top5_accuracy is None else {"top5_accuracy": self.top5_accuracy}),
             "balanced_accuracy": float(self.counted.balanced_accuracy),
-            **{name: float(value) for name, value in self.counted.overall().items()},
-            **{f"macro_{name}": mean_of_defined(values) for name, values in areas.items()},
+            **as_floats(self.counted.overall()),
+            **{f"macro_{name}": float(mean_of_present(values)) for name, values in areas.items()},
             PROBABILITY: self.mean_probability,
             "log_loss": self.log_loss,
             "confidence_error": self.calibration.error,
@@ -114,7 +114,7 @@ class ClassScores:
         yield from self.overall().items()
         names = ("precision", "recall", "f1_score")
         columns = {name: values for name, values in self.counted.by_class().items() if name in names}
-        yield from by_class_name(self.labels.names, columns).items()
+        yield from as_floats(by_class_name(self.labels.names, columns)).items()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of scores.json, without the split."""
@@ -149,15 +149,6 @@ class ClassScores:
             )
 
 
-def class_intervals(names: Sequence[str], counted: ImageClassScores) -> dict[str, Interval]:
-    """Return ``recall/CLASS`` etc. -> 95 % interval, from the scores (R, K) of bootstrap replicates."""
-    return {
-        f"{column}/{name}": interval(values[:, number])
-        for column, values in counted.by_class().items()
-        for number, name in enumerate(names)
-    }
-
-
 def calibration_rows(found: Calibration) -> list[dict[str, float | int]]:
     """Return the reliability diagram as plain values."""
     rows = zip(found.confidence.tolist(), found.accuracy.tolist(), found.count.tolist(), strict=True)
@@ -170,9 +161,3 @@ def areas_under(curves: Sequence[RankingCurve]) -> dict[str, npt.NDArray[np.floa
         "average_precision": np.array([curve.average_precision for curve in curves]),
         "area_under_roc": np.array([curve.area_under_roc for curve in curves]),
     }
-
-
-def mean_of_defined(values: npt.NDArray[np.float64]) -> float:
-    """Return the mean of the values that are not NaN; NaN if there are none."""
-    present = values[~np.isnan(values)]
-    return float(present.mean()) if len(present) else float("nan")

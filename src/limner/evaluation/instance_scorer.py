@@ -14,6 +14,7 @@ from limner.core.sample import Sample
 from limner.core.segments import Segments
 from limner.evaluation.object_scorer import ObjectScorer
 from limner.evaluation.object_scores import ObjectImageScores, ObjectScores
+from limner.evaluation.scores_file import as_floats
 from limner.metrics.average_precision import AveragePrecision, PrecisionScores
 from limner.metrics.spread import Interval
 
@@ -41,7 +42,7 @@ class InstanceScores(ObjectScores):
     def overall(self) -> dict[str, float]:
         """Return score name -> value over all classes."""
         precisions = self.masks.overall() | self.masks.recalls() | self.boxes.overall("box_")
-        return precisions | self.counts.matches.overall()
+        return precisions | as_floats(self.counts.matches.overall())
 
     def by_class(self) -> dict[str, npt.NDArray[Any]]:
         """Return score name -> (K) values, besides F1 and numbers of objects."""

@@ -17,7 +17,7 @@ from limner.evaluation.object_scores import IMAGE_COLUMNS, ObjectCounts, ObjectI
 from limner.evaluation.scores_file import by_class_name
 from limner.evaluation.uncertainty import Uncertainty
 from limner.metrics.average_precision import AveragePrecision
-from limner.metrics.confusion import Counts
+from limner.metrics.confusion import Counts, Overall
 from limner.metrics.segment_matches import empty_counts, match_scores
 from limner.metrics.spread import Interval
 
@@ -113,7 +113,7 @@ class ObjectScorer(ABC):
         names = {f"ap/{k}": f"ap/{name}" for k, name in enumerate(self.labels.names)}
         return {names.get(key, key): ends for key, ends in precision.intervals(self._names).items()}
 
-    def _named(self, counts: Counts) -> dict[str, float]:
-        """Return scores by name, from the counts of an image or of resampled images."""
+    def _named(self, counts: Counts) -> dict[str, Overall]:
+        """Return scores by name, from (rows, ..., K) counts of an image or of bootstrap replicates."""
         found = match_scores(counts)
         return found.overall() | by_class_name(self.labels.names, {"f1": found.f1_by_class})

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from limner.core.labels import LabelTable
 from limner.core.prediction import SCORE_THRESHOLD
 from limner.core.wording import count_words
-from limner.evaluation.scores_file import by_class_name, class_rows, some_names
+from limner.evaluation.scores_file import as_floats, by_class_name, class_rows, some_names
 from limner.metrics.average_precision import MOST_DETECTIONS, PrecisionScores
 from limner.metrics.confusion import Counts
 from limner.metrics.segment_matches import MISSED, RIGHT, WRONG, MatchScores, match_scores
@@ -137,7 +137,8 @@ class ObjectScores(ABC):
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield score name -> value, as validation logs them."""
         yield from self.overall().items()
-        yield from by_class_name(self.labels.names, {self.precision_name: self.precision.by_class}).items()
+        by_class = by_class_name(self.labels.names, {self.precision_name: self.precision.by_class})
+        yield from as_floats(by_class).items()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of scores.json, without the split."""

@@ -15,8 +15,9 @@ from limner.core.prediction import PanopticPrediction
 from limner.core.sample import Sample
 from limner.core.score_names import SCORES
 from limner.core.segments import Segments
-from limner.evaluation.scores_file import by_class_name, class_rows, some_names
+from limner.evaluation.scores_file import as_floats, by_class_name, class_rows, some_names
 from limner.evaluation.uncertainty import Uncertainty
+from limner.metrics.confusion import Overall
 from limner.metrics.panoptic_quality import NUM_SUMS, PanopticQuality, QualityScores, quality_scores
 from limner.metrics.segment_matches import NUM_ROWS, MatchScores, match_scores
 from limner.metrics.spread import Interval, Spread
@@ -35,7 +36,7 @@ class PanopticImageScores:
     @property
     def rank(self) -> float:
         """The score that images are ordered by."""
-        return self.quality.mean("pq")
+        return float(self.quality.mean("pq"))
 
     @property
     def numbers(self) -> tuple[float, ...]:
@@ -44,7 +45,7 @@ class PanopticImageScores:
         means = (quality.mean("pq"), quality.mean("sq"), quality.mean("rq"))
         groups = (quality.mean("pq", things=True), quality.mean("pq", things=False))
         kinds = (quality.true_positives, quality.false_positives, quality.false_negatives)
-        return *means, *groups, *(int(count.sum()) for count in kinds)
+        return *map(float, (*means, *groups)), *(int(count.sum()) for count in kinds)
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,12 @@ class PanopticScores:
 
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield score name -> value, as validation logs them."""
-        yield from named_quality(self.labels, self.quality, self.matches).items()
+        yield from as_floats(named_quality(self.labels, self.quality, self.matches)).items()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of scores.json, without the split."""
         names = ("is_thing", "pq", "sq", "rq", "true_positives", "false_positives", "false_negatives")
-        named = named_quality(self.labels, self.quality, self.matches)
+        named = as_floats(named_quality(self.labels, self.quality, self.matches))
         return {
             "task": "panoptic",
             "num_images": self.num_images,
@@ -98,8 +99,8 @@ class PanopticScores:
             yield f"Predicted, but not in the truth: {some_names(extra)}. A PQ of 0 there lowers the means."
 
 
-def named_quality(labels: LabelTable, quality: QualityScores, matches: MatchScores) -> dict[str, float]:
-    """Return score name -> value: scores over groups of classes, then ``pq/CLASS``.
+def named_quality(labels: LabelTable, quality: QualityScores, matches: MatchScores) -> dict[str, Overall]:
+    """Return score name -> (...) values: scores over groups of classes, then ``pq/CLASS``.
 
     Match scores at an IoU of 0.5 are omitted, since RQ is the same.
     """
@@ -135,8 +136,8 @@ class PanopticScorer:
             self._uncertainty.update(prediction.name, np.concatenate([single.sums, single.matches]))
         return PanopticImageScores(prediction.name, single.compute())
 
-    def _named(self, sums: npt.NDArray[np.float64]) -> dict[str, float]:
-        """Return scores by name, from the sums of an image or of resampled images."""
+    def _named(self, sums: npt.NDArray[np.float64]) -> dict[str, Overall]:
+        """Return scores by name, from (rows, ..., K) sums of an image or of bootstrap replicates."""
         quality = quality_scores(sums[:NUM_SUMS], self.labels.is_thing)
         matches = match_scores(sums[NUM_SUMS:].astype(np.int64), self.labels.is_thing)
         return named_quality(self.labels, quality, matches)

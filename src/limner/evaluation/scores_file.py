@@ -330,13 +330,20 @@ def class_rows(names: Sequence[str], columns: Mapping[str, npt.NDArray[Any]]) ->
     ]
 
 
-def by_class_name(names: Sequence[str], columns: Mapping[str, npt.NDArray[Any]]) -> dict[str, float]:
-    """Return (K) scores as ``iou/CLASS`` -> value."""
+def by_class_name(
+    names: Sequence[str], columns: Mapping[str, npt.NDArray[np.float64]]
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Return (..., K) scores as ``iou/CLASS`` -> (...) values."""
     return {
-        f"{column}/{name}": float(values[i])
+        f"{column}/{name}": value
         for column, values in columns.items()
-        for i, name in enumerate(names)
+        for name, value in zip(names, np.moveaxis(values, -1, 0), strict=True)
     }
+
+
+def as_floats(values: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, float]:
+    """Return scores of a whole dataset or of one image as Python's numbers."""
+    return {name: float(value) for name, value in values.items()}
 
 
 def some_names(names: Sequence[str]) -> str:

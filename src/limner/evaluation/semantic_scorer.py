@@ -22,7 +22,7 @@ from limner.evaluation.semantic_scores import (
 from limner.evaluation.slice_cases import SliceCases
 from limner.evaluation.uncertainty import Uncertainty
 from limner.metrics import boundary, case_scores
-from limner.metrics.confusion import ConfusionMatrix, Counts, scores_of_sums
+from limner.metrics.confusion import ConfusionMatrix, Counts, Overall, scores_of_sums
 from limner.metrics.thresholds import ThresholdCurves
 
 
@@ -169,7 +169,7 @@ class SemanticScorer:
         )
 
     def _scores(self, sums: Counts) -> LabelScores:
-        """Return the scores of an image's rows, or of their sum."""
+        """Return the scores of (rows, ..., K) counts: of an image, of their sum, or of replicates."""
         pixels, rest = sums[:3], sums[3:]
         num_outlines = len(boundary.ROWS) * self._boundaries
         return LabelScores(
@@ -179,5 +179,5 @@ class SemanticScorer:
             None if self._lengths is None else case_scores.case_scores(rest[num_outlines:]),
         )
 
-    def _named(self, sums: Counts) -> dict[str, float]:
+    def _named(self, sums: Counts) -> dict[str, Overall]:
         return self._scores(sums).named()

@@ -15,18 +15,18 @@ from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.wording import element
 from limner.evaluation.lengths import Lengths
-from limner.evaluation.scores_file import by_class_name, class_rows, some_names
+from limner.evaluation.scores_file import as_floats, by_class_name, class_rows, some_names
 from limner.evaluation.slice_cases import SliceCaseScores
 from limner.metrics.boundary import ROWS, BoundaryScores, boundary_scores
 from limner.metrics.case_scores import COUNTS, CaseScores
-from limner.metrics.confusion import Counts, PerClass, PixelScores
+from limner.metrics.confusion import Counts, Overall, PerClass, PixelScores
 from limner.metrics.spread import Interval, Spread
 from limner.metrics.thresholds import ThresholdScores
 
 
 @dataclass(frozen=True)
 class LabelScores:
-    """Scores of label maps: of one image, or of the sums over several.
+    """Scores of label maps: of one image, of the sums over several, or of bootstrap replicates.
 
     Attributes:
         labels: The classes, in the order of every (K) array.
@@ -41,24 +41,24 @@ class LabelScores:
     case: CaseScores | None = None
 
     @property
-    def foreground_dice(self) -> float | None:
+    def foreground_dice(self) -> Overall | None:
         """Dice pooled over all classes but the background; NaN if none occurs, None without a background."""
         return self.pixel.foreground_dice(self.labels.background_index)
 
     def by_class(self) -> dict[str, PerClass]:
-        """Return the (K) scores of the classes by name."""
+        """Return the (..., K) scores of the classes by name."""
         measured = (self.pixel, self.boundary, self.case)
         return {name: k for part in measured if part is not None for name, k in part.by_class().items()}
 
-    def overall(self) -> dict[str, float]:
+    def overall(self) -> dict[str, Overall]:
         """Return the scores over all classes by name."""
         found = self.pixel.overall(self.labels.background_index)
         for part in (self.boundary, self.case):
             found |= {} if part is None else part.overall()
         return found
 
-    def named(self) -> dict[str, float]:
-        """Return score name -> value: scores over all classes, then ``iou/CLASS`` etc."""
+    def named(self) -> dict[str, Overall]:
+        """Return score name -> (...) values: scores over all classes, then ``iou/CLASS`` etc."""
         return self.overall() | by_class_name(self.labels.names, self.by_class())
 
 
@@ -78,7 +78,7 @@ class SemanticImageScores:
     def rank(self) -> float:
         """The score that images are ordered by."""
         foreground = self.parts.foreground_dice
-        return self.parts.pixel.mean_iou if foreground is None else foreground
+        return float(self.parts.pixel.mean_iou if foreground is None else foreground)
 
     @property
     def numbers(self) -> tuple[float, ...]:
@@ -89,7 +89,7 @@ class SemanticImageScores:
         kinds = (pixel.true_positives, pixel.false_positives, pixel.false_negatives)
         others = [k for part in (boundary, case) if part is not None for k in part.by_class().values()]
         return (
-            *(*first, *map(float, pixel.iou), *map(float, pixel.dice)),
+            *map(float, (*first, *pixel.iou, *pixel.dice)),
             *(int(count) for kind in kinds for count in kind),
             *(float(value) for values in others for value in values),
         )
@@ -125,10 +125,10 @@ class SemanticScores:
 
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield score name -> value, as validation logs them."""
-        yield from self.parts.named().items()
+        yield from as_floats(self.parts.named()).items()
         if self.slices is not None:
             by_class = by_class_name(self.labels.names, self.slices.by_class())
-            yield from (self.slices.overall() | by_class).items()
+            yield from (self.slices.overall() | as_floats(by_class)).items()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of scores.json, without the split."""
@@ -152,7 +152,7 @@ class SemanticScores:
             "length_unit": None if self.lengths is None else self.lengths.unit or None,
             "surface_tolerance": None if self.lengths is None else self.lengths.tolerance,
             "classes": self._class_rows(parts.by_class() | counts),
-            **parts.overall(),
+            **as_floats(parts.overall()),
             **({} if slices is None else slices.overall()),
             "num_absent_classes": pixel.num_absent,
             "notes": list(self._notes()),

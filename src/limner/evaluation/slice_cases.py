@@ -29,7 +29,7 @@ class SliceCaseScores:
     def by_class(self) -> dict[str, PerClass]:
         """Return the (K) mean over the cases that have the class in truth or prediction; NaN without one."""
         dice = np.stack([scores_of_sums(*self._measured(sums)).dice for sums in self.sums.values()])
-        return {"case_dice": np.array([mean_of_present(of_class) for of_class in dice.T])}
+        return {"case_dice": mean_of_present(dice.T)}
 
     def counts(self) -> dict[str, Counts]:
         """Return the (K) numbers of cases with the class, of those that miss it, and of those without it."""
@@ -42,7 +42,7 @@ class SliceCaseScores:
 
     def overall(self) -> dict[str, float]:
         """Return the mean over the classes, each of which counts the same."""
-        return {f"mean_{name}": mean_of_present(values) for name, values in self.by_class().items()}
+        return {f"mean_{name}": float(mean_of_present(values)) for name, values in self.by_class().items()}
 
     def rows(self, labels: LabelTable) -> Iterator[list[str | int | float]]:
         """Yield the header of `per_case.csv`, then a row for each case: name, slices, and scores by class."""
@@ -50,7 +50,7 @@ class SliceCaseScores:
         yield ["case", "slices", "mean_iou", *(f"{kind}/{name}" for kind in kinds for name in labels.names)]
         for case, sums in sorted(self.sums.items()):
             scores = scores_of_sums(*sums)
-            numbers = (scores.mean_iou, *map(float, scores.iou), *map(float, scores.dice))
+            numbers = map(float, (scores.mean_iou, *scores.iou, *scores.dice))
             yield [case, self.num_slices[case], *numbers]
 
     def _measured(self, sums: Counts) -> Counts:

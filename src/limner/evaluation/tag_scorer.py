@@ -13,13 +13,14 @@ from limner.core.labels import LabelTable
 from limner.core.prediction import SCORE_THRESHOLD, TagPrediction
 from limner.core.sample import Sample
 from limner.core.score_names import SCORES
-from limner.evaluation.image_class_scores import class_intervals, mean_of_defined
+from limner.evaluation.scores_file import by_class_name
 from limner.evaluation.tag_scores import OF_IMAGE, TagImageScores, TagScores
-from limner.evaluation.uncertainty import FEWEST_IMAGES, spread_of
-from limner.metrics.bootstrap import weights_of
+from limner.evaluation.uncertainty import FEWEST_IMAGES, intervals_of, spread_of
+from limner.metrics.bootstrap import weights_of_images
 from limner.metrics.class_tallies import image_class_scores, members_of_flags, resampled_scores
+from limner.metrics.confusion import mean_of_present
 from limner.metrics.ranking import ranking_curve
-from limner.metrics.spread import Interval, interval
+from limner.metrics.spread import Interval
 
 Flags = npt.NDArray[np.bool_]
 """(N, K) whether each image has each class."""
@@ -84,7 +85,7 @@ class TagScorer:
             counted=counted,
             subset_accuracy=float((truth == found).all(1).mean()),
             micro_f1=float(_f1_of_images(truth.reshape(1, -1), found.reshape(1, -1))[0]),
-            samples_f1=mean_of_defined(of_images),
+            samples_f1=float(mean_of_present(of_images)),
             curves=tuple(ranking_curve(chances[:, k], truth[:, k]) for k in range(self.labels.num_classes)),
             intervals=self._intervals(truth, found),
             per_image={OF_IMAGE: spread_of(OF_IMAGE, of_images)} if self._uncertainty else {},
@@ -94,19 +95,21 @@ class TagScorer:
         """Return score name -> 95 % interval; empty for too few images, or unless requested."""
         if not self._uncertainty or self.num_images < FEWEST_IMAGES:
             return {}
-        weights = np.stack([weights_of(name) for name in self._names], 1)  # (R, N)
         right, images, predicted = map(members_of_flags, (truth & found, truth, found))
-        counted = resampled_scores(weights, right, images, predicted)
-        pooled = np.maximum((counted.images + counted.predicted).sum(1), 1)
-        hits = weights @ (truth & found).sum(1)
-        overall = {
-            "subset_accuracy": weights @ (truth == found).all(1) / np.maximum(weights.sum(1), 1),
-            "micro_f1_score": 2 * hits / pooled,
-            **counted.overall(),
-        }
-        return {name: interval(values) for name, values in overall.items()} | class_intervals(
-            self.labels.names, counted
-        )
+        num_right, is_right = (truth & found).sum(1), (truth == found).all(1)
+
+        def named(times: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float64]]:
+            weights = times.astype(np.int64, order="C")
+            counted = resampled_scores(weights, right, images, predicted)
+            pooled = np.maximum((counted.images + counted.predicted).sum(1), 1)
+            return {
+                "subset_accuracy": weights @ is_right / np.maximum(weights.sum(1), 1),
+                "micro_f1_score": 2 * (weights @ num_right) / pooled,
+                **counted.overall(),
+                **by_class_name(self.labels.names, counted.by_class()),
+            }
+
+        return intervals_of(named, weights_of_images(self._names))
 
 
 def _f1_of_images(truth: Flags, found: Flags) -> npt.NDArray[np.float64]:

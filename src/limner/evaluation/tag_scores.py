@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.core.labels import LabelTable
-from limner.evaluation.image_class_scores import areas_under, mean_of_defined
-from limner.evaluation.scores_file import by_class_name, class_rows, some_names
+from limner.evaluation.image_class_scores import areas_under
+from limner.evaluation.scores_file import as_floats, by_class_name, class_rows, some_names
 from limner.metrics.class_tallies import ImageClassScores
+from limner.metrics.confusion import mean_of_present
 from limner.metrics.ranking import RankingCurve
 from limner.metrics.spread import Interval, Spread
 
@@ -77,9 +78,9 @@ class TagScores:
 
     def overall(self) -> dict[str, float]:
         """Return the scores over all classes by name."""
-        means = {name: float(value) for name, value in self.counted.overall().items()}
+        means = as_floats(self.counted.overall())
         return {
-            **{f"macro_{name}": mean_of_defined(values) for name, values in self.areas().items()},
+            **{f"macro_{name}": float(mean_of_present(values)) for name, values in self.areas().items()},
             "micro_f1_score": self.micro_f1,
             OF_IMAGE: self.samples_f1,
             "subset_accuracy": self.subset_accuracy,
@@ -93,7 +94,7 @@ class TagScores:
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield score name -> value, as validation logs them."""
         yield from self.overall().items()
-        yield from by_class_name(self.labels.names, {"f1_score": self.counted.f1}).items()
+        yield from as_floats(by_class_name(self.labels.names, {"f1_score": self.counted.f1})).items()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of scores.json, without the split."""

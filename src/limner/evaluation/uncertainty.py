@@ -1,6 +1,9 @@
-"""Uncertainty of scores: their distribution over the images, and confidence intervals."""
+"""Uncertainty of scores: their distribution over the images, and confidence intervals.
 
-from collections.abc import Callable
+Shape legend: R bootstrap replicates.
+"""
+
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,12 +19,18 @@ FEWEST_IMAGES = 5
 NOT_SPREAD = ("precision/", "recall/")
 """Prefixes of scores per class and image that are not informative and would bloat the file."""
 
+BLOCK = 2**20
+"""Number of counts of replicates of which scores are computed at once, which limits memory."""
+
+Named = Callable[[npt.NDArray[Any]], Mapping[str, npt.NDArray[np.float64]]]
+
 
 class Uncertainty:
     """Accumulates the counts of each image.
 
     Args:
-        named: Function from counts to score name -> value.
+        named: Function from counts to score name -> value; from counts with the replicates as second axis, to
+            score name -> (R,) values.
         shape: Shape of the counts of one image.
         dtype: Type of the counts.
         seed: Random seed of the bootstrap.
@@ -29,7 +38,7 @@ class Uncertainty:
 
     def __init__(
         self,
-        named: Callable[[npt.NDArray[Any]], dict[str, float]],
+        named: Named,
         *,
         shape: tuple[int, ...],
         dtype: npt.DTypeLike = np.int64,
@@ -59,8 +68,7 @@ class Uncertainty:
         """Return score name -> 95 % interval of the pooled score; empty for too few images."""
         if self._num_images < FEWEST_IMAGES:
             return {}
-        again = [self._named(sums) for sums in self._bootstrap.sums]
-        return {name: interval(np.array([values[name] for values in again])) for name in again[0]}
+        return intervals_of(lambda sums: self._named(np.moveaxis(sums, 0, 1)), self._bootstrap.sums)
 
     def spreads(self) -> dict[str, Spread]:
         """Return score name -> its distribution over the images; scores over all classes have intervals."""
@@ -74,6 +82,19 @@ class Uncertainty:
             )
             for number, name in enumerate(self._names)
         }
+
+
+def intervals_of(named: Named, replicates: npt.NDArray[Any]) -> dict[str, Interval]:
+    """Return score name -> 95 % interval of its values in bootstrap replicates.
+
+    Args:
+        named: Function from some of the replicates to score name -> one value of each.
+        replicates: (R, ...) what the scores of each are computed from.
+    """
+    # Products of matrices add up in the same order for any multiple of eight rows.
+    rows = max(8, BLOCK // max(1, replicates[0].size) // 8 * 8)
+    parts = [named(replicates[first : first + rows]) for first in range(0, len(replicates), rows)]
+    return {name: interval(np.concatenate([part[name] for part in parts])) for name in parts[0]}
 
 
 def spread_of(name: str, values: npt.NDArray[np.float64]) -> Spread:

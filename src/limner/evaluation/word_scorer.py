@@ -1,6 +1,5 @@
 """Scoring of found words: the h-mean of ICDAR 2015 and that of DetEval."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -13,8 +12,9 @@ from limner.core.prediction import WordPrediction
 from limner.core.sample import Sample
 from limner.core.score_names import SCORES
 from limner.core.words import Words
-from limner.evaluation.scores_file import class_rows
+from limner.evaluation.scores_file import as_floats, class_rows
 from limner.evaluation.uncertainty import Uncertainty
+from limner.metrics.confusion import Overall, ratio
 from limner.metrics.spread import Interval, Spread
 from limner.metrics.word_matches import match_words
 
@@ -35,12 +35,12 @@ class WordImageScores:
     @property
     def rank(self) -> float:
         """The score that images are ordered by."""
-        return word_scores(self.sums)["hmean"]
+        return float(word_scores(self.sums)["hmean"])
 
     @property
     def numbers(self) -> tuple[float, ...]:
         """One number per column."""
-        return *word_scores(self.sums).values(), int(self.sums[TRUE]), int(self.sums[FOUND])
+        return *map(float, word_scores(self.sums).values()), int(self.sums[TRUE]), int(self.sums[FOUND])
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class WordScores:
 
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield score name -> value, as validation logs them."""
-        yield from word_scores(self.sums).items()
+        yield from as_floats(word_scores(self.sums)).items()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of scores.json, without the split."""
@@ -72,7 +72,7 @@ class WordScores:
             "task": "text-detection",
             "num_images": self.num_images,
             "classes": class_rows(self.labels.names, counts),
-            **word_scores(self.sums),
+            **as_floats(word_scores(self.sums)),
             "notes": list(self._notes()),
             "intervals": self.intervals,
             "per_image": {name: asdict(spread) for name, spread in self.per_image.items()},
@@ -86,14 +86,17 @@ class WordScores:
             yield "No word was found, or only illegible ones: precision is undefined."
 
 
-def word_scores(sums: Sums) -> dict[str, float]:
-    """Return score name -> value, NaN where it is undefined.
+def word_scores(sums: Sums) -> dict[str, Overall]:
+    """Return score name -> (...) values, NaN where they are undefined.
 
     An h-mean is 0 if there are true words or found ones alone, and NaN without any.
+
+    Args:
+        sums: (5, ...) of an image, of several ones, or of bootstrap replicates.
     """
-    true, found = float(sums[TRUE]), float(sums[FOUND])
-    recall, precision = _ratio(sums[MATCHED], true), _ratio(sums[MATCHED], found)
-    deteval = _harmonic_mean(_ratio(sums[TRUE_CREDIT], true), _ratio(sums[FOUND_CREDIT], found))
+    true, found = sums[TRUE], sums[FOUND]
+    recall, precision = ratio(sums[MATCHED], true), ratio(sums[MATCHED], found)
+    deteval = _harmonic_mean(ratio(sums[TRUE_CREDIT], true), ratio(sums[FOUND_CREDIT], found))
     return {
         "hmean": _harmonic_mean(recall, precision),
         "word_precision": precision,
@@ -102,14 +105,10 @@ def word_scores(sums: Sums) -> dict[str, float]:
     }
 
 
-def _ratio(part: float, whole: float) -> float:
-    return float(part) / whole if whole else math.nan
-
-
-def _harmonic_mean(first: float, second: float) -> float:
-    if math.isnan(first) and math.isnan(second):
-        return math.nan
-    return 2 * first * second / (first + second) if first > 0 and second > 0 else 0.0
+def _harmonic_mean(first: Overall, second: Overall) -> Overall:
+    mean: Overall = np.where(np.isnan(first) & np.isnan(second), np.nan, 0.0)
+    np.divide(2 * first * second, first + second, out=mean, where=(first > 0) & (second > 0))
+    return mean[()]
 
 
 class WordScorer:

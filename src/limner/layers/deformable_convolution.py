@@ -12,7 +12,6 @@ from math import prod
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import register_flop_formula
 
 from limner.core.errors import MissingPartError
 
@@ -69,6 +68,7 @@ def _prepare_torchvision() -> None:
     except ImportError as error:
         install = "pip install torchvision"
         raise MissingPartError("torchvision", "A deformable convolution", install) from error
+    from torch.utils.flop_counter import register_flop_formula  # imports Triton, a tenth of a second
 
     @register_flop_formula(torch.ops.torchvision.deform_conv2d)
     def _(x: Sequence[int], weight: Sequence[int], *_: object, out_shape: Sequence[int], **__: object) -> int:

@@ -6,6 +6,7 @@ is equivalent for more than a few images (Oza and Russell, 2001) and needs only 
 an image depend only on its name, so workers can share the images in any way.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -69,3 +70,20 @@ def weights_of(name: str, replicates: int = REPLICATES, *, seed: int = 0) -> npt
         seed: Random seed.
     """
     return generator(seed, f"bootstrap/{name}").poisson(1.0, replicates)
+
+
+def weights_of_images(
+    names: Sequence[str], replicates: int = REPLICATES, *, seed: int = 0
+) -> npt.NDArray[np.uint8]:
+    """Return (replicates, images) how often each replicate draws each image, in one byte each.
+
+    Args:
+        names: Names of the images, unique in the dataset.
+        replicates: Number of replicates.
+        seed: Random seed.
+    """
+    # That a replicate draws an image 256 times never happens.
+    weights: npt.NDArray[np.uint8] = np.empty((len(names), replicates), np.uint8)
+    for row, name in zip(weights, names, strict=True):
+        row[:] = weights_of(name, replicates, seed=seed)
+    return np.transpose(weights)

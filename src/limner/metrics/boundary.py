@@ -3,7 +3,7 @@
 Distances are chessboard distances (a diagonal step is one), as in the authors' code of Boundary IoU
 (Cheng et al., 2021). Volumes are processed slice by slice.
 
-Shape legend: K classes, H, W image size.
+Shape legend: K classes, H, W image size; leading axes (...) of counts, such as of replicates, are kept.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.core.labels import LabelArray, ignored_in
-from limner.metrics.confusion import Counts, PerClass, mean_of_present, ratio
+from limner.metrics.confusion import Counts, Overall, PerClass, mean_of_present, ratio
 
 BAND = 0.02
 """Half width of the band of Boundary IoU, as a fraction of the image's diagonal, as in the paper."""
@@ -62,14 +62,14 @@ class BoundaryScores:
     """Boundary scores; NaN for a class without any boundary, and for a single class.
 
     Attributes:
-        iou: (K) IoU of the bands inside the borders of truth and prediction.
-        f1: (K) harmonic mean of boundary precision and recall.
+        iou: (..., K) IoU of the bands inside the borders of truth and prediction.
+        f1: (..., K) harmonic mean of boundary precision and recall.
     """
 
     iou: PerClass
     f1: PerClass
 
-    def overall(self) -> dict[str, float]:
+    def overall(self) -> dict[str, Overall]:
         """Return the means over the classes that have a boundary or an outline, by name."""
         return {
             "mean_boundary_iou": mean_of_present(self.iou),
@@ -77,7 +77,7 @@ class BoundaryScores:
         }
 
     def by_class(self) -> dict[str, PerClass]:
-        """Return the (K) scores of the classes by name."""
+        """Return the (..., K) scores of the classes by name."""
         return {"boundary_iou": self.iou, "boundary_f1": self.f1}
 
 
@@ -85,10 +85,10 @@ def boundary_scores(counts: Counts) -> BoundaryScores:
     """Compute the scores from the counts of `count_boundaries`, or a sum of them.
 
     Args:
-        counts: (7, K) int64.
+        counts: (7, ..., K) int64.
     """
     # The border of a single class is that of the image, which is no score: none of its pixels counts.
-    counts = int(counts.shape[1] > 1) * counts
+    counts = int(counts.shape[-1] > 1) * counts
     both, band_truth, band_predicted, found, outline_truth, right, outline_predicted = counts
     recall, precision = ratio(found, outline_truth), ratio(right, outline_predicted)
     # If only one of the two has a contour, none of it can be matched, so the score is 0.

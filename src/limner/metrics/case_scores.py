@@ -3,7 +3,7 @@
 A case is a volume, or an image with known spacing. A class that is there and was missed counts as missed in
 every score: its distances are the diagonal of the case, so a mean never improves because less was found.
 
-Shape legend: K classes, *S spatial axes.
+Shape legend: K classes, *S spatial axes; leading axes (...) of counts, such as of replicates, are kept.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 
 from limner.core.labels import LabelArray, ignored_in
-from limner.metrics.confusion import Counts, PerClass, mean_of_present, ratio
+from limner.metrics.confusion import Counts, Overall, PerClass, mean_of_present, ratio
 from limner.metrics.surface_distance import surface_distances
 
 COUNTS = ("cases", "missed_cases", "false_cases")
@@ -94,14 +94,14 @@ class CaseScores:
     """Scores averaged over the cases in which the class is in truth or prediction; NaN without such a case.
 
     Attributes:
-        cases: (K) number of these cases.
-        missed_cases: (K) cases whose class was not found at all.
-        false_cases: (K) cases in which the class was found but is not in the truth.
-        case_dice: (K) Dice of a case.
-        hd95: (K) 95th percentile of the surface distances, in the unit of the spacing.
-        surface_distance: (K) mean distance between the surfaces.
-        surface_dice: (K) fraction of the surfaces within the tolerance.
-        volume_difference: (K) absolute difference of the volumes.
+        cases: (..., K) number of these cases.
+        missed_cases: (..., K) cases whose class was not found at all.
+        false_cases: (..., K) cases in which the class was found but is not in the truth.
+        case_dice: (..., K) Dice of a case.
+        hd95: (..., K) 95th percentile of the surface distances, in the unit of the spacing.
+        surface_distance: (..., K) mean distance between the surfaces.
+        surface_dice: (..., K) fraction of the surfaces within the tolerance.
+        volume_difference: (..., K) absolute difference of the volumes.
     """
 
     cases: Counts
@@ -113,12 +113,12 @@ class CaseScores:
     surface_dice: PerClass
     volume_difference: PerClass
 
-    def overall(self) -> dict[str, float]:
+    def overall(self) -> dict[str, Overall]:
         """Return the means over the classes, each of which counts the same, by name."""
         return {f"mean_{name}": mean_of_present(values) for name, values in self.by_class().items()}
 
     def by_class(self) -> dict[str, PerClass]:
-        """Return the (K) scores of the classes by name."""
+        """Return the (..., K) scores of the classes by name."""
         return {name: getattr(self, name) for name in AVERAGES}
 
     def counts(self) -> dict[str, Counts]:
@@ -130,10 +130,10 @@ def case_scores(counts: Counts) -> CaseScores:
     """Compute the scores from the rows of `count_case`, or a sum of them.
 
     Args:
-        counts: (8, K) int64.
+        counts: (8, ..., K) int64.
     """
     # A single class is the truth and the prediction everywhere, which is no score.
-    cases, missed, false, *sums = int(counts.shape[1] > 1) * counts
+    cases, missed, false, *sums = int(counts.shape[-1] > 1) * counts
     return CaseScores(cases, missed, false, *(ratio(total, cases * PARTS) for total in sums))
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from limner.metrics.confusion import ratio
+
 Values = npt.NDArray[np.float64]
 Tallies = npt.NDArray[Any]
 """(..., K) numbers of images."""
@@ -60,7 +62,7 @@ class ImageClassScores:
             counted = self.is_present & ~(np.isnan(values) & (name == "specificity"))
             means[f"macro_{name}"] = _mean_where(np.nan_to_num(values), counted)
             images = self.images * counted
-            means[f"weighted_{name}"] = _ratio((np.nan_to_num(values) * images).sum(-1), images.sum(-1))
+            means[f"weighted_{name}"] = ratio((np.nan_to_num(values) * images).sum(-1), images.sum(-1))
         return means
 
     @property
@@ -82,10 +84,10 @@ def image_class_scores(
     """
     others = np.asarray(total)[..., None] - images
     return ImageClassScores(
-        precision=_ratio(right, predicted),
-        recall=_ratio(right, images),
-        f1=_ratio(2 * right, images + predicted),
-        specificity=_ratio(others - (predicted - right), others),
+        precision=ratio(right, predicted),
+        recall=ratio(right, images),
+        f1=ratio(2 * right, images + predicted),
+        specificity=ratio(others - (predicted - right), others),
         images=images,
         predicted=predicted,
         is_present=(images + predicted) > 0,
@@ -123,12 +125,5 @@ def members_of_flags(flags: npt.NDArray[np.bool_]) -> Members:
     return csr_matrix(flags.astype(np.int64))
 
 
-def _ratio(part: Tallies, whole: Tallies) -> Values:
-    """Divide; NaN where the denominator is zero."""
-    found: Values = np.full(np.shape(whole), np.nan)
-    np.divide(part, whole, out=found, where=np.asarray(whole) > 0)
-    return found
-
-
 def _mean_where(values: Values, counted: npt.NDArray[np.bool_]) -> Values:
-    return _ratio(np.where(counted, values, 0.0).sum(-1), counted.sum(-1))
+    return ratio(np.where(counted, values, 0.0).sum(-1), counted.sum(-1))

@@ -1,9 +1,10 @@
 """The confusion matrix, as running sums, from which all pixel scores are computed.
 
-Shape legend: K classes, *S spatial axes.
+Shape legend: K classes, *S spatial axes; leading axes (...) of counts, such as of replicates, are kept.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ from limner.core.labels import IGNORE_INDEX, LabelArray, ignored_among
 
 Counts = npt.NDArray[np.int64]
 PerClass = npt.NDArray[np.float64]
+Overall = npt.NDArray[np.float64]
+"""(...) values over all classes: numbers of NumPy without leading axes."""
 
 # Histogram bins of cv2 are float32, which are exact up to this count.
 _CHUNK = 2**24
@@ -64,15 +67,15 @@ class PixelScores:
     A single class has no score: it is the truth and the prediction of every pixel, whatever the model.
 
     Attributes:
-        iou: (K) intersection over union: TP / (TP + FP + FN).
-        dice: (K) 2 TP / (2 TP + FP + FN), also called F1; always at least the IoU.
-        precision: (K) TP / (TP + FP): fraction of the predicted pixels that are correct; NaN if none.
-        recall: (K) TP / (TP + FN): fraction of the true pixels that were found; NaN if there are none.
-        pixels: (K) pixels of the class in the truth.
-        predicted_pixels: (K) pixels predicted as the class.
-        true_positives: (K) pixels of the class predicted as such.
-        pixel_accuracy: Fraction of correct pixels; misleading if one class dominates the images.
-        frequency_weighted_iou: IoU averaged with each class's fraction of the true pixels as weight.
+        iou: (..., K) intersection over union: TP / (TP + FP + FN).
+        dice: (..., K) 2 TP / (2 TP + FP + FN), also called F1; always at least the IoU.
+        precision: (..., K) TP / (TP + FP): fraction of the predicted pixels that are correct; NaN if none.
+        recall: (..., K) TP / (TP + FN): fraction of the true pixels that were found; NaN if there are none.
+        pixels: (..., K) pixels of the class in the truth.
+        predicted_pixels: (..., K) pixels predicted as the class.
+        true_positives: (..., K) pixels of the class predicted as such.
+        pixel_accuracy: (...) fraction of correct pixels; misleading if one class dominates the images.
+        frequency_weighted_iou: (...) IoU averaged with each class's fraction of the true pixels as weight.
     """
 
     iou: PerClass
@@ -82,17 +85,17 @@ class PixelScores:
     pixels: Counts
     predicted_pixels: Counts
     true_positives: Counts
-    pixel_accuracy: float
-    frequency_weighted_iou: float
+    pixel_accuracy: Overall
+    frequency_weighted_iou: Overall
 
     @property
     def false_positives(self) -> Counts:
-        """(K) pixels predicted as the class that are not."""
+        """(..., K) pixels predicted as the class that are not."""
         return self.predicted_pixels - self.true_positives
 
     @property
     def false_negatives(self) -> Counts:
-        """(K) pixels of the class that were missed."""
+        """(..., K) pixels of the class that were missed."""
         return self.pixels - self.true_positives
 
     @property
@@ -101,16 +104,16 @@ class PixelScores:
         return int((self.pixels + self.predicted_pixels == 0).sum())
 
     @property
-    def mean_iou(self) -> float:
+    def mean_iou(self) -> Overall:
         """Mean IoU of the classes that are in the truth or the prediction; NaN if there are none."""
         return mean_of_present(self.iou)
 
     @property
-    def mean_dice(self) -> float:
+    def mean_dice(self) -> Overall:
         """Mean Dice of the classes that are in the truth or the prediction; NaN if there are none."""
         return mean_of_present(self.dice)
 
-    def overall(self, background: int | None) -> dict[str, float]:
+    def overall(self, background: int | None) -> dict[str, Overall]:
         """Return the scores over all classes by name.
 
         Args:
@@ -127,10 +130,10 @@ class PixelScores:
         }
 
     def by_class(self) -> dict[str, PerClass]:
-        """Return the (K) scores of the classes by name."""
+        """Return the (..., K) scores of the classes by name."""
         return {"iou": self.iou, "dice": self.dice, "precision": self.precision, "recall": self.recall}
 
-    def foreground_dice(self, background: int | None) -> float | None:
+    def foreground_dice(self, background: int | None) -> Overall | None:
         """Return the Dice of all classes but the background: TP, FP and FN are summed before the division.
 
         Args:
@@ -139,9 +142,9 @@ class PixelScores:
         """
         if background is None:
             return None
-        kept = np.arange(len(self.iou)) != background
-        both = (self.pixels + self.predicted_pixels)[kept].sum()
-        return float(2 * self.true_positives[kept].sum() / both) if both else float("nan")
+        kept = np.arange(self.iou.shape[-1]) != background
+        both = (self.pixels + self.predicted_pixels)[..., kept].sum(-1)
+        return ratio(2 * self.true_positives[..., kept].sum(-1), both)
 
 
 class ConfusionMatrix:
@@ -187,14 +190,14 @@ def scores_of_sums(right: Counts, pixels: Counts, predicted: Counts) -> PixelSco
     """Compute the scores from the diagonal and the sums of a confusion matrix.
 
     Args:
-        right: (K) the diagonal.
-        pixels: (K) sums of the rows.
-        predicted: (K) sums of the columns.
+        right: (..., K) the diagonal.
+        pixels: (..., K) sums of the rows.
+        predicted: (..., K) sums of the columns.
     """
     # A single class is right everywhere by definition, which is no score: none of its pixels counts.
-    counted = int(len(pixels) > 1) * np.stack([right, pixels, predicted])
+    counted = int(pixels.shape[-1] > 1) * np.stack([right, pixels, predicted])
     hits, true, marked = counted
-    total = int(true.sum())
+    total = true.sum(-1)
     iou = ratio(hits, true + marked - hits)
     return PixelScores(
         iou=iou,
@@ -204,19 +207,29 @@ def scores_of_sums(right: Counts, pixels: Counts, predicted: Counts) -> PixelSco
         pixels=pixels,
         predicted_pixels=predicted,
         true_positives=right,
-        pixel_accuracy=float(hits.sum() / total) if total else float("nan"),
-        frequency_weighted_iou=float(np.nansum(iou * true) / total) if total else float("nan"),
+        pixel_accuracy=ratio(hits.sum(-1), total),
+        frequency_weighted_iou=ratio(np.nansum(iou * true, axis=-1), total),
     )
 
 
-def ratio(part: Counts | PerClass, whole: Counts) -> PerClass:
-    """Divide; NaN where the denominator is zero."""
-    ratio: PerClass = np.full(len(whole), np.nan)
-    np.divide(part, whole, out=ratio, where=whole > 0)
-    return ratio
+def ratio(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Divide two arrays of one shape, or two numbers; NaN where the denominator is not positive."""
+    found: npt.NDArray[np.float64] = np.full(np.shape(whole), np.nan)
+    np.divide(part, whole, out=found, where=np.asarray(whole) > 0)
+    return found[()]
 
 
-def mean_of_present(scores: PerClass) -> float:
-    """Return the mean of all values that are not NaN; NaN if there are none."""
-    present = scores[~np.isnan(scores)]
-    return float(present.mean()) if len(present) else float("nan")
+def mean_of_present(scores: PerClass) -> Overall:
+    """Return (...) the mean over the last axis of all values that are not NaN; NaN if there are none.
+
+    Args:
+        scores: (..., K). Each row has the mean that it has alone, to the last bit: sums of floats depend on
+            the number of summands.
+    """
+    is_present = ~np.isnan(scores)
+    counts = np.asarray(is_present.sum(-1))
+    means: Overall = np.full(counts.shape, np.nan)
+    for count in set(counts.ravel().tolist()) - {0}:
+        rows = counts == count
+        means[rows] = scores[rows][is_present[rows]].reshape(-1, count).mean(-1)
+    return means[()]

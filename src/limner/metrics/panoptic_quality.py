@@ -1,6 +1,6 @@
 """Panoptic quality (Kirillov et al., CVPR 2019), as running sums; the computation of COCO's panopticapi.
 
-Shape legend: K classes, T true segments, P predicted segments.
+Shape legend: K classes, T true segments, P predicted segments; leading axes (...) of sums are kept.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from limner.core.prediction import PanopticPrediction
 from limner.core.segments import Segments
-from limner.metrics.confusion import Counts, PerClass
+from limner.metrics.confusion import Counts, Overall, PerClass, mean_of_present
 from limner.metrics.segment_matches import IOUS, count_matches, empty_counts
 
 MATCH = 0.5
@@ -25,12 +25,12 @@ class QualityScores:
     """Panoptic scores; NaN for a class in neither truth nor prediction, which is excluded from means.
 
     Attributes:
-        pq: (K) panoptic quality: the product of the other two.
-        sq: (K) segmentation quality: the mean IoU of the matched segments; 0 if there are none.
-        rq: (K) recognition quality: TP / (TP + FP / 2 + FN / 2), the F1 score of the segments.
-        true_positives: (K) matched pairs.
-        false_positives: (K) predicted segments without a match.
-        false_negatives: (K) true segments without a match.
+        pq: (..., K) panoptic quality: the product of the other two.
+        sq: (..., K) segmentation quality: the mean IoU of the matched segments; 0 if there are none.
+        rq: (..., K) recognition quality: TP / (TP + FP / 2 + FN / 2), the F1 score of the segments.
+        true_positives: (..., K) matched pairs.
+        false_positives: (..., K) predicted segments without a match.
+        false_negatives: (..., K) true segments without a match.
         is_thing: (K) whether the class is countable.
     """
 
@@ -42,15 +42,12 @@ class QualityScores:
     false_negatives: npt.NDArray[np.int64]
     is_thing: npt.NDArray[np.bool_]
 
-    def mean(self, name: str, *, things: bool | None = None) -> float:
+    def mean(self, name: str, *, things: bool | None = None) -> Overall:
         """Return the mean of ``pq``, ``sq`` or ``rq`` over the classes, the things or the stuff."""
         values: PerClass = getattr(self, name)
-        chosen = ~np.isnan(values)
-        if things is not None:
-            chosen &= self.is_thing == things
-        return float(values[chosen].mean()) if chosen.any() else float("nan")
+        return mean_of_present(values if things is None else values[..., self.is_thing == things])
 
-    def overall(self) -> dict[str, float]:
+    def overall(self) -> dict[str, Overall]:
         """Return the means over all classes, over the things and over the stuff, by name."""
         groups: dict[str, bool | None] = {"": None, "_things": True, "_stuff": False}
         return {
@@ -143,12 +140,12 @@ def quality_scores(sums: PerClass, is_thing: npt.NDArray[np.bool_]) -> QualitySc
     """Compute the scores of sums.
 
     Args:
-        sums: (4, K) IoU of matched pairs; matched pairs; unmatched predicted and true segments.
+        sums: (4, ..., K) IoU of matched pairs; matched pairs; unmatched predicted and true segments.
         is_thing: (K) whether each class is countable.
     """
     iou, (matched, extra, missed) = sums[0], sums[1:].astype(np.int64)
     there = sums[1:].any(0)
-    rq = np.full(len(iou), np.nan)
+    rq = np.full(iou.shape, np.nan)
     np.divide(matched, matched + extra / 2 + missed / 2, out=rq, where=there)
     sq = np.where(there, 0.0, np.nan)
     np.divide(iou, matched, out=sq, where=matched > 0)

@@ -3,7 +3,7 @@
 Everything is computed from integer counts that are additive over images, so images can be shared among
 workers and resampled for intervals.
 
-Shape legend: K classes, T thresholds, R rows of counts.
+Shape legend: K classes, T thresholds, R rows of counts; axes (...) between rows and classes are kept.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from limner.metrics.confusion import Counts, PerClass, ratio
+from limner.metrics.confusion import Counts, Overall, PerClass, ratio
 from limner.metrics.object_matching import MatchedObjects
 
 IOUS = tuple(float(f"{0.5 + 0.05 * i:.2f}") for i in range(10))
@@ -33,14 +33,14 @@ class MatchScores:
     """Scores of matched segments; NaN if there is neither a true nor a predicted segment.
 
     Attributes:
-        f1: (T) twice the matched pairs over the predicted plus the true segments, all classes pooled.
-        precision: (T) fraction of the predicted segments that match.
-        recall: (T) fraction of the true segments that match.
-        f1_by_class: (K) F1 at an IoU of 0.5.
-        pairs: (T) matched pairs with an IoU from each of `IOUS` up to the next.
-        count_error: Mean absolute difference between the numbers of predicted and true segments per image;
-            summed over classes.
-        count_bias: The same with sign: positive if too many are predicted.
+        f1: (T, ...) twice the matched pairs over the predicted plus the true segments, all classes pooled.
+        precision: (T, ...) fraction of the predicted segments that match.
+        recall: (T, ...) fraction of the true segments that match.
+        f1_by_class: (..., K) F1 at an IoU of 0.5.
+        pairs: (T, ...) matched pairs with an IoU from each of `IOUS` up to the next.
+        count_error: (...) mean absolute difference between the numbers of predicted and true segments of an
+            image; summed over classes.
+        count_bias: (...) the same with sign: positive if too many are predicted.
     """
 
     f1: PerClass
@@ -48,16 +48,16 @@ class MatchScores:
     recall: PerClass
     f1_by_class: PerClass
     pairs: Counts
-    count_error: float
-    count_bias: float
+    count_error: Overall
+    count_bias: Overall
 
-    def overall(self) -> dict[str, float]:
+    def overall(self) -> dict[str, Overall]:
         """Return the scores over all classes by name."""
         return {
-            "f1": float(self.f1[0]),
-            "f1_75": float(self.f1[IOUS.index(0.75)]),
-            "precision": float(self.precision[0]),
-            "recall": float(self.recall[0]),
+            "f1": self.f1[0],
+            "f1_75": self.f1[IOUS.index(0.75)],
+            "precision": self.precision[0],
+            "recall": self.recall[0],
             "count_error": self.count_error,
             "count_bias": self.count_bias,
         }
@@ -79,23 +79,22 @@ def match_scores(counts: Counts, counted: npt.NDArray[np.bool_] | None = None) -
     """Compute the scores of counts.
 
     Args:
-        counts: (R, K), of one image or summed over many.
+        counts: (R, ..., K), of one image or summed over many.
         counted: (K) classes whose count is meaningful; defaults to all.
     """
-    right, wrong, missed = (counts[rows].sum(1) for rows in (RIGHT, WRONG, MISSED))
+    right, wrong, missed = (counts[rows].sum(-1) for rows in (RIGHT, WRONG, MISSED))
     by_class = [counts[rows.start] for rows in (RIGHT, WRONG, MISSED)]
-    kept = np.ones(counts.shape[1], bool) if counted is None else counted
-    images = int(counts[IMAGES].max(initial=0))
-    bias = int((by_class[1] - by_class[2])[kept].sum())
-    there = images > 0 and bool(kept.any())
+    kept = np.ones(counts.shape[-1], bool) if counted is None else counted
+    images = counts[IMAGES].max(-1, initial=0) * bool(kept.any())  # without a class, nothing is counted
+    bias = (by_class[1] - by_class[2])[..., kept].sum(-1)
     return MatchScores(
         f1=ratio(2 * right, 2 * right + wrong + missed),
         precision=ratio(right, right + wrong),
         recall=ratio(right, right + missed),
         f1_by_class=ratio(2 * by_class[0], 2 * by_class[0] + by_class[1] + by_class[2]),
-        pairs=counts[BINS].sum(1),
-        count_error=int(counts[OFF][kept].sum()) / images if there else float("nan"),
-        count_bias=bias / images if there else float("nan"),
+        pairs=counts[BINS].sum(-1),
+        count_error=ratio(counts[OFF][..., kept].sum(-1), images),
+        count_bias=ratio(bias, images),
     )
 
 

@@ -72,20 +72,15 @@ def paired_differences(
     counts = np.stack([[one[name], other[name]] for name in shared])  # (N, 2, 3, K)
     cases = _cases(first, second, shared)  # (2, N, K)
     draw = generator(seed, "paired")
-    drawn = [draw.integers(0, len(shared), len(shared)) for _ in range(REPLICATES)]
-
-    def gain(chosen: npt.NDArray[np.int64]) -> dict[str, float]:
-        found = _gain(counts[chosen].sum(0), background)
-        if cases.size:
-            before, after = (_mean_of_classes(of_run[chosen]) for of_run in cases)
-            found["mean_case_dice"] = after - before
-        return found
-
-    exact, again = gain(np.arange(len(shared))), [gain(chosen) for chosen in drawn]
+    every = [np.arange(len(shared)), *(draw.integers(0, len(shared), len(shared)) for _ in range(REPLICATES))]
+    gains = _gains(np.stack([counts[chosen].sum(0) for chosen in every], axis=2), background)
+    if cases.size:
+        before, after = (np.array([_mean_of_classes(of_run[chosen]) for chosen in every]) for of_run in cases)
+        gains["mean_case_dice"] = after - before
     return {
-        name: Difference(len(shared), value, *interval(np.array([found[name] for found in again])))
-        for name, value in exact.items()
-        if not math.isnan(value)
+        name: Difference(len(shared), float(values[0]), *interval(values[1:]))
+        for name, values in gains.items()
+        if not math.isnan(values[0])
     }
 
 
@@ -110,7 +105,7 @@ def _columns(path: Path) -> list[str]:
 def _mean_of_classes(dice: npt.NDArray[np.float64]) -> float:
     """Return the mean over the classes of their means over the cases, from (N, K)."""
     is_there = ~np.isnan(dice)
-    return mean_of_present(ratio(np.nansum(dice, axis=0), is_there.sum(0)))
+    return float(mean_of_present(ratio(np.nansum(dice, axis=0), is_there.sum(0))))
 
 
 def _mean_gain(first: Path, second: Path, *, seed: int) -> dict[str, Difference]:
@@ -138,8 +133,8 @@ def _column(path: Path, column: str) -> dict[str, float]:
         return {row["name"]: float(row[column]) for row in table if row[column]}
 
 
-def _gain(sums: npt.NDArray[np.int64], background: int | None) -> dict[str, float]:
-    """Return the scores of the second minus the first, from counts (2, 3, K)."""
+def _gains(sums: npt.NDArray[np.int64], background: int | None) -> dict[str, npt.NDArray[np.float64]]:
+    """Return (R,) scores of the second minus the first, from counts (2, 3, R, K) of R choices of images."""
     one, other = (scores_of_sums(r, r + missed, r + false) for r, false, missed in sums)
     before, after = one.overall(background), other.overall(background)
     return {name: after[name] - before[name] for name in before if SCORES[name].shown == Shown.HEADLINE}
