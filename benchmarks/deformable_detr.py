@@ -21,12 +21,15 @@ from limner.core.boxes import BoxTargets
 from limner.devices.convolution_layout import choose_memory_format, prefers_winograd
 from limner.devices.machine import cpu_has_bfloat16
 from limner.devices.retained_memory import retain_freed_memory
+from limner.layers.freezing import freeze
 from limner.layers.winograd import use_winograd
 from limner.losses.box_set import BoxSetLoss
 from limner.networks import build_network
 from limner.training.step import in_float32
 
 CLASSES, BOXES = 80, 10
+
+FROZEN = ("backbone.conv1", "backbone.layer1")
 
 Step = Callable[[], None]
 Truth = Sequence[tuple[torch.Tensor, torch.Tensor]]
@@ -42,6 +45,7 @@ def boxes(batch: int) -> Truth:
 def train_limner(images: torch.Tensor, truth: Truth, *, is_half: bool = False) -> Step:
     layout = choose_memory_format(torch.device("cpu"), spatial_dims=2, training=True)
     network = build_network("deformable-detr", num_classes=CLASSES, pretrained="no").train()
+    freeze(network, FROZEN)  # transformers and the recipe freeze the same, and all batch normalisations
     network, images = network.to(memory_format=layout), images.contiguous(memory_format=layout)
     if prefers_winograd(torch.device("cpu")):
         use_winograd(network)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from limner.layers.norm import TolerantBatchNorm2d, TolerantBatchNorm3d, build_norm
+from limner.layers.norm import FrozenBatchNorm2d, TolerantBatchNorm2d, TolerantBatchNorm3d, build_norm
 from limner.networks import build_network
 
 
@@ -91,3 +91,20 @@ def test_instance_norm_of_one_voxel_keeps_its_value(affine):
     norm = build_norm("instance", 2, spatial_dims=3, affine=affine)
     features = torch.tensor([3.0, -1.0]).view(1, 2, 1, 1, 1)
     assert torch.equal(norm(features), features)
+
+
+def test_a_frozen_norm_has_the_gradient_of_batch_normalisation_and_keeps_no_input():
+    norm = nn.BatchNorm2d(3).double()
+    for tensor in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+        nn.init.uniform_(tensor, 0.5, 2)
+    frozen, kept = FrozenBatchNorm2d(norm), []
+    x = torch.randn(2, 3, 9, 7, dtype=torch.float64, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
+        found = frozen(x)
+    expected = norm.eval()(x)
+    assert torch.equal(found, expected)
+    weights = torch.randn_like(found)
+    (gradient,) = torch.autograd.grad((found * weights).sum(), x)
+    (other,) = torch.autograd.grad((expected * weights).sum(), x)
+    torch.testing.assert_close(gradient, other)
+    assert sum(kept) == 2 * 3

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from limner.layers.convolution import ConvNormAct, SeparableConvNormAct
+from limner.layers.dropout import Dropout
 
 
 class AtrousPyramid(nn.Module):
@@ -49,7 +50,7 @@ class AtrousPyramid(nn.Module):
             )
         self.image_branch = ConvNormAct(in_channels, channels, 1)
         self.projection = ConvNormAct((len(rates) + 2) * channels, channels, projection_kernel)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (B, C, h, w) to (B, D, h, w)."""

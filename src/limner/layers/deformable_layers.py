@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from limner.layers.attention import MultiheadAttention
 from limner.layers.deformable_attention import DeformableAttention, Size
+from limner.layers.dropout import Dropout
 from limner.layers.query_layer import FeedForward
 
 
@@ -23,8 +24,8 @@ class DeformablePixelLayer(nn.Module):
         super().__init__()
         self.self_attn = DeformableAttention(channels, heads=heads, levels=levels, points=points)
         self.norm1 = nn.LayerNorm(channels)
-        self.feedforward = FeedForward(channels, feedforward, dropout=dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.feedforward = FeedForward(channels, feedforward, dropout=dropout, recompute=True)
+        self.dropout = Dropout(dropout)
 
     def forward(self, pixels: Tensor, position: Tensor, references: Tensor, sizes: Sequence[Size]) -> Tensor:
         """Map pixels (B, M, C) with their positions (M, C) to (B, M, C)."""
@@ -45,7 +46,7 @@ class DeformableQueryLayer(nn.Module):
         self.cross_attn = DeformableAttention(channels, heads=heads, levels=levels, points=points)
         self.cross_norm = nn.LayerNorm(channels)
         self.feedforward = FeedForward(channels, feedforward, dropout=dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self,

@@ -4,10 +4,11 @@ Shape legend: B batch, C channels, *S spatial axes.
 """
 
 from math import gcd
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from limner.core.errors import ConfigError
@@ -102,7 +103,48 @@ class FrozenBatchNorm2d(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise `x`: (B, C, H, W) -> (B, C, H, W)."""
-        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        statistics = (self.running_mean, self.running_var, self.weight, self.bias, self.eps)
+        if torch.is_grad_enabled() and x.requires_grad and not torch.compiler.is_compiling():
+            result: torch.Tensor = _FixedNorm.apply(x, *statistics)
+            return result
+        return _fixed_norm(x, *statistics)
+
+
+def _fixed_norm(
+    x: torch.Tensor,
+    mean: torch.Tensor,
+    variance: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor,
+    eps: float,
+) -> torch.Tensor:
+    return F.batch_norm(x, mean, variance, weight, bias, eps=eps)
+
+
+class _FixedNorm(torch.autograd.Function):
+    """Normalisation by constants, which keeps no input: the gradient is only multiplied by a constant."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        x: torch.Tensor,
+        mean: torch.Tensor,
+        variance: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor,
+        eps: float,
+    ) -> torch.Tensor:
+        ctx.save_for_backward(variance, weight)
+        ctx.eps = eps
+        return _fixed_norm(x, mean, variance, weight, bias, eps)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # noqa: ANN401
+        variance, weight = ctx.saved_tensors
+        nothing = torch.zeros_like(variance)
+        of_x = _fixed_norm(gradient, nothing, variance, weight, nothing, ctx.eps)
+        return of_x, None, None, None, None, None
 
 
 def freeze_batch_norms(module: nn.Module) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from limner.layers.activation import ActivationName
 from limner.layers.attention import MultiheadAttention
+from limner.layers.dropout import Dropout
 from limner.layers.query_layer import FeedForward
 
 
@@ -37,7 +38,7 @@ class PixelLayer(nn.Module):
         super().__init__()
         self.self_attn = MultiheadAttention(channels, heads, dropout=dropout)
         self.norm = nn.LayerNorm(channels)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.feedforward = FeedForward(channels, feedforward, dropout=dropout, activation=activation)
 
     def forward(self, pixels: Tensor, position: Tensor) -> Tensor:

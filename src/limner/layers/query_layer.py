@@ -7,10 +7,13 @@ https://arxiv.org/abs/2112.01527.
 Shape legend: B batch, Q queries, M pixels, C channels.
 """
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from limner.layers.activation import ActivationName, build_activation
 from limner.layers.attention import MultiheadAttention
+from limner.layers.dropout import Dropout
 
 
 class QueryLayer(nn.Module):
@@ -40,7 +43,7 @@ class QueryLayer(nn.Module):
         self.self_attn = MultiheadAttention(channels, heads, dropout=dropout)
         self.self_norm = nn.LayerNorm(channels)
         self.feedforward = FeedForward(channels, feedforward, dropout=dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self._queries_first = queries_first
 
     def forward(
@@ -75,19 +78,44 @@ class FeedForward(nn.Module):
     """Two linear layers with a shortcut, then a norm."""
 
     def __init__(
-        self, channels: int, width: int, *, dropout: float = 0.0, activation: ActivationName = "relu"
+        self,
+        channels: int,
+        width: int,
+        *,
+        dropout: float = 0.0,
+        activation: ActivationName = "relu",
+        recompute: bool = False,
     ) -> None:
+        """Build the layer.
+
+        Args:
+            channels: Channels of input and output.
+            width: Hidden channels.
+            dropout: Dropout rate of the hidden channels and of the output.
+            activation: Activation of the hidden channels.
+            recompute: Compute the hidden channels again in the backward pass instead of keeping them: less
+                memory for one matrix product more.
+        """
         super().__init__()
+        self._recomputes = recompute
         self.linear1 = nn.Linear(channels, width)
         self.act = build_activation(activation)
         self.linear2 = nn.Linear(width, channels)
         self.norm = nn.LayerNorm(channels)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         for linear in (self.linear1, self.linear2):
             nn.init.xavier_uniform_(linear.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., C) to (..., C)."""
-        inside = self.dropout(self.act(self.linear1(x)))
-        result: Tensor = self.norm(x + self.dropout(self.linear2(inside)))
+        if self._recomputes and self.training and torch.is_grad_enabled():
+            draws = self.dropout.p > 0
+            added: Tensor = checkpoint(self._added, x, use_reentrant=False, preserve_rng_state=draws)
+        else:
+            added = self._added(x)
+        result: Tensor = self.norm(x + added)
         return result
+
+    def _added(self, x: Tensor) -> Tensor:
+        added: Tensor = self.dropout(self.linear2(self.dropout(self.act(self.linear1(x)))))
+        return added

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from limner.layers.drop_path import DropPath
+from limner.layers.dropout import Dropout
 
 
 class TransformerBlock(nn.Module):
@@ -109,7 +110,7 @@ class TokenMLP(nn.Module):
         super().__init__()
         self.fc1 = nn.Linear(width, hidden)
         self.fc2 = nn.Linear(hidden, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Map (*, C) to (*, C)."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from limner.core.config import Config
 from limner.core.outputs import ClassLogits
+from limner.layers.dropout import Dropout
 from limner.networks.backbones import Pretrained
 from limner.networks.backbones.image_encoder import build_encoder
 from limner.networks.entry import NetworkEntry
@@ -44,7 +45,7 @@ class Classifier(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = build_encoder(options.backbone, in_channels=in_channels, pretrained=pretrained)
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = Dropout(options.dropout)
         self.head = nn.Linear(self.backbone.width, num_classes)
         nn.init.trunc_normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)

@@ -20,6 +20,7 @@ from torch import nn
 from limner.core.outputs import DenseLogits
 from limner.layers.atrous_pyramid import AtrousPyramid
 from limner.layers.convolution import ConvNormAct, SeparableConvNormAct
+from limner.layers.dropout import Dropout
 from limner.layers.initialization import initialize
 from limner.layers.resize import enlarge_aligned, resize
 from limner.networks.backbones import Pretrained
@@ -186,7 +187,7 @@ def _decoder(in_channels: int, channels: int, *, layout: Layout) -> nn.Sequentia
     for index in range(layout.decoder_convs):
         width = channels if index else in_channels
         if index and layout.decoder_dropout:
-            decoder.append(nn.Dropout(layout.decoder_dropout))
+            decoder.append(Dropout(layout.decoder_dropout))
         decoder.append(
             SeparableConvNormAct(width, channels, act_between=layout.act_between)
             if layout.separable

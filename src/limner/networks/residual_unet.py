@@ -22,6 +22,7 @@ from limner.core.config import Config
 from limner.core.outputs import DenseLogits
 from limner.layers.activation import ActivationName, build_activation
 from limner.layers.dimensions import CONVOLUTION, TRANSPOSED_CONVOLUTION
+from limner.layers.dropout import Dropout
 from limner.layers.initialization import init_classifier, initialize, initialize_transposed
 from limner.layers.norm import NormName, build_norm
 from limner.layers.resize import cut, pad_to_multiple
@@ -122,7 +123,7 @@ class _Builder:
         """Return normalisation, dropout and activation."""
         options = self.options
         norm = build_norm(options.norm, channels, spatial_dims=self.dims, affine=options.norm_affine)
-        dropout = nn.Dropout(options.dropout) if options.dropout else nn.Identity()
+        dropout = Dropout(options.dropout) if options.dropout else nn.Identity()
         return [norm, dropout, build_activation(options.activation)]
 
     def down(self, in_channels: int, out_channels: int, stride: Sequence[int]) -> nn.Module:

@@ -31,6 +31,7 @@ from limner.core.outputs import DenseLogits
 from limner.layers.anisotropic_convolution import ConvStyle
 from limner.layers.dimensions import CONVOLUTION
 from limner.layers.drop_path import DropPath, drop_path_rates
+from limner.layers.dropout import Dropout
 from limner.layers.fcn_head import PixelClassifier
 from limner.layers.initialization import init_classifier, initialize, initialize_transposed
 from limner.layers.norm import NormName
@@ -142,7 +143,7 @@ class _Swin(nn.Module):
         self._normalizes = options.normalize
         self.patches = CONVOLUTION[spatial_dims](in_channels, width, PATCH, stride=PATCH)
         self.norm = nn.LayerNorm(width) if options.patch_norm else nn.Identity()
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = Dropout(options.dropout)
         widths = [width * 2**level for level in range(STAGES)]
         style = ConvStyle(norm="instance", norm_affine=False)
         self.stage_convs = nn.ModuleList(

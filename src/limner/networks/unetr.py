@@ -23,6 +23,7 @@ from limner.core.errors import ConfigError
 from limner.core.outputs import DenseLogits
 from limner.layers.anisotropic_convolution import ConvStyle
 from limner.layers.dimensions import CONVOLUTION, TRANSPOSED_CONVOLUTION
+from limner.layers.dropout import Dropout
 from limner.layers.fcn_head import PixelClassifier
 from limner.layers.initialization import init_classifier, initialize, initialize_transposed
 from limner.layers.norm import NormName
@@ -128,7 +129,7 @@ class _Transformer(nn.Module):
         width = options.hidden
         self.patches = CONVOLUTION[spatial_dims](in_channels, width, PATCH, stride=PATCH)
         self.positions = nn.Parameter(torch.empty(1, prod(self._grid), width))
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = Dropout(options.dropout)
         self.blocks = nn.ModuleList(
             TransformerBlock(
                 width,

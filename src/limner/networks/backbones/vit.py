@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from limner.core.errors import ConfigError
 from limner.layers.drop_path import drop_path_rates
+from limner.layers.dropout import Dropout
 from limner.layers.transformer_block import LayerScale, TransformerBlock, initialize_tokens
 
 PATCH = 16
@@ -139,7 +140,7 @@ class ViT(nn.Module):
         self.class_position = class_token and shape.class_position
         self.num_prefixes = class_token + registers
         self.pos_embed = nn.Parameter(torch.empty(1, side**2 + self.class_position, width))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.blocks = _build_blocks(
             shape, max(self._taps) + 1, layer_scale=layer_scale, dropout=dropout, drop_path=drop_path
         )
