@@ -65,7 +65,14 @@ def test_early_stopping_counts_validations_without_a_better_score(tmp_path, tiny
     plan = tiny.tiny_plan(train={"steps": 100, "early_stopping": 2})
     result = tiny.run_tiny(tmp_path, plan)
     assert result.stopped_early
-    assert (result.steps, result.best_step) == (20, 10)  # validated at 5, 10, 15, 20
+    assert (result.steps, result.best_step) == (20, 15)  # validated at 5, 10, 15, 20: the last of the best
+
+
+def test_the_last_weights_are_kept_where_all_scores_are_equal(tmp_path, tiny, monkeypatch):
+    """As long as a detector finds nothing, all scores are 0, and its first weights are the worst."""
+    monkeypatch.setattr(Validation, "scores", lambda *_: {"foreground_dice": 0.0})
+    result = tiny.run_tiny(tmp_path, tiny.tiny_plan())
+    assert (result.best_step, result.best_score) == (result.steps, 0.0)
 
 
 def test_plateau_drops_by_patience():

@@ -60,14 +60,20 @@ class RunState:
     def judge(self, score: float, *, patience: int) -> bool:
         """Record a validation score, and return whether it is the best so far.
 
+        Of equal scores the last counts, since its weights are trained longest: where few images are scored, or
+        no object is found yet, many are equal. It is no improvement, though.
+
         Args:
             score: Higher is better; NaN is never the best.
             patience: Number of validations without a better score before the plateau schedule reduces the
                 rate.
         """
         self.validated_step = self.step
-        if not math.isnan(score) and (self.best_score is None or score > self.best_score):
+        is_better = not math.isnan(score) and (self.best_score is None or score > self.best_score)
+        is_best = is_better or score == self.best_score
+        if is_best:
             self.best_score, self.best_step = score, self.step
+        if is_better:
             self.stale = self.stale_since_drop = 0
             return True
         self.stale += 1
@@ -75,7 +81,7 @@ class RunState:
         if self.stale_since_drop >= patience:
             self.drops += 1
             self.stale_since_drop = 0
-        return False
+        return is_best
 
     def is_stale(self, early_stopping: int | None) -> bool:
         """Return whether training should stop because the score no longer improves."""
