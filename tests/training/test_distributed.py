@@ -241,7 +241,7 @@ def test_the_processes_agree_when_to_stop_and_on_the_average(succeeded, said):
     assert first == second and len(first) == 5
     assert first[0].startswith(
         "stops early 6 6 True"
-    )  # 4 and 6 equal the score of step 2, and do not exceed it
+    )  # the score of step 2 is not exceeded at 4 and 6
 
 
 @needs_fork

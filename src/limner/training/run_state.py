@@ -60,8 +60,8 @@ class RunState:
     def judge(self, score: float, *, patience: int) -> bool:
         """Record a validation score, and return whether it is the best so far.
 
-        Of equal scores the last counts, since its weights are trained longest: where few images are scored, or
-        no object is found yet, many are equal. It is no improvement, though.
+        Of equal scores the last counts, since its weights are trained longest: where few images are scored,
+        or no object is found yet, many are equal. It is no improvement, though.
 
         Args:
             score: Higher is better; NaN is never the best.
