@@ -239,9 +239,7 @@ def test_the_processes_agree_when_to_stop_and_on_the_average(succeeded, said):
     succeeded("agreement")
     first, second = (re.findall(r"^thinks: (.*)$", said("agreement", rank), re.MULTILINE) for rank in (0, 1))
     assert first == second and len(first) == 5
-    assert first[0].startswith(
-        "stops early 6 6 True"
-    )  # the score of step 2 is not exceeded at 4 and 6
+    assert first[0].startswith("stops early 6 6 True")  # the score of step 2 is not exceeded at 4 and 6
 
 
 @needs_fork
