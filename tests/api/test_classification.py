@@ -21,7 +21,7 @@ from limner.networks.backbones.image_encoder import build_encoder
 
 COLORS = {"blue": (200, 60, 30), "green": (40, 190, 60), "red": (50, 40, 210)}
 QUICK = {
-    "train": {"steps": 30, "batch_size": 6, "validate_every": 15, "save_every": 15, "workers": 0},
+    "train": {"steps": 20, "batch_size": 6, "validate_every": 10, "save_every": 10, "workers": 0},
     "input": {"crop_size": 48},
     "network": {"pretrained": "no", "options": {"backbone": "resnet18_width16"}},
     "inference": {"resize": {"shortest": 48, "longest": 96}},
