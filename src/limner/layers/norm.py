@@ -103,22 +103,11 @@ class FrozenBatchNorm2d(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise `x`: (B, C, H, W) -> (B, C, H, W)."""
-        statistics = (self.running_mean, self.running_var, self.weight, self.bias, self.eps)
+        constants = (self.running_mean, self.running_var, self.weight, self.bias)
         if torch.is_grad_enabled() and x.requires_grad and not torch.compiler.is_compiling():
-            result: torch.Tensor = _FixedNorm.apply(x, *statistics)
+            result: torch.Tensor = _FixedNorm.apply(x, *constants, self.eps)
             return result
-        return _fixed_norm(x, *statistics)
-
-
-def _fixed_norm(
-    x: torch.Tensor,
-    mean: torch.Tensor,
-    variance: torch.Tensor,
-    weight: torch.Tensor,
-    bias: torch.Tensor,
-    eps: float,
-) -> torch.Tensor:
-    return F.batch_norm(x, mean, variance, weight, bias, eps=eps)
+        return F.batch_norm(x, *constants, eps=self.eps)
 
 
 class _FixedNorm(torch.autograd.Function):
@@ -136,14 +125,14 @@ class _FixedNorm(torch.autograd.Function):
     ) -> torch.Tensor:
         ctx.save_for_backward(variance, weight)
         ctx.eps = eps
-        return _fixed_norm(x, mean, variance, weight, bias, eps)
+        return F.batch_norm(x, mean, variance, weight, bias, eps=eps)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # noqa: ANN401
         variance, weight = ctx.saved_tensors
         nothing = torch.zeros_like(variance)
-        of_x = _fixed_norm(gradient, nothing, variance, weight, nothing, ctx.eps)
+        of_x = F.batch_norm(gradient, nothing, variance, weight, nothing, eps=ctx.eps)
         return of_x, None, None, None, None, None
 
 
