@@ -70,10 +70,9 @@ def divide(source: Path, work: Path, seed: int, arguments: argparse.Namespace) -
     assert middle < len(names), f"{len(names)} images leave none for validation"
     splits = {"train": shuffled[: arguments.labelled], "val": shuffled[middle:]}
     data, more = work / "data", work / "more"
-    for name in (*splits["train"], *splits["val"]):
-        shutil.copytree(source / name, data / name)
     for split, members in splits.items():
-        (data / f"{split}.txt").write_text("".join(f"{name}\n" for name in members), encoding="utf-8")
+        for name in members:
+            shutil.copytree(source / name, data / split / name)
     more.mkdir()
     for name in shuffled[arguments.labelled : middle]:
         (image,) = (source / name / "images").iterdir()
