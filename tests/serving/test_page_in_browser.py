@@ -162,8 +162,8 @@ def test_a_correction_is_painted_undone_and_kept(server, browser, image, model_f
 
 RECORD = """(() => {
   window.blobs = [];
-  const make = URL.createObjectURL;
-  URL.createObjectURL = (blob) => { blobs.push(blob); return make.call(URL, blob); };
+  window.makeURL ??= URL.createObjectURL;
+  URL.createObjectURL = (blob) => { blobs.push(blob); return makeURL.call(URL, blob); };
 })()"""
 RECORDED = """Promise.all(blobs.map((blob) => new Promise((done) => {
   const reader = new FileReader();
