@@ -11,6 +11,9 @@ from limner.cli.app import app
 from limner.core.errors import ConfigError, DataError
 from limner.core.plan import Plan
 from limner.core.plan_text import plan_to_yaml
+from limner.core.progress import silent
+from limner.inference.image_paths import list_images
+from limner.inference.pseudo_labels import write_pseudo_labels
 from limner.planning.rules.input import range_of_type
 from limner.transforms.fit_values import fit_values, trained_values
 from limner.weights.bundle import save_model
@@ -187,6 +190,22 @@ def test_messages_name_the_type_in_the_file(model, tmp_path):
         limner.load(model, device="cpu").predict(folder / "a.tif")
     with pytest.raises(DataError, match=r"int16, read as float32, .*outside"):
         limner.load(model, device="cpu", value_range=(0, 100)).predict(folder / "a.tif")
+
+    predictor = limner.load(model, device="cpu")
+    with pytest.raises(DataError, match=r"int16, read as float32, with"):
+        limner.explain(predictor, folder / "a.tif", class_name="cell", point=(0, 0))
+    with pytest.raises(DataError, match=r"int16, read as float32, with"):
+        write_pseudo_labels(
+            predictor, list_images([folder]), tmp_path / "pseudo", predictor.labels, share=0.5, track=silent
+        )
+
+
+def test_another_range_is_told_without_the_type_as_which_volumes_are_read(tiny_plan):
+    plan = plan_of(tiny_plan, mean=120.0, dtype="float32", value_range=(0.0, 100.0))
+    image = EIGHT.astype(np.float32) * 100
+    with pytest.raises(DataError) as refusal:
+        fit_values(image, plan, where="a.nii", stored_dtype="int16")
+    assert "expected: values from 0 to 100\n" in str(refusal.value)
 
 
 def test_scoring_names_the_type_in_the_file(tiny_model, cells, tmp_path):

@@ -41,6 +41,7 @@ def make_service(model_folder):
         token=None,
         keep=None,
         origins=(),
+        hosts=(),
         data=None,
         label_studio=None,
         studio_token=None,
@@ -50,7 +51,7 @@ def make_service(model_folder):
         shown = None if data is None else open_shown_data(data)
         limits = Limits(**(limits or {}))
         fetcher = None if label_studio is None else ImageFetcher(label_studio, studio_token, limits)
-        return Service(models, limits, token, corrections, origins, shown, fetcher)
+        return Service(models, limits, token, corrections, origins, shown, fetcher, hosts)
 
     return make
 

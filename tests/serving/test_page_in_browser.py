@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import uvicorn
 from chromium import Chromium, find_chromium
+from pycocotools import mask as coco_mask
 
 import limner
 from limner.core.affine import reversed_axes
@@ -31,6 +32,12 @@ PAINTED = f"""(() => {{
   const {{ data }} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
   return data.filter((value, i) => i % 4 === 3 && value > 0).length;
 }})()"""
+
+PLACE = f"""(() => {{
+  const box = {OVERLAY}.getBoundingClientRect();
+  return [box.left, box.top, box.width / 50];
+}})()"""
+"""Left and top of the image on the screen, and its zoom; it is 50 pixels wide."""
 
 
 @contextmanager
@@ -153,22 +160,30 @@ def test_a_correction_is_painted_undone_and_kept(server, browser, image, model_f
     assert browser.complaints == []
 
 
-def test_downloads_are_what_is_shown(server, browser, image, model_folder):
-    predict(browser, server, image)
-    browser.evaluate(
-        "window.blobs = []; const make = URL.createObjectURL; "
-        "URL.createObjectURL = (blob) => { blobs.push(blob); return make.call(URL, blob); };"
-    )
-    for number, name in enumerate(("Overlay", "Label map", "JSON"), start=1):
+RECORD = """(() => {
+  window.blobs = [];
+  window.makeURL ??= URL.createObjectURL;
+  URL.createObjectURL = (blob) => { blobs.push(blob); return makeURL.call(URL, blob); };
+})()"""
+RECORDED = """Promise.all(blobs.map((blob) => new Promise((done) => {
+  const reader = new FileReader();
+  reader.onload = () => done(reader.result);
+  reader.readAsDataURL(blob);
+})))"""
+
+
+def download(browser, *names):
+    """Click buttons, and return the content of the files that they save."""
+    browser.evaluate(RECORD)
+    for number, name in enumerate(names, start=1):
         click(browser, name)
         browser.wait(f"blobs.length === {number}")
-    files = [
-        base64.b64decode(text.partition(",")[2])
-        for text in browser.evaluate(
-            "Promise.all(blobs.map((blob) => new Promise((done) => { const reader = new FileReader(); "
-            "reader.onload = () => done(reader.result); reader.readAsDataURL(blob); })))"
-        )
-    ]
+    return [base64.b64decode(text.partition(",")[2]) for text in browser.evaluate(RECORDED)]
+
+
+def test_downloads_are_what_is_shown(server, browser, image, model_folder):
+    predict(browser, server, image)
+    files = download(browser, "Overlay", "Label map", "JSON")
     overlay, labels = (
         cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) for data in files[:2]
     )
@@ -178,6 +193,31 @@ def test_downloads_are_what_is_shown(server, browser, image, model_folder):
     differs = (overlay[..., :3].astype(int) - picture != 0).any(axis=2)
     assert not differs[expected == 0].any() and differs[expected == 1].mean() > 0.99
     assert json.loads(files[2])["images"][0]["classes"][1]["pixels"] == int(expected.sum())
+
+
+def test_a_box_is_painted_and_saved_as_coco(server, browser, image, model_folder):
+    predict(browser, server, image)
+    expected = limner.load(model_folder, device="cpu").predict(image).semantic.copy()
+    click(browser, "Correct the prediction")
+    left, top, scale = browser.evaluate(PLACE)
+    browser.press("r")
+    places = [(left + scale * x, top + scale * y) for x, y in ((24.5, 22.5), (10.5, 20.5))]
+    browser.drag(*places)
+    expected[20:23, 10:25] = 1
+    (content,) = map(json.loads, download(browser, "COCO"))
+    assert content["images"] == [{"id": 1, "file_name": "cells.png", "width": 50, "height": 40}]
+    assert [one["name"] for one in content["categories"]] == ["background", "cell"]
+    (cell,) = content["annotations"]
+    runs = coco_mask.frPyObjects(cell["segmentation"], 40, 50)
+    np.testing.assert_array_equal(coco_mask.decode(runs), expected)
+    assert cell["category_id"] == 2 and cell["area"] == coco_mask.area(runs) == expected.sum()
+    assert cell["bbox"] == coco_mask.toBbox(runs).tolist()
+    click(browser, "Keep correction")
+    browser.wait("document.getElementById('status').innerText.startsWith('Kept')")
+    (labels,) = download(browser, "Label map")
+    labels = cv2.imdecode(np.frombuffer(labels, np.uint8), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(labels[..., 0], expected * 255)
+    assert browser.complaints == []
 
 
 def test_objects_are_counted_above_a_score(object_server, browser, image):

@@ -25,6 +25,7 @@ from limner.images.volumes.volume_writing import write_volume
 from limner.preparation.folds import FoldsFile
 from limner.weights import exported
 from limner.weights.bundle import save_model
+from limner.weights.model import Model
 
 PNG = {"Accept": "image/png"}
 NIFTI = {"Accept": "application/x-nifti"}
@@ -472,3 +473,21 @@ def test_a_model_that_decodes_jpegs_at_a_part_of_their_size_answers_at_full_size
     for kind, folder in (("labels", "masks"), ("overlay", "overlays")):
         answer = client.post(f"/predict?picture={kind}", files=[form], headers=PNG)
         assert answer.content == (tmp_path / "out" / folder / "a.png").read_bytes()
+
+
+def test_images_of_16_bits_are_answered_as_limner_predict_writes_them(tiny_model, make_client, png, tmp_path):
+    model = tiny_model(channels=1)
+    changes = {"dtype": "uint16", "value_range": (0.0, 4095.0), "mean": (2000.0,), "std": (1000.0,)}
+    model = Model.from_plan(
+        model.plan.model_copy(update={"input": model.plan.input.model_copy(update=changes)})
+    )
+    save_model(tmp_path / "deep", model.eval(), origin={})
+    values = np.random.default_rng(0).integers(0, 4096, (40, 50), dtype=np.uint16)
+    (tmp_path / "image.png").write_bytes(png(values))
+    predictor = limner.load(tmp_path / "deep", device="cpu", precision="float32")
+    limner.predict(predictor, tmp_path / "image.png", out=tmp_path / "out")
+    client, form = make_client(tmp_path / "deep"), ("images", ("image.png", png(values), "image/png"))
+    answer = client.post("/predict", files=[form], headers=PNG)
+    assert answer.content == (tmp_path / "out" / "masks" / "image.png").read_bytes()
+    (found,) = client.post("/predict", files=[form]).json()["images"]
+    assert found["dtype"] == "uint16"

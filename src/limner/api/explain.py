@@ -190,11 +190,11 @@ def _loaded(
 
 def _prepared(predictor: Predictor, image: Path) -> tuple[torch.Tensor, RGBImage]:
     """Return the input of the network, and the image to draw on."""
-    pixels = read_image(image).array
-    fitted = np.ascontiguousarray(predictor.fit(pixels, where=str(image)))
-    values = torch.from_numpy(fitted.astype(np.float32))[None].movedim(-1, 1).to(predictor.device)
-    values = fit_images(values, predictor.plan.resize_for(predictor.settings))
-    return predictor.model.normalization(values), display_image(pixels)
+    picture = read_image(image)
+    fitted = predictor.fit(picture.array, where=str(image), stored_dtype=picture.stored_dtype)
+    values = torch.from_numpy(np.ascontiguousarray(fitted, np.float32))[None].movedim(-1, 1)
+    values = fit_images(values.to(predictor.device), predictor.plan.resize_for(predictor.settings))
+    return predictor.model.normalization(values), display_image(picture.array)
 
 
 def _resized(heats: Mapping[str, Heat], size: tuple[int, int]) -> dict[str, Heat]:

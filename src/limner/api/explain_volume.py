@@ -53,8 +53,7 @@ def explained_volume(
     voxel = None if point is None else _mask_of(point, size)
     predicted = None
     if voxel is None:
-        found = predictor.predict(picture.array, name=image.name, geometry=picture.geometry)
-        predicted = found.semantic
+        predicted = predictor.predict(picture, name=image.name).semantic
     drawings = []
     for name in dict.fromkeys(class_names):
         index = predictor.labels.names.index(name)
@@ -74,7 +73,10 @@ def read_volume(predictor: Predictor, image: Path) -> tuple[Picture, SeenImage]:
         DataError: It cannot be read, or does not match the model's input.
     """
     picture = read_image(image)
-    return picture, predictor.prepare(picture.array, picture.geometry, where=str(image))
+    seen = predictor.prepare(
+        picture.array, picture.geometry, where=str(image), stored_dtype=picture.stored_dtype
+    )
+    return picture, seen
 
 
 def middle_input(predictor: Predictor, image: Path) -> torch.Tensor:

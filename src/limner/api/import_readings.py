@@ -59,5 +59,5 @@ def draw_readings(imported: Imported, checkpoint: Checkpoint, picture: Picture, 
 
 def _drawn(model: Model, picture: Picture) -> RGBImage:
     predictor = Predictor(model, device="cpu", precision="float32")
-    found = predictor.predict(picture.array, name=picture.files[0].stem, geometry=picture.geometry)
+    found = predictor.predict(picture, name=picture.files[0].stem)
     return predictor.task.draw(picture.array, found, predictor.labels)

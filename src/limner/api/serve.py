@@ -39,6 +39,7 @@ def serve(
     queue: int = 128,
     timeout: float = 60.0,
     allow_origins: Sequence[str] = (),
+    allow_hosts: Sequence[str] = (),
     value_range: tuple[float, float] | None = None,
     device: str = "auto",
     precision: str | None = None,
@@ -64,6 +65,8 @@ def serve(
         queue: Maximum number of requests at the same time; further ones are answered with 429.
         timeout: Maximum time in seconds of receiving a request, and again of waiting and computing.
         allow_origins: Other origins whose web pages may use the service, such as ``https://example.org``.
+        allow_hosts: Other names under which the service is reached, such as that of a proxy on this machine.
+            With a token, requests to other names are then refused.
         value_range: As in `load`.
         device: As in `load`.
         precision: As in `load`.
@@ -99,6 +102,7 @@ def serve(
         data=data,
         fetcher=_fetcher(label_studio, label_studio_token_file, limits),
         origins=tuple(allow_origins),
+        hosts=tuple(allow_hosts),
         value_range=value_range,
         device=device,
         precision=precision,
@@ -126,6 +130,7 @@ def _answer(
     data: Path | str | None,
     fetcher: "ImageFetcher | None",
     origins: tuple[str, ...],
+    hosts: tuple[str, ...],
     value_range: tuple[float, float] | None,
     device: str,
     precision: str | None,
@@ -144,7 +149,7 @@ def _answer(
     if corrections is not None:
         corrections.refuse_unsuitable(loaded)
     shown = None if data is None else open_shown_data(data)
-    service = Service(loaded, limits, token, corrections, origins, shown, fetcher)
+    service = Service(loaded, limits, token, corrections, origins, shown, fetcher, hosts)
     with nullcontext() if corrections is None else corrections.held():
         run_server(service, listening, ready=ready)
 

@@ -71,6 +71,10 @@ def serve(
         list[str] | None,
         typer.Option(help="Another origin whose web pages may use the service; repeatable."),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Another name of the service, such as that of a proxy; repeatable."),
+    ] = None,
     value_range: Range = None,
     device: Device = "auto",
     precision: Precision = "",
@@ -100,6 +104,7 @@ def serve(
         queue=limits.queue,
         timeout=limits.timeout,
         allow_origins=allow_origin or (),
+        allow_hosts=allow_host or (),
         value_range=value_range,
         device=device,
         precision=precision or None,

@@ -86,7 +86,7 @@ def _scores(predictor: Predictor, images: LabelledImages) -> dict[str, float]:
     for index in range(len(dataset)):
         try:
             sample = dataset[index]
-            found = predictor.predict(sample.image, name=sample.name, geometry=sample.geometry)
+            found = predictor.predict(sample.picture, name=sample.name)
             scorer.score(found, sample)
         except DataError as error:
             problem = problem or error

@@ -233,9 +233,10 @@ class Predictor:
         if stage is None:
             return seen
         if low_resolution is None:
-            low_resolution = stage.predict(image, name=where, geometry=geometry).semantic
-        found = as_seen(low_resolution, geometry, plan.input, where=where)
-        values = with_channels(seen.values, class_channels(found, plan.cascade_classes))
+            found = stage.predict(image, name=where, geometry=geometry, stored_dtype=stored_dtype)
+            low_resolution = found.semantic
+        coarse = as_seen(low_resolution, geometry, plan.input, where=where)
+        values = with_channels(seen.values, class_channels(coarse, plan.cascade_classes))
         return replace(seen, values=values)
 
     def _predict(self, seen: SeenImage, name: str, *, probabilities: bool) -> Prediction:
@@ -284,17 +285,20 @@ class Predictor:
         size = tuple(side * reduction for side in images.shape[2:])
         return fit_images(images, self.plan.resize_for(self.settings), reduction=reduction), size
 
-    def fit(self, image: Image, *, where: str) -> Image:
+    def fit(self, image: Image, *, where: str, stored_dtype: str = "") -> Image:
         """Return the image with the model's channels and the training's range of values.
 
         Args:
             image: (*spatial, C) or (*spatial) in file values.
             where: The file, for messages.
+            stored_dtype: As of `predict`.
 
         Raises:
             DataError: Dimensions, channels, pixel type or range do not match the training's.
         """
-        return fitted_image(image, self.plan, value_range=self.value_range, where=where)
+        return fitted_image(
+            image, self.plan, value_range=self.value_range, where=where, stored_dtype=stored_dtype
+        )
 
     def _refuse_unsuitable(self, probabilities: bool) -> None:
         """Reject prediction options that the task does not support.

@@ -130,9 +130,7 @@ def write_pseudo_labels(
         if digest(found.array) in known:
             continue
         named.append(image.output)
-        prediction = predictor.predict(
-            found.array, name=str(image.path), probabilities=True, geometry=found.geometry
-        )
+        prediction = predictor.predict(found, name=str(image.path), probabilities=True)
         assert prediction.probabilities is not None
         label, confidence = _most_probable(prediction.probabilities, order)
         sure = prediction.semantic == np.asarray(order)[label]  # not a class that is not trained

@@ -54,21 +54,45 @@ class RefuseStrangers:
         token: The token; None accepts requests without one.
         public: Addresses that need no token.
         origins: Other origins whose pages may use the service.
+        hosts: Other names of the service in the `Host` of requests. Where there are some, requests with a
+            token are refused too if they were sent to another name.
     """
 
     def __init__(
-        self, app: ASGIApp, token: str | None, public: Collection[str], origins: Collection[str]
+        self,
+        app: ASGIApp,
+        *,
+        token: str | None,
+        public: Collection[str],
+        origins: Collection[str],
+        hosts: Collection[str],
     ) -> None:
-        self._app, self._token, self._public, self._origins = app, token, public, origins
+        self._app, self._token, self._public = app, token, public
+        self._origins, self._hosts = origins, {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "http":
-            refusal = self._without_token(scope) if self._token is None else self._with_token(scope)
+            by_token = self._without_token if self._token is None else self._with_token
+            refusal = self._of_other_host(scope) or by_token(scope)
             if refusal is not None:
                 await refusal.response()(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _of_other_host(self, scope: Scope) -> Refusal | None:
+        host = Headers(scope=scope).get("host", "")
+        name = _without_port(host)
+        takes_any = self._token is not None and not self._hosts
+        if takes_any or is_loopback(name) or name in self._hosts:
+            return None
+        return Refusal(
+            403,
+            "The request was sent to another host",
+            found=f"Host: {host}",
+            expected=", ".join(("localhost or a loopback address", *sorted(self._hosts))),
+            fix="Use the address that the server printed, or start it with --allow-host and this name.",
+        )
 
     def _with_token(self, scope: Scope) -> Refusal | None:
         assert self._token is not None
@@ -89,17 +113,8 @@ class RefuseStrangers:
 
     def _without_token(self, scope: Scope) -> Refusal | None:
         headers = Headers(scope=scope)
-        host = headers.get("host", "")
-        if not is_loopback(_without_port(host)):
-            return Refusal(
-                403,
-                "The request was sent to another host",
-                found=f"Host: {host}",
-                expected="localhost or a loopback address",
-                fix="Use the address that the server printed, or start it with a token.",
-            )
         origin = headers.get("origin")
-        if origin is None or origin in self._origins or urlsplit(origin).netloc == host:
+        if origin is None or origin in self._origins or urlsplit(origin).netloc == headers.get("host"):
             return None
         return Refusal(
             403,

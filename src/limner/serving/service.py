@@ -66,6 +66,7 @@ class Service:
         origins: Other origins whose pages may use the service.
         data: Images that the page shows; None shows none.
         fetcher: Where the images of Label Studio's tasks come from; None serves no Label Studio.
+        hosts: Other names of the service, besides those of this machine.
     """
 
     models: ServedModels
@@ -75,6 +76,7 @@ class Service:
     origins: tuple[str, ...] = ()
     data: ShownData | None = None
     fetcher: ImageFetcher | None = None
+    hosts: tuple[str, ...] = ()
     counts: RequestCounts = field(default_factory=RequestCounts)
 
     @cached_property
@@ -120,7 +122,9 @@ class Service:
                 Middleware(CountRequests, counts=self.counts, known=known),
                 Middleware(AddHeaders),
                 *_cors(self.origins),
-                Middleware(RefuseStrangers, token=self.token, public=public, origins=self.origins),
+                Middleware(
+                    RefuseStrangers, token=self.token, public=public, origins=self.origins, hosts=self.hosts
+                ),
                 Middleware(LimitBody, limits=self.limits),
             ],
             exception_handlers={

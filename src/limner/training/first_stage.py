@@ -87,7 +87,7 @@ class _StoredPredictions:
         if stored is not None:
             return stored
         picture, where = self.run.source.read_image(record), str(record.image)
-        labels: LabelArray = self.stage.predict(picture.array, name=where, geometry=picture.geometry).semantic
+        labels: LabelArray = self.stage.predict(picture, name=where).semantic
         if seen is not None:
             labels = as_seen(labels, picture.geometry, seen, where=where)
         self.files.save(key, labels)

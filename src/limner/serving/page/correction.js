@@ -1,10 +1,12 @@
-// Correct a label map with brush, eraser and polygon.
+// Correct a label map with brush, eraser, polygon and box.
 
 import { count, h } from "./dom.js";
 import { classMap, css } from "./paint.js";
 import { shape } from "./viewer.js";
 
 const MOST_UNDONE = 100;
+const KEY_OF = { brush: "B", eraser: "E", polygon: "P", box: "R" };
+const MODE_OF = Object.fromEntries(Object.entries(KEY_OF).map(([mode, key]) => [key.toLowerCase(), mode]));
 const NEAR = 10; // pixels of the screen within which a click closes a polygon
 
 export class Correction {
@@ -23,6 +25,7 @@ export class Correction {
     this.size = Math.max(4, Math.round(Math.min(this.width, this.height) / 40));
     this.undos = [];
     this.points = [];
+    this.corner = null; // of the box that is being drawn
     this.bar = this.toolbar();
   }
 
@@ -31,9 +34,9 @@ export class Correction {
   }
 
   toolbar() {
-    const modes = { brush: "Brush", eraser: "Eraser", polygon: "Polygon" };
+    const modes = { brush: "Brush", eraser: "Eraser", polygon: "Polygon", box: "Box" };
     this.buttons = Object.fromEntries(Object.entries(modes).map(([mode, text]) => {
-      const button = h("button", { type: "button", className: "small", textContent: text, title: `${text} (${text[0]})` });
+      const button = h("button", { type: "button", className: "small", textContent: text, title: `${text} (${KEY_OF[mode]})` });
       button.addEventListener("click", () => this.use(mode));
       return [mode, button];
     }));
@@ -81,9 +84,7 @@ export class Correction {
     const key = event.key.toLowerCase();
     if ((event.ctrlKey || event.metaKey) && key === "z") this.undo();
     else if (event.ctrlKey || event.metaKey || event.altKey) return false;
-    else if (key === "b") this.use("brush");
-    else if (key === "e") this.use("eraser");
-    else if (key === "p") this.use("polygon");
+    else if (MODE_OF[key]) this.use(MODE_OF[key]);
     else if (key === "[") this.resize(0.8);
     else if (key === "]") this.resize(1.25);
     else if (key === "enter" && this.points.length) this.closePolygon();
@@ -101,6 +102,10 @@ export class Correction {
       else this.setPoints([...this.points, [imageX, imageY]]);
       return;
     }
+    if (this.mode === "box") {
+      this.corner = [imageX, imageY];
+      return;
+    }
     this.before = this.map.slice();
     this.part = null;
     this.last = [imageX, imageY];
@@ -108,6 +113,7 @@ export class Correction {
   }
 
   move({ imageX, imageY }) {
+    if (this.corner) this.setPoints(boxOutline(this.corner, [imageX, imageY]));
     if (this.before) this.stroke(imageX, imageY);
   }
 
@@ -116,6 +122,8 @@ export class Correction {
   }
 
   up() {
+    if (this.corner) this.closePolygon();
+    this.corner = null;
     if (this.before) this.remember(this.before, this.part);
     this.before = null;
   }
@@ -123,6 +131,8 @@ export class Correction {
   /** Take back an unfinished stroke, since a second finger wants to zoom. */
   cancel() {
     if (this.mode === "polygon") this.setPoints(this.points.slice(0, -1));
+    if (this.corner) this.setPoints([]);
+    this.corner = null;
     if (!this.before) return;
     this.map = this.before;
     this.before = null;
@@ -236,17 +246,9 @@ export class Correction {
     this.onChange(null);
   }
 
-  /** Return a PNG whose values are the numbers of the classes, and the prediction's where nothing was drawn. */
-  toCanvas(valueOf = (index) => index) {
-    const canvas = h("canvas", { width: this.width, height: this.height });
-    const image = new ImageData(this.width, this.height);
-    const pixels = new Uint32Array(image.data.buffer);
-    for (let i = 0; i < this.map.length; i++) {
-      const value = valueOf(Math.max(0, this.map[i] - 1));
-      pixels[i] = (0xff000000 | (value << 16) | (value << 8) | value) >>> 0;
-    }
-    canvas.getContext("2d").putImageData(image, 0, 0);
-    return canvas;
+  /** Return the numbers of the classes as a picture. */
+  toCanvas() {
+    return numbersCanvas(this.map, this.width, this.height, (index) => index);
   }
 
   /** Return an answer of the server with the corrected classes, for the numbers of the sidebar. */
@@ -266,6 +268,26 @@ export class Correction {
     for (let i = 0; i < this.map.length; i++) if (this.map[i] !== this.predicted[i]) changed += 1;
     return `${count(changed)} pixels differ from the prediction`;
   }
+}
+
+/** Return a map of classes (index + 1; 0 becomes the first) as a grey picture of the value of each class. */
+export function numbersCanvas(map, width, height, valueOf) {
+  const canvas = h("canvas", { width, height });
+  const image = new ImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let i = 0; i < map.length; i++) {
+    const value = valueOf(Math.max(0, map[i] - 1));
+    pixels[i] = (0xff000000 | (value << 16) | (value << 8) | value) >>> 0;
+  }
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  return canvas;
+}
+
+/** Return the closed outline of a box of whole pixels, from places in two opposite corners. */
+function boxOutline([fromX, fromY], [x, y]) {
+  const [left, right] = [Math.floor(Math.min(fromX, x)), Math.floor(Math.max(fromX, x)) + 1];
+  const [top, bottom] = [Math.floor(Math.min(fromY, y)), Math.floor(Math.max(fromY, y)) + 1];
+  return [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]];
 }
 
 function around(left, top, right, bottom, margin) {

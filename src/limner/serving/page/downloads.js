@@ -1,6 +1,8 @@
-// Files of what was found: overlay, label map, NIfTI and JSON.
+// Files of what was found: overlay, label map, NIfTI, COCO and JSON.
 
 import { Failure, predictedFile } from "./api.js";
+import { cocoOf } from "./coco.js";
+import { numbersCanvas } from "./correction.js";
 import { download, h, pngOf, stem } from "./dom.js";
 import { tint } from "./paint.js";
 
@@ -29,6 +31,9 @@ export function downloads(item, found, page) {
       if (entry.classes || entry.objects?.some((row) => row.mask)) {
         buttons.push(button(`Label map${of}`, async () => download(await labelMap(item, model, page), `${name}${suffix}-labels.png`)));
       }
+      if (entry.classes || entry.objects) {
+        buttons.push(button(`COCO${of}`, () => download(jsonBlob(cocoOf(item.name, model, item.answers.get(model.name).entry, drawnMap(item, model, page))), `${name}${suffix}-coco.json`)));
+      }
     }
     buttons.push(button(`JSON${of}`, () => download(jsonOf(model, entry), `${name}${suffix}.json`)));
   }
@@ -37,7 +42,16 @@ export function downloads(item, found, page) {
 
 function jsonOf(model, entry) {
   const { map, ...plain } = entry;
-  return new Blob([JSON.stringify({ model: model.name, images: [plain] }, null, 2)], { type: "application/json" });
+  return jsonBlob({ model: model.name, images: [plain] });
+}
+
+const jsonBlob = (content) => new Blob([JSON.stringify(content, null, 2)], { type: "application/json" });
+
+/** Return the corrected classes of an image, while they are drawn and once they are kept; null without any. */
+function drawnMap(item, model, page) {
+  const { correction } = page.state;
+  const isDrawn = correction?.model === model && correction.isChanged;
+  return (isDrawn ? correction.map : item.corrections.get(model.name)) ?? null;
 }
 
 /** Return the image with the overlay as it is shown now, without boxes and outlines, which the server draws. */
@@ -56,9 +70,10 @@ async function overlayOf(item, model, page) {
 
 /** Return the label map in the values of the model's own masks: the correction, or what the server predicts. */
 async function labelMap(item, model, page) {
-  const isCorrected = page.state.correction?.model === model && page.state.correction.isChanged;
-  if (!isCorrected) return predictedFile(item.file, model.name, "labels");
+  const map = drawnMap(item, model, page);
+  if (!map) return predictedFile(item.file, model.name, "labels");
   const values = model.classes.map((one) => one.value);
   if (Math.max(...values) > 255) throw new Failure(0, { error: "A corrected label map with values above 255 cannot be made in the browser.", fix: "Keep the correction on the server." });
-  return pngOf(page.state.correction.toCanvas((index) => values[index]));
+  const [height, width] = item.answers.get(model.name).entry.size;
+  return pngOf(numbersCanvas(map, width, height, (index) => values[index]));
 }

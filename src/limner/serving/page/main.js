@@ -18,7 +18,7 @@ const HINT = isTouch ? "Two fingers zoom, one moves." : "Scroll to zoom, drag to
 const OVERLAY_HINT = isTouch ? HINT : `${HINT} O hides the overlay.`;
 const PAINT_HINT = isTouch
   ? "One finger paints, two zoom and move."
-  : "Scroll to zoom, drag with Space to move. B brush, E eraser, P polygon (Enter closes it), [ ] size, Ctrl+Z undo.";
+  : "Scroll to zoom, drag with Space to move. B brush, E eraser, P polygon (Enter closes it), R box, [ ] size, Ctrl+Z undo.";
 const DARK = 64; // as in limner's own pictures: darker images are brightened to be seen
 
 const state = {
