@@ -5,10 +5,12 @@ import json
 import cv2
 import numpy as np
 import pytest
+import torch
 
 import limner
 from limner import formats
 from limner.core.errors import ConfigError, DataError
+from limner.core.plan import InferencePlan
 from limner.datasets.checked import check_dataset
 
 
@@ -114,3 +116,18 @@ def test_other_data_is_opened_once(run, foreign, monkeypatch):
     data = foreign(lambda mask: mask)
     limner.evaluate(run.root, data=data, device="cpu")
     assert opened == [data]
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("settings", InferencePlan()),
+        ("value_range", (0, 255)),
+        ("device", "cpu"),
+        ("precision", "float32"),
+        ("network", torch.nn.Identity()),
+    ],
+)
+def test_predictions_refuse_what_only_a_model_can_follow(cells, argument, value):
+    with pytest.raises(ConfigError, match=f"{argument}: only for a model"):
+        limner.evaluate(predictions=cells / "masks", data=cells, **{argument: value})

@@ -1,3 +1,4 @@
+import json
 from collections import Counter
 
 import cv2
@@ -8,8 +9,10 @@ from PIL import Image
 from limner.checks.measuring import count_values, is_grey
 from limner.checks.runs import Runs
 from limner.checks.scan import scan
+from limner.datasets.checked import check_dataset
 from limner.formats import open_source
 from limner.formats.coco.coco_panoptic import write_panoptic_png
+from limner.formats.drawn import Drawn
 from limner.images import pixels
 
 PANOPTIC = """{"images": [{"id": 1, "file_name": "a.png"}],
@@ -98,3 +101,26 @@ def test_one_coloured_pixel_is_colour(rng):
     assert is_grey(grey)
     grey[33, 44, 2] ^= 1
     assert not is_grey(grey)
+
+
+def test_labels_of_a_wrong_gigantic_size_are_never_drawn(tmp_path, rng, monkeypatch):
+    for name in "ab":
+        write(tmp_path / f"images/{name}.png", rng, 60, 90, 3)
+    whole = {
+        "images": [
+            {"id": 1, "file_name": "a.png", "height": 25_000, "width": 40_000},
+            {"id": 2, "file_name": "b.png", "height": 60, "width": 90},
+        ],
+        "annotations": [
+            {"id": n, "image_id": n, "category_id": 1, "segmentation": [[5, 5, 50, 5, 50, 50, 5, 50]]}
+            for n in (1, 2)
+        ],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    (tmp_path / "all.json").write_text(json.dumps(whole))
+    drawn, draw = [], Drawn.mask
+    monkeypatch.setattr(Drawn, "mask", lambda one, *size: drawn.append(size) or draw(one, *size))
+    result = check_dataset(tmp_path)
+    (found,) = [finding for finding in result.findings if finding.code == "size-mismatch"]
+    assert "40000x25000" in found.found and found.files == ("images/a.png",)
+    assert drawn and {*drawn} == {(60, 90)}

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from limner.cli import console
 from limner.cli.app import app
 from limner.cli.run_page import show_run
+from limner.core.errors import ConfigError
 from limner.core.network_comparison import ComparedNetwork, Comparison
 from limner.core.run_folder import RunFolder
 from limner.core.score_names import SCORES, Score, Shown
@@ -83,3 +84,10 @@ def test_a_skipped_image_is_exit_code_1(run, tmp_path):
     (tmp_path / "data" / "masks" / "1.png").write_bytes(b"")
     result = evaluate(run.root)
     assert result.exit_code == 1 and "skipped 1:" in result.output and "val: 1 image " in result.output
+
+
+def test_predictions_refuse_the_options_of_a_model(run, tmp_path):
+    data = tmp_path / "data"
+    arguments = ["evaluate", "--predictions", str(data / "masks"), "--data", str(data), "--window", "40x40"]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, ConfigError) and "--window: only for a model" in str(result.exception)

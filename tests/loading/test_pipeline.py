@@ -105,7 +105,13 @@ def test_the_plan_is_followed():
 
 
 def test_settings_of_images_are_refused_for_volumes():
-    values = {"category_max_ratio": 0.75, "random_changes": 2, "scale_of": "fit", "jpeg": 30}
+    values = {
+        "category_max_ratio": 0.75,
+        "random_changes": 2,
+        "scale_of": "fit",
+        "jpeg": 30,
+        "cut_first": 0.5,
+    }
     for key, value in values.items():
         with pytest.raises(ConfigError, match=f"augment.{key} is for 2D images; set it to"):
             build_pipeline(AugmentPlan(**{key: value}), input_plan(1, (8, 8, 8)), _labels())

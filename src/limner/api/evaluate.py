@@ -171,8 +171,9 @@ def evaluate(
             and images with known spacing, are measured in any case.
         tolerance: Tolerance of the surface Dice in millimetres (pixels where the spacing is unknown);
             defaults to the largest spacing of each case.
-        settings: Window, overlap, flips and scales; defaults to those of the model's plan.
-        value_range: As in `load`; only for a model, like the next three.
+        settings: Window, overlap, flips and scales; defaults to those of the model's plan. Only for a model,
+            like the next four.
+        value_range: As in `load`.
         device: As in `load`.
         precision: As in `load`.
         network: As in `load`.
@@ -186,7 +187,9 @@ def evaluate(
     extent = Extent(boundaries, thresholds, uncertainty=True, maps=maps, cases=distances, tolerance=tolerance)
     wanted = _Wanted(data, split, by_position, out, extent, track)
     if predictions is not None:
-        _refuse_mixture(run_or_model, wanted)
+        given = dict(settings=settings, value_range=value_range, precision=precision, network=network)
+        given["device"] = None if device == "auto" else device
+        _refuse_mixture(run_or_model, wanted, [name for name, value in given.items() if value is not None])
         return _evaluate_files(user_path(predictions), wanted)
     if run_or_model is None:
         raise ConfigError("Specify a run or a model to evaluate, or a folder of masks with --predictions.")
@@ -312,7 +315,8 @@ def _score_model(
     return EvaluateResult(out, split, found.scores, found.skipped, found.pictures)
 
 
-def _refuse_mixture(run_or_model: Path | str | None, wanted: _Wanted) -> None:
+def _refuse_mixture(run_or_model: Path | str | None, wanted: _Wanted, of_model: Sequence[str]) -> None:
+    """Refuse arguments of `evaluate` that predictions on disk cannot follow; `of_model` names those given."""
     if run_or_model is not None:
         raise ConfigError("Evaluate either a model or --predictions, not both.")
     if wanted.data is None:
@@ -321,6 +325,9 @@ def _refuse_mixture(run_or_model: Path | str | None, wanted: _Wanted) -> None:
         raise ConfigError("--thresholds needs the probabilities of a model; --predictions has none.")
     if wanted.by_position:
         raise ConfigError("--by-position is for a model; --predictions have the classes of the data.")
+    if of_model:
+        named = ", ".join(of_model)
+        raise ConfigError(f"{named}: only for a model; predictions on disk are scored as they are. Omit it.")
 
 
 def _evaluate_files(given: Path, wanted: _Wanted) -> EvaluateResult:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import isfinite
+from math import isfinite, prod
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -36,6 +36,9 @@ from limner.images.read_image import image_header
 Region = npt.NDArray[np.bool_]
 Kind = Literal["index", "color", "threshold", "objects"]
 
+MAX_DRAWN_PIXELS = 2**24
+"""Labels of a stated size above this are not drawn unless their image has that size: a wrong size could
+exhaust the memory."""
 
 _FAILURES = (OSError, ValueError, MemoryError, SyntaxError, cv2.error)
 """Errors of decoding: `DataError` is a ValueError; Pillow raises SyntaxError for some broken PNGs."""
@@ -133,6 +136,9 @@ def _with_image(facts: ImageFacts, source: Source, record: Record) -> tuple[Imag
 def _with_labels(facts: ImageFacts, source: Source, record: Record, picture: Picture | None) -> Reading:
     valid = None if picture is None else picture.valid
     try:
+        stated = source.stated_shape(record)
+        if stated is not None and stated != facts.shape and prod(stated) > MAX_DRAWN_PIXELS:
+            return Reading(replace(facts, label_shape=stated))
         labels = _read_labels(source, record)
         problems = source.label_problems(record, labels.segments)
         region = valid if valid is not None and valid.shape == labels.values.shape else None

@@ -74,6 +74,8 @@ def evaluate(
     from limner.api.evaluate import evaluate as evaluate_model
     from limner.cli.console import tracker
 
+    if predictions is not None:
+        inference.refuse_without_model()
     result = evaluate_model(
         run,
         predictions=predictions,
@@ -86,7 +88,7 @@ def evaluate(
         maps=maps,
         distances=distances,
         tolerance=tolerance,
-        settings=inference.settings,
+        settings=inference.settings if predictions is None else None,
         value_range=inference.value_range,
         device=inference.device,
         precision=inference.precision or None,

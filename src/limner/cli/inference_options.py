@@ -1,6 +1,6 @@
 """Options of the commands that predict images, which are the same for all of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +11,9 @@ from limner.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from limner.core.plan import InferencePlan, Plan
+
+_OPTION_NAMES = {"value_range": "--range"}
+"""Fields that are not called after their option."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,20 @@ class InferenceOptions:
     value_range: Range = None
     device: Device = "auto"
     precision: Precision = ""
+
+    def refuse_without_model(self) -> None:
+        """Refuse every option that was given, where predictions come from files.
+
+        Raises:
+            ConfigError: An option differs from its default; the message names it.
+        """
+        names = [field.name for field in fields(self) if getattr(self, field.name) != field.default]
+        if names:
+            given = ", ".join(_OPTION_NAMES.get(name, "--" + name.replace("_", "-")) for name in names)
+            raise ConfigError(
+                f"{given}: only for a model, which predicts the images. --predictions are scored as found. "
+                f"Omit {given}."
+            )
 
     def settings(self, plan: "Plan") -> "InferencePlan":
         """Return the inference settings of a model's plan with those of the command line.

@@ -210,6 +210,9 @@ class AugmentPlan(Config):
     classes of whole images; null crops after a zoom by `scale`."""
     crop_aspect: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.75, 1.3333)
     """Smallest and largest width over height of such a part."""
+    cut_first: Probability = 0.0
+    """Fraction of 2D images that are cut to a random part before the zoom, of 384 to 600 pixels a side after
+    resizing to a shorter side of 400 to 600, as DETR does."""
     random_changes: Annotated[int, Field(ge=0)] = 0
     """Number of random changes of colour and geometry of each image, as in RandAugment; for 2D images."""
     change_strength: Probability = 0.5

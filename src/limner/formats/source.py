@@ -139,6 +139,14 @@ class Source(ABC):
             DataError: A file cannot be read; the message names it.
         """
 
+    def stated_shape(self, record: Record) -> tuple[int, ...] | None:
+        """Return the spatial shape of the labels if it is known without reading them, else None.
+
+        Raises:
+            DataError: A file cannot be read; the message names it.
+        """
+        return None
+
     def names_of_values(self, record: Record) -> Mapping[int, str]:
         """Return value -> name as a list for the labels of this image alone says; empty without one."""
         return {}

@@ -19,6 +19,7 @@ from limner.transforms.fit_channels import FitChannels
 from limner.transforms.flip import Flip
 from limner.transforms.jpeg_compression import JpegCompression
 from limner.transforms.keep_zeros import KeepZeros
+from limner.transforms.part_cut import PartCut
 from limner.transforms.photometric import Photometric
 from limner.transforms.quarter_turn import QuarterTurn
 from limner.transforms.random_changes import RandomChanges
@@ -28,7 +29,13 @@ from limner.transforms.transform import Transform
 from limner.transforms.value_changes import ValueChanges
 from limner.transforms.volume_patch import VolumePatch
 
-FOR_IMAGES = {"random_changes": 0, "category_max_ratio": 1.0, "scale_of": "image", "jpeg": None}
+FOR_IMAGES = {
+    "cut_first": 0.0,
+    "random_changes": 0,
+    "category_max_ratio": 1.0,
+    "scale_of": "image",
+    "jpeg": None,
+}
 """Settings of 2D images -> the only value for volumes."""
 
 FOR_PATCHES = {"rotation": 0.0, "elastic": 0.0}
@@ -96,7 +103,7 @@ def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTab
     rotate = Rotate(augment.rotation, input_plan.mean, augment.affine_probability, in_space=is_slice)
     if augment.rotation and is_slice:  # before the crop, whose corners then show what is there
         transforms.append(rotate)
-    transforms.append(_crop(augment, input_plan, labels))
+    transforms += _crops(augment, input_plan, labels)
     if augment.flip_axes:
         transforms.append(Flip(augment.flip_axes))
     if augment.quarter_turns:
@@ -222,16 +229,17 @@ def build_mixing(augment: AugmentPlan, labels: LabelTable) -> Mixing | None:
     return Mixing(augment.mixup, augment.cutmix, labels.num_classes)
 
 
-def _crop(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTable) -> AreaCrop | ScaleCrop:
-    """Return the crop of a part of the image's area, or the one after a zoom."""
+def _crops(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTable) -> list[Transform[Any]]:
+    """Return the crop of a part of the image's area, or the one after a zoom and maybe a cut."""
     if augment.crop_area is not None:
-        return AreaCrop(
+        area_crop = AreaCrop(
             size=input_plan.crop_size,
             area=augment.crop_area,
             aspect=augment.crop_aspect,
             fill=input_plan.mean,
         )
-    return ScaleCrop(
+        return [area_crop]
+    crop = ScaleCrop(
         size=input_plan.crop_size,
         scale=augment.scale,
         scale_of=augment.scale_of,
@@ -242,3 +250,4 @@ def _crop(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTable) -> Ar
         background=labels.background_index,
         probability=augment.affine_probability,
     )
+    return [PartCut(augment.cut_first), crop] if augment.cut_first else [crop]

@@ -30,6 +30,7 @@ PARTS_OF: Mapping[str, str] = {
 """Setting -> the one that switches on what it is a part of."""
 
 REPLACED: Mapping[str, tuple[str, object]] = {
+    "augment.cut_first": ("augment.crop_area", 0.0),
     "augment.scale": ("augment.crop_area", (1.0, 1.0)),
     "augment.category_max_ratio": ("augment.crop_area", 1.0),
     "augment.foreground_probability": ("augment.crop_area", 0.0),

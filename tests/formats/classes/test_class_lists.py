@@ -21,6 +21,7 @@ LISTS = {
     "no suffix": "image,diagnosis\nimage_1,rose\nimage_2,tulip\nimage_3,rose",
     "a column a class": "image,rose,tulip\nimage_1,1.0,0.0\nimage_2,0.0,1.0\nimage_3,1.0,0.0",
     "comments and empty lines": "# mine\n\nimage_1.png rose\nimage_2.png tulip\n\nimage_3.png rose\n",
+    "names beside numbers": "image,label,label_name\nimage_1,5,rose\nimage_2,9,tulip\nimage_3,5,rose",
     "a byte order mark": "\ufeffimage_1.png\trose\nimage_2.png\ttulip\nimage_3.png\trose",
 }
 

@@ -20,17 +20,21 @@ _KNOWN_SHARE = 0.5
 """Minimum share of the first lines that name an image."""
 
 _LABEL_COLUMNS = (
+    "label_name",
+    "class_name",
+    "classname",
+    "category_name",
     "label",
     "labels",
     "class",
-    "class_name",
-    "classname",
     "category",
     "target",
     "species",
     "diagnosis",
     "dx",
 )
+"""Headings of the column of classes, preferred ones first: names before numbers beside them."""
+
 _NAME_FILES = (
     "classes",
     "class_names",

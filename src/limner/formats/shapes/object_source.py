@@ -241,6 +241,10 @@ class ObjectSource(Source):
             return height, width
         return self.stated_size_of(record)
 
+    def stated_shape(self, record: Record) -> tuple[int, ...]:
+        """Return height and width of the labels, which need not be drawn for it."""
+        return self.size_of(record)
+
     def stated_size_of(self, record: Record) -> tuple[int, int]:
         """Return height and width as the label file states them, else those of the image."""
         entry = self._entry(record)
