@@ -71,7 +71,8 @@ class Ours:
 
     def __init__(self, folder: Path, clock: str) -> None:
         from limner.core.labels import LabelClass, LabelTable, distinct_color
-        from limner.core.plan import AugmentPlan, InputPlan
+        from limner.core.augment_plan import AugmentPlan
+        from limner.core.plan import InputPlan
         from limner.formats import open_source
         from limner.loading.pipeline import build_pipeline
 

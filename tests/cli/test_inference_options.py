@@ -2,7 +2,7 @@ import pytest
 
 from limner.cli.inference_options import InferenceOptions
 from limner.core.errors import ConfigError
-from limner.core.plan import AugmentPlan
+from limner.core.augment_plan import AugmentPlan
 
 
 def test_flips_that_would_mirror_nothing_are_refused(tiny_plan):
