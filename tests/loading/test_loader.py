@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from limner.core.augment_plan import AugmentPlan
 from limner.core.errors import DataError
 from limner.core.label_map import LabelMap
-from limner.core.augment_plan import AugmentPlan
 from limner.core.plan import InputPlan
 from limner.loading.dataset import Dataset
 from limner.loading.loader import training_batches

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from limner.core.augment_plan import AugmentPlan
 from limner.core.errors import ConfigError, DataError
 from limner.core.label_map import LabelMap
-from limner.core.augment_plan import AugmentPlan
 from limner.core.plan import InputPlan
 from limner.core.randomness import generator
 from limner.core.sample import Sample

@@ -115,7 +115,7 @@ class Boxes(Target[tuple[BoxTargets, ...]]):
 
     def select(self, wanted: npt.NDArray[np.bool_]) -> "Boxes":
         """Return the boxes for which `wanted` (N,) is True, in order."""
-        rows = {name: getattr(self, name)[wanted] for name in PER_BOX}
+        rows: dict[str, Any] = {name: getattr(self, name)[wanted] for name in PER_BOX}
         outlines = None if self.outlines is None else self.outlines.select(wanted)
         return replace(self, **rows, outlines=outlines)
 
@@ -125,7 +125,9 @@ class Boxes(Target[tuple[BoxTargets, ...]]):
         height, width = self.shape
         whole = [[0, 0, width, height]] * len(labels)
         crowds = boxes_of(whole, labels.tolist(), [True] * len(labels), shape=self.shape)
-        rows = {name: np.concatenate([getattr(self, name), getattr(crowds, name)]) for name in PER_BOX}
+        rows: dict[str, Any] = {}
+        for name in PER_BOX:
+            rows[name] = np.concatenate([getattr(self, name), getattr(crowds, name)])
         return replace(self, **rows, outlines=None)
 
     def moved(self, move: Move) -> "Boxes":

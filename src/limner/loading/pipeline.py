@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from limner.core.augment_plan import AugmentPlan
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
-from limner.core.augment_plan import AugmentPlan
 from limner.core.plan import InputPlan
 from limner.core.sample import Sample
 from limner.loading.mixing import Mixing
