@@ -189,6 +189,14 @@ def test_messages_name_the_type_in_the_file(model, tmp_path):
         limner.load(model, device="cpu", value_range=(0, 100)).predict(folder / "a.tif")
 
 
+def test_another_range_is_told_without_the_type_as_which_volumes_are_read(tiny_plan):
+    plan = plan_of(tiny_plan, mean=120.0, dtype="float32", value_range=(0.0, 100.0))
+    image = EIGHT.astype(np.float32) * 100
+    with pytest.raises(DataError) as refusal:
+        fit_values(image, plan, where="a.nii", stored_dtype="int16")
+    assert "expected: values from 0 to 100\n" in str(refusal.value)
+
+
 def test_scoring_names_the_type_in_the_file(tiny_model, cells, tmp_path):
     save_model(tmp_path / "model", tiny_model(data=cells), origin={})
     for path in (cells / "images").iterdir():

@@ -100,11 +100,11 @@ def fit_values(
     trained = trained_values(plan)
     if value_range is not None:
         return _rescaled(image, trained, value_range, where, stored_dtype)
-    found, expected = _found_words(image, stored_dtype), _type_words(trained)
+    found = _found_words(image, stored_dtype)
     if _is_other_type(image, trained):
-        raise _refused("pixel type", found, where, expected, trained)
+        raise _refused("pixel type", found, where, _type_words(trained), trained)
     if image.dtype != np.uint8 and _is_far_off(image, trained):
-        raise _refused("range of values", found, where, expected, trained)
+        raise _refused("range of values", found, where, _values_words(trained), trained)
     return image
 
 
@@ -195,6 +195,13 @@ def _type_words(trained: TrainedValues) -> str:
     values = trained.value_range
     name = trained.dtype or "the training's values"
     return name if values is None else f"{name} with values from {_range_words(values)}"
+
+
+def _values_words(trained: TrainedValues) -> str:
+    """Return the values of the training images, without their type: volumes are read as float32 from any."""
+    if trained.value_range is not None:
+        return f"values from {_range_words(trained.value_range)}"
+    return f"a largest value of at least {(trained.smallest_maximum or 0) / TOO_DARK:g}"
 
 
 def _range_words(values: ValueRange) -> str:

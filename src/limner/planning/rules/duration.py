@@ -39,6 +39,10 @@ def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Derive the steps from the time budget and the measured speed, or from the number of images."""
     batch, images = settled["train.batch_size"], case.fingerprint.num_samples
     noun = case.fingerprint.sample_noun
+    empty = settled["input.empty_slices"]
+    counted = (
+        f", counting those without foreground, which are at most {share(empty)} of those used" if empty else ""
+    )
     seconds = seconds_per_step(case, settled)
     if case.minutes is not None:
         yield Decision("train.minutes", case.minutes, "you set it")
@@ -50,7 +54,7 @@ def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
         return
     if settled["train.epochs"] is not None:
         epochs = settled["train.epochs"]
-        reason = f"{epochs:g} passes over {count_words(images, f'training {noun}')}"
+        reason = f"{epochs:g} passes over {count_words(images, f'training {noun}')}{counted}"
         yield Decision("train.steps", max(ceil(images * epochs / batch), 1), reason)
         return
     passes, (fewest, most) = (
@@ -62,7 +66,7 @@ def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     used = f"{which} is used about {seen:.0f} times"
     if seen < 1:
         used = f"only {share(seen)} of {images} {noun}s are used"
-    yield Decision("train.steps", steps, f"{used}; about {rough_time(steps * seconds)} here")
+    yield Decision("train.steps", steps, f"{used}{counted}; about {rough_time(steps * seconds)} here")
 
 
 def warn_of_short_run(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
