@@ -68,8 +68,12 @@ generate: install
 	$(BIN)/python -c 'from limner.api.networks import write_costs; write_costs(*"$(CHANGED)".split())'
 	$(BIN)/python -c 'from pathlib import Path; from limner.formats.catalog import write_tables; \
 		write_tables(Path("docs/formats.md"))'
+	$(BIN)/python -c 'from pathlib import Path; from limner.checks.codes import write_codes; \
+		write_codes(Path("docs/checks.md"))'
 	$(BIN)/python -c 'from pathlib import Path; from limner.planning.settings_page import write_settings_page; \
 		write_settings_page(Path("docs/settings.md"))'
+	$(BIN)/python -c 'from pathlib import Path; from limner.core.dataset_file import json_schema; \
+		from limner.storage.json_files import write_json; write_json(Path("docs/dataset.schema.json"), json_schema())'
 	$(BIN)/python -c 'import json; from pathlib import Path; from limner.evaluation.scores_file import scores_schema; \
 		Path("docs/scores.schema.json").write_text(json.dumps(scores_schema(), indent=2) + "\n")'
 	$(BIN)/limner networks --markdown > docs/networks.md

@@ -70,8 +70,9 @@ class Ours:
     """limner's contestants; each method handles every pair once."""
 
     def __init__(self, folder: Path, clock: str) -> None:
+        from limner.core.augment_plan import AugmentPlan
         from limner.core.labels import LabelClass, LabelTable, distinct_color
-        from limner.core.plan import AugmentPlan, InputPlan
+        from limner.core.plan import InputPlan
         from limner.formats import open_source
         from limner.loading.pipeline import build_pipeline
 

@@ -52,9 +52,10 @@ def load(folder: Path, number: int) -> tuple[np.ndarray, np.ndarray]:
 
 def limner_draw(folder: Path, patch: tuple[int, ...]) -> Draw:
     """Return a function that draws a patch of limner's pipeline."""
+    from limner.core.augment_plan import AugmentPlan
     from limner.core.label_map import LabelMap
     from limner.core.labels import LabelClass, LabelTable
-    from limner.core.plan import AugmentPlan, InputPlan
+    from limner.core.plan import InputPlan
     from limner.core.sample import Sample
     from limner.loading.pipeline import build_pipeline
 

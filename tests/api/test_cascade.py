@@ -194,7 +194,7 @@ def test_a_run_that_is_killed_in_both_stages_ends_like_another(run, tmp_path):
 
 def test_a_run_that_is_killed_before_both_stages_are_prepared_is_started_again(run, data, tmp_path):
     checked, root = check_dataset(data), tmp_path / "run"
-    full, low = (Planned(read_plan(stage.plan), checked) for stage in (run, run.low_resolution))
+    full, low = (Planned(read_plan(stage.plan), checked, {}) for stage in (run, run.low_resolution))
     left = [{}]  # for the first stage, which is prepared before its folder is complete
 
     def environment(*_):

@@ -233,7 +233,7 @@ def test_boxes_of_coco(follow):
     boxes(Path("boxes"))
     settings = ("input.crop_size=[64,64]", NARROW)
     run, page, said = follow("tutorial-course", "boxes", section="Boxes", settings=settings)
-    assert said["check"][0].splitlines()[-1] == "Next: limner train boxes --task detection"
+    assert said["check"][0].splitlines()[-1] == "Next: limner train boxes"
     assert splits_of(run) == {"train": 6, "val": 2}
     assert "crate" in page and "box AP" in page
 

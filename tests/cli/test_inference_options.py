@@ -1,8 +1,8 @@
 import pytest
 
 from limner.cli.inference_options import InferenceOptions
+from limner.core.augment_plan import AugmentPlan
 from limner.core.errors import ConfigError
-from limner.core.plan import AugmentPlan
 
 
 def test_flips_that_would_mirror_nothing_are_refused(tiny_plan):

@@ -1,6 +1,6 @@
 """One name for each thing: no two public classes or functions, and no two files, share one."""
 
-import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -10,6 +10,9 @@ SOURCE = Path(limner.__file__).parent
 
 VERBS = {path.stem for path in (SOURCE / "cli").glob("*.py")}
 """A verb is a function in a file of its own, in api/, which does it, and in cli/, which reads its options."""
+
+SYMBOL = re.compile(r"^(?:class|def) ([^\W_]\w*)", re.MULTILINE)
+"""A public class or function of a file: parsing the whole source would take seconds."""
 
 SAME_SYMBOLS = {
     "import_checkpoint": "limner.weights.import_checkpoint reads; the verb also writes the model folder",
@@ -27,9 +30,8 @@ SAME_FILES = {
 def places_of_symbols():
     places = defaultdict(set)
     for path in SOURCE.rglob("*.py"):
-        for node in ast.parse(path.read_text("utf-8")).body:
-            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
-                places[node.name].add(path.relative_to(SOURCE))
+        for name in SYMBOL.findall(path.read_text("utf-8")):
+            places[name].add(path.relative_to(SOURCE))
     return places
 
 

@@ -16,7 +16,7 @@ from limner.core.words import Words
 from limner.decoding.text_maps import find_words
 from limner.evaluation.word_scorer import WordScorer
 from limner.formats import open_source
-from limner.geometry.polygon_shapes import overlap_ratios
+from limner.geometry.polygon_shapes import overlap_areas
 from limner.loading.dataset import Dataset
 
 pytestmark = pytest.mark.peer
@@ -80,6 +80,12 @@ def pairs(package, maps, fine):
         scale = 100 if fine else 1  # results are rounded at the end too
         boxes, scores = process(found[None, None], [side * scale for side in found.shape])
         yield boxes / scale, scores, ours(found, found.shape)
+
+
+def overlap_ratios(first, second):
+    """The (N, M) intersection over union of each pair."""
+    shared, ours, theirs = overlap_areas(first, second)
+    return shared / (ours[:, None] + theirs - shared)
 
 
 def test_boxes_and_scores_are_the_packages(package, maps):

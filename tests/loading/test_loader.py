@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from limner.core.augment_plan import AugmentPlan
 from limner.core.errors import DataError
 from limner.core.label_map import LabelMap
-from limner.core.plan import AugmentPlan, InputPlan
+from limner.core.plan import InputPlan
 from limner.loading.dataset import Dataset
 from limner.loading.loader import training_batches
 from limner.loading.pipeline import build_pipeline

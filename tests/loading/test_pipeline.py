@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from limner.core.augment_plan import AugmentPlan
 from limner.core.errors import ConfigError, DataError
 from limner.core.label_map import LabelMap
-from limner.core.plan import AugmentPlan, InputPlan
+from limner.core.plan import InputPlan
 from limner.core.randomness import generator
 from limner.core.sample import Sample
 from limner.loading.pipeline import build_pipeline
@@ -63,7 +64,7 @@ def test_what_was_recorded_replays_byte_for_byte(channels, dtype, volume, square
     sample = sample_of((10, 30, 40) if volume else (30, 40), channels, dtype, seed)
     before = sample.image.copy(), sample.get(LabelMap).labels.copy()
     out, params = pipeline.record(sample, generator(seed, "augment"))
-    again = pipeline.replay(sample, params)
+    again = pipeline.steps(sample, params)[-1]
     assert np.array_equal(out.image, again.image)
     assert np.array_equal(out.get(LabelMap).labels, again.get(LabelMap).labels)
     called = pipeline(sample, generator(seed, "augment"))

@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from limner.core.augment_plan import AugmentPlan
 from limner.core.label_map import MOST_PLACES, LabelMap
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.picture import Geometry
-from limner.core.plan import AugmentPlan, InputPlan
+from limner.core.plan import InputPlan
 from limner.core.sample import Sample
 from limner.formats import open_source
 from limner.images.volumes.volume_writing import write_volume

@@ -1,8 +1,9 @@
 import cv2
 import numpy as np
 
+from limner.core.augment_plan import AugmentPlan
 from limner.core.label_map import LabelMap
-from limner.core.plan import AugmentPlan, InputPlan
+from limner.core.plan import InputPlan
 from limner.core.sample import Record, Sample
 from limner.formats import open_source
 from limner.loading.dataset import Dataset

@@ -3,6 +3,7 @@ import torch
 
 from limner.core.errors import ConfigError, UnknownNameError
 from limner.networks import NETWORKS, build_network
+from limner.networks.weightless import weightless
 
 
 def test_an_unknown_network_names_the_nearest():
@@ -77,7 +78,7 @@ def test_every_option_is_documented():
     ],
 )
 def test_a_layout_of_deeplabv3plus_decides_what_is_not_set(options, channels, dropout):
-    with torch.device("meta"):
+    with weightless():
         network = build_network("deeplabv3plus", num_classes=3, backbone="resnet18c", **options)
     assert network.head.conv.in_channels == channels
     found = [module.p for module in network.head if isinstance(module, torch.nn.Dropout2d)]

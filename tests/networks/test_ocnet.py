@@ -3,6 +3,7 @@ import torch
 
 from limner.networks import build_network
 from limner.networks.ocnet import ObjectAttention
+from limner.networks.weightless import weightless
 
 TINY = {"backbone": "resnet18_width16", "channels": 16}
 
@@ -33,7 +34,7 @@ def test_parameters_by_hand(arrangement):
         + conv(1280, 512, bias=False),
         "pyramid": 4 * (conv(512, 256) + 2 * conv(512, 512, norm=False)) + conv(512, 2048) + conv(4096, 512),
     }
-    with torch.device("meta"):
+    with weightless():
         network = build_network(
             "ocnet", num_classes=19, backbone="resnet50s", arrangement=arrangement, auxiliary=False
         )

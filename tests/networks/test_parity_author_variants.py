@@ -6,6 +6,7 @@ from by_hand import LEAKY, Weights, assert_same, bilinear
 from torch.nn import functional as F
 
 from limner.networks import build_network
+from limner.networks.weightless import weightless
 
 SIZES = [(64, 96), (65, 97)]
 
@@ -50,7 +51,7 @@ def test_milesials_unet_at_odd_sizes(randomize, size, upsampling):
 
 def test_milesials_bilinear_unet_has_its_parameters():
     # github.com/milesial/Pytorch-UNet, UNet(3, 2, bilinear=True), layer by layer: convolutions without bias.
-    with torch.device("meta"):
+    with weightless():
         options = {"widths": (64, 128, 256, 512, 512), "upsampling": "aligned"}
         network = build_network("unet", num_classes=2, **options)
 

@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,20 @@ def ended(tmp_path_factory, tiny, ranks, module_cells):
     return folder, json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, tiny, ranks):
+    """Trains with a batch in this process, once for each batch and kind of network; returns the folder."""
+
+    @cache
+    def run(batch, *, in_blocks=False):
+        folder = tmp_path_factory.mktemp("alone")
+        options = {"build": tiny.BlockNetwork} if in_blocks else {"plain": True}
+        tiny.run_tiny(folder, ranks.plan_of(batch), **options)
+        return folder
+
+    return run
+
+
 def begin(tiny, folder, plan, **options):
     """Train in one process, and stop after step 5."""
     with pytest.raises(InterruptedError):
@@ -151,11 +166,11 @@ def weights(folder):
     return folder / "model" / "weights.safetensors"
 
 
-def assert_same_training(alone, together):
+def assert_same_training(whole, together):
     """Losses of the same batches are alike to 1e-5, and so are the weights that follow from them."""
-    assert values(together, "train/loss") == pytest.approx(values(alone, "train/loss"), abs=1e-5)
-    assert values(together, "val/") == pytest.approx(values(alone, "val/"), abs=1e-2, nan_ok=True)
-    first, second = (load_file(weights(folder)) for folder in (alone, together))
+    assert values(together, "train/loss") == pytest.approx(values(whole, "train/loss"), abs=1e-5)
+    assert values(together, "val/") == pytest.approx(values(whole, "val/"), abs=1e-2, nan_ok=True)
+    first, second = (load_file(weights(folder)) for folder in (whole, together))
     for name, value in first.items():
         assert torch.allclose(value, second[name], rtol=1e-3, atol=1e-5), name
 
@@ -163,10 +178,9 @@ def assert_same_training(alone, together):
 @needs_fork
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", ["even", "uneven", "parts", "uneven_parts"])
-def test_two_processes_are_one_with_the_same_batch(tmp_path, tiny, ranks, succeeded, batch):
-    tiny.run_tiny(tmp_path, ranks.plan_of(batch), plain=True)
+def test_two_processes_are_one_with_the_same_batch(alone, ranks, succeeded, batch):
     together = succeeded("exact") / batch
-    assert_same_training(tmp_path, together)
+    assert_same_training(alone(batch), together)
     assert "8 val/mean_iou" in values(together, "val/")
     state = Checkpoints(RunFolder(together)).latest().checkpoint.state
     assert state.samples_per_step == ranks.plan_of(batch).train.batch_size
@@ -174,28 +188,26 @@ def test_two_processes_are_one_with_the_same_batch(tmp_path, tiny, ranks, succee
 
 @needs_fork
 @pytest.mark.slow
-def test_a_run_of_one_process_goes_on_in_two(tmp_path, tiny, ranks, succeeded):
-    tiny.run_tiny(tmp_path, ranks.plan_of("uneven"), plain=True)
-    assert_same_training(tmp_path, succeeded("resumed") / "begun")
+def test_a_run_of_one_process_goes_on_in_two(alone, succeeded):
+    assert_same_training(alone("uneven"), succeeded("resumed") / "begun")
 
 
 @needs_fork
 @pytest.mark.slow
-def test_a_checkpoint_of_processes_with_batches_of_their_own_goes_on(tmp_path, tiny, ranks, succeeded):
-    tiny.run_tiny(tmp_path, ranks.plan_of("even"), plain=True)  # of 4 samples, as two processes with 2
+def test_a_checkpoint_of_processes_with_batches_of_their_own_goes_on(alone, succeeded):
     together = succeeded("old") / "old"
-    assert_same_training(tmp_path, together)
+    assert_same_training(alone("even"), together)  # of 4 samples, as two processes with 2
     assert Checkpoints(RunFolder(together)).latest().checkpoint.state.samples_per_step == 4
 
 
 @needs_fork
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", ["even", "uneven", "parts", "uneven_parts"])
-def test_a_sharded_model_trains_as_a_whole_one(tmp_path, tiny, ranks, succeeded, batch):
-    tiny.run_tiny(tmp_path, ranks.plan_of(batch), build=tiny.BlockNetwork)
+def test_a_sharded_model_trains_as_a_whole_one(alone, succeeded, batch):
+    whole = alone(batch, in_blocks=True)
     together = succeeded("sharded") / f"sharded_{batch}"
-    assert_same_training(tmp_path, together)
-    first, second = (load_file(Checkpoints(RunFolder(run)).last) for run in (tmp_path, together))
+    assert_same_training(whole, together)
+    first, second = (load_file(Checkpoints(RunFolder(run)).last) for run in (whole, together))
     assert {n: t.shape for n, t in first.items()} == {n: t.shape for n, t in second.items()}
     for name, value in first.items():
         assert torch.allclose(value, second[name], rtol=1e-3, atol=1e-4), name
@@ -213,14 +225,14 @@ def test_each_process_has_half_of_a_sharded_model(tiny, succeeded, said):
 
 @needs_fork
 @pytest.mark.slow
-def test_a_sharded_run_goes_on_in_one_process_and_the_other_way_round(tmp_path, tiny, ranks, succeeded):
-    tiny.run_tiny(tmp_path, ranks.plan_of("uneven"), build=tiny.BlockNetwork)
+def test_a_sharded_run_goes_on_in_one_process_and_the_other_way_round(alone, tiny, ranks, succeeded):
+    whole = alone("uneven", in_blocks=True)
     folder = succeeded("sharded_and_resumed")
-    assert_same_training(tmp_path, folder / "begun_alone")
-    alone = folder / "begun_sharded"
-    assert not weights(alone).exists()
-    tiny.run_tiny(alone, ranks.plan_of("uneven"), build=tiny.BlockNetwork, resume=True)
-    assert_same_training(tmp_path, alone)
+    assert_same_training(whole, folder / "begun_alone")
+    begun = folder / "begun_sharded"
+    assert not weights(begun).exists()
+    tiny.run_tiny(begun, ranks.plan_of("uneven"), build=tiny.BlockNetwork, resume=True)
+    assert_same_training(whole, begun)
 
 
 @needs_fork

@@ -23,7 +23,7 @@ from limner.devices.shared_machine import devices_of, shared_machine
 from limner.evaluation.write_scores import SCORES_FILE
 from limner.networks import NETWORKS, network_settings
 from limner.planning.settings import dotted
-from limner.preparation.planned import Planned, plan_data, settings_and_data, with_shorthands
+from limner.preparation.planned import Planned, plan_data, with_shorthands
 from limner.preparation.run_names import refuse_among_images
 from limner.reporting.network_comparison_page import write_comparison
 from limner.storage.claimed_folder import claimed_folder
@@ -93,7 +93,7 @@ def compare_networks(
     execution = Execution(devices[0], track, watchers)
     refuse_among_images(None if out is None else user_path(out), data)
     planned = plan_data(data, with_shorthands(settings, minutes=minutes), execution, accept=accept)
-    _refuse_mixture(planned, wanted, settings_and_data(data, settings)[0])
+    _refuse_mixture(planned, wanted)
     comparison = _begin(planned, out)
     asked: dict[str, Any] = {"data": comparison.data, "minutes": minutes, "settings": settings}
     asked |= {} if processes is None else SHARED
@@ -110,15 +110,13 @@ def compare_networks(
     return comparison
 
 
-def _refuse_mixture(
-    planned: Planned, networks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Any]
-) -> None:
+def _refuse_mixture(planned: Planned, networks: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse to train some networks in slices, and others on volumes, unless the user says which.
 
     Raises:
         ConfigError: The data are volumes, and some networks do not take them.
     """
-    given = dotted(settings).keys() & {"input.spatial_dims", "input.slice_axis"}
+    given = dotted(planned.settings).keys() & {"input.spatial_dims", "input.slice_axis"}
     flat = [n for n, chosen in networks.items() if 3 not in NETWORKS[chosen["network"]["name"]].spatial_dims]
     if planned.checked.facts.volumes and flat and not given:
         raise ConfigError(

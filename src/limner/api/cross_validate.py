@@ -8,7 +8,6 @@ from typing import Any
 from limner.api.train import fit_and_score, noted, resume_run
 from limner.core.errors import ConfigError, LimnerError, MissingPartsOfRunError, WriteError, describe
 from limner.core.execution import Execution
-from limner.core.plan import Plan
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RUNS, RunFolder
 from limner.core.watchers import Watcher, Watchers
@@ -178,14 +177,14 @@ class _Work:
         else:
             self._say(f"{what}: {len(file.folds[index])} validation images")
             of_fold = with_other_splits(checked, splits_of_fold(file, index, records_of(checked)))
-            plan = self._plan(of_fold)
-            prepared = prepare_run(Planned(plan, of_fold), fold.root, device=self.execution.device)
+            prepared = prepare_run(self._planned(of_fold), fold.root, device=self.execution.device)
             fit_and_score(prepared, self.execution, resume=False)
 
-    def _plan(self, of_fold: CheckResult) -> Plan:
+    def _planned(self, of_fold: CheckResult) -> Planned:
         """Return the plan of a fold, which has no low-resolution stage."""
         settings, device = self.request.settings, self.execution.device
-        return plan_checked(of_fold, settings, device, self.given, allow_cascade=False)
+        plan = plan_checked(of_fold, settings, device, self.given, allow_cascade=False)
+        return Planned(plan, of_fold, settings)
 
     def _score(self, file: FoldsFile) -> None:
         """Score every image by the model that was not trained on it, test images by all, and report."""

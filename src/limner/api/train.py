@@ -145,7 +145,7 @@ def _prepared(
     if planned.plan.input.cascade_mm is not None:
         if network is not None:
             raise ConfigError("A cascade is for the networks of limner. Omit input.cascade_mm.")
-        return prepare_cascade(planned, data, wanted, run, execution)
+        return prepare_cascade(planned, run, execution)
     return prepare_run(planned, run, device=execution.device, network=network)
 
 

@@ -29,7 +29,6 @@ from limner.preparation.planned import (
     given_plans,
     plan_checked,
     plan_data,
-    settings_and_data,
     with_shorthands,
 )
 from limner.preparation.prepared_run import PreparedRun, check_data_state, open_run, prepare_run
@@ -113,16 +112,15 @@ def tune(
         tuning = _begin(planned, out)
         if minutes is None:
             return _test_rates(tuning, planned, execution)
-        wanted, _ = settings_and_data(data, asked)
         space = read_space(over, flatten(planned.plan))
         proposer = proposer or best_proposer(planned.plan.train.seed)
         kind: type[_Search] = _Search if processes is None else _SharedSearch
-        search = kind(tuning, planned, wanted=wanted, space=space, proposer=proposer, execution=execution)
+        search = kind(tuning, planned, space=space, proposer=proposer, execution=execution)
         given: dict[str, Any] = {"minutes": minutes, "trials": trials, "task": task, "network": network}
         given |= {"settings": settings, "processes": 1, "proposer": proposer}
         join = partial(tune, data, tuple(over), out=tuning.root, **given)
         with helping(join, devices, execution):
-            return search.run(trials, minutes, asked={"over": list(over), "settings": wanted})
+            return search.run(trials, minutes, asked={"over": list(over), "settings": planned.settings})
 
 
 def _check_search_options(over: Sequence[str], minutes: float | None, processes: int | None) -> None:
@@ -211,14 +209,12 @@ class _Search:
         tuning: Tuning,
         planned: Planned,
         *,
-        wanted: dict[str, Any],
         space: Space,
         proposer: Proposer,
         execution: Execution,
     ) -> None:
         self._tuning = tuning
         self._planned = planned
-        self._wanted = wanted
         self._space = space
         self._proposer = proposer
         self._execution = execution
@@ -304,7 +300,7 @@ class _Search:
             shutil.rmtree(run.root)  # no checkpoint yet
         device = self._execution.device
         own = merge(nest(trial.settings), {"train": {"minutes": trial.minutes}})
-        wanted = merge(self._wanted, own)
+        wanted = merge(self._planned.settings, own)
         given = given_plans(wanted)
         plan = plan_checked(self._planned.checked, wanted, device, given, allow_cascade=False)
         return prepare_run(replace(self._planned, plan=plan), run.root.absolute(), device=device)
@@ -315,7 +311,7 @@ class _Search:
         self._tuning = replace(self._tuning, trials=tuple(found[place] for place in sorted(found)))
         write_json(self._tuning.root / TRIALS, [asdict(trial) for trial in self._tuning.trials])
         if self._tuning.best is not None:
-            best = merge(self._wanted, nest(self._tuning.best.settings))
+            best = merge(self._planned.settings, nest(self._tuning.best.settings))
             write_whole(self._tuning.recipe, render_recipe(self._tuning, best))
             write_tuning(self._tuning, method=self._proposer.name)
 

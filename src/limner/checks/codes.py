@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from limner.core.finding import Code, Severity, build_finding
 from limner.formats.format_codes import ANNOTATIONS, PAIRS
+from limner.storage.whole_files import write_whole
 
 _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
@@ -137,8 +139,14 @@ def place(files: Sequence[str]) -> str:
     return files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
 
 
+def write_codes(page: Path) -> None:
+    """Write the tables into the page that has them already, in place of the old ones."""
+    text = page.read_text("utf-8")
+    write_whole(page, text[: text.index("### ")] + codes_as_markdown().rstrip() + "\n")
+
+
 def codes_as_markdown() -> str:
-    """Return the tables of docs/checks.md."""
+    """Return the tables of docs/checks.md, which are its end."""
     lines: list[str] = []
     for family, codes in FAMILIES.items():
         lines += [f"### {family}", "", "| code | severity | what it means |", "|---|---|---|"]

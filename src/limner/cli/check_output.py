@@ -19,7 +19,6 @@ from limner.core.printable import printable_line
 from limner.core.yaml_text import dump_yaml
 from limner.datasets.checked import CheckResult
 from limner.formats.shapes.object_source import BOXES
-from limner.formats.source import BOX_TASK, TEXT_TASK
 from limner.formats.terms import MASKS
 
 MOST_ALIKE = 5
@@ -211,10 +210,7 @@ def _show_next(result: CheckResult, data: str) -> None:
     console().print(", ".join(words) if words else "nothing to report", style="heading")
     unsettled = [finding for finding in result.errors if not finding.proposal]
     if not result.errors:
-        only_boxes, has_words = result.source.tasks == BOXES, TEXT_TASK in result.source.tasks
-        task = BOX_TASK if only_boxes else TEXT_TASK if has_words else None
-        option = "" if task is None else f" --task {task}"
-        console().print(f"Next: limner train {data}{option}", style="good")
+        console().print(f"Next: limner train {data}", style="good")
     elif unsettled:
         first = f"Fix {'this error' if len(unsettled) == 1 else f'these {len(unsettled)} errors'}, then run"
         console().print(

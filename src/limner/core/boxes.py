@@ -115,28 +115,20 @@ class Boxes(Target[tuple[BoxTargets, ...]]):
 
     def select(self, wanted: npt.NDArray[np.bool_]) -> "Boxes":
         """Return the boxes for which `wanted` (N,) is True, in order."""
-        return replace(
-            self,
-            xyxy=self.xyxy[wanted],
-            labels=self.labels[wanted],
-            is_crowd=self.is_crowd[wanted],
-            is_difficult=self.is_difficult[wanted],
-            outlines=None if self.outlines is None else self.outlines.select(wanted),
-        )
+        rows: dict[str, Any] = {name: getattr(self, name)[wanted] for name in PER_BOX}
+        outlines = None if self.outlines is None else self.outlines.select(wanted)
+        return replace(self, **rows, outlines=outlines)
 
     def with_crowds(self, found: npt.NDArray[np.int64]) -> "Boxes":
         """Return also a crowd over the whole image for each found label that is not `complete`."""
         labels = incomplete(found, self.complete)
         height, width = self.shape
-        whole = np.tile(np.array([0, 0, width, height], np.float32), (len(labels), 1))
-        return replace(
-            self,
-            xyxy=np.concatenate([self.xyxy, whole]),
-            labels=np.concatenate([self.labels, labels]),
-            is_crowd=np.concatenate([self.is_crowd, np.ones(len(labels), bool)]),
-            is_difficult=np.concatenate([self.is_difficult, np.zeros(len(labels), bool)]),
-            outlines=None,
-        )
+        whole = [[0, 0, width, height]] * len(labels)
+        crowds = boxes_of(whole, labels.tolist(), [True] * len(labels), shape=self.shape)
+        rows: dict[str, Any] = {}
+        for name in PER_BOX:
+            rows[name] = np.concatenate([getattr(self, name), getattr(crowds, name)])
+        return replace(self, **rows, outlines=None)
 
     def moved(self, move: Move) -> "Boxes":
         """Return the boxes in the moved image, as `clipped` to it.
@@ -208,6 +200,9 @@ class Boxes(Target[tuple[BoxTargets, ...]]):
         """Draw a box uniformly, then a pixel in it uniformly; None if there are no boxes."""
         return pixel_in_a_box(rng, self.xyxy)
 
+
+PER_BOX = ("xyxy", "labels", "is_crowd", "is_difficult")
+"""Fields of `Boxes` with a row for each box, besides `outlines`."""
 
 CORNERS = [[0, 1], [2, 1], [2, 3], [0, 3]]
 """Columns of left, top, right, bottom that are the corners, clockwise as seen from left top."""

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from inspect import signature
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from limner.core.config_problems import as_model, problem
 from limner.core.errors import ConfigError, did_you_mean
 from limner.core.yaml_text import load_yaml
+
+Positive = Annotated[int, Field(gt=0)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Part = Annotated[float, Field(gt=0, le=1)]
 
 
 class Config(BaseModel):

@@ -239,4 +239,4 @@ def json_schema() -> dict[str, Any]:
     classes["items"] = {"anyOf": [classes["items"], {"type": "string"}]}
     one = schema["$defs"]["ClassSettings"]
     one["anyOf"] = [{"required": one.pop("required")}, {"required": ["names"]}]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": FILE_NAME, **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": FILE_NAME}

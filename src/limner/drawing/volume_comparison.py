@@ -16,9 +16,6 @@ from limner.drawing.panels import Panel
 SIDE = 180
 """Longer side of the largest plane in pixels."""
 
-OF_VIEWS = 4
-"""Panels of a view: image, truth, prediction, and errors."""
-
 IN_A_ROW = 4
 """Slices of the montage beside each view."""
 

@@ -9,10 +9,9 @@ from typing import Any
 import yaml
 
 from limner.core.config import merge, parse_config, parse_yaml
-from limner.core.dataset_file import FILE_NAME, DatasetFile, json_schema
+from limner.core.dataset_file import FILE_NAME, DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.yaml_text import compose_yaml, dump_yaml, load_yaml
-from limner.storage.json_files import write_json
 from limner.storage.output_folder import numbered_places
 from limner.storage.whole_files import remove_leftovers_of, write_whole
 
@@ -74,11 +73,6 @@ def _keep(old: str, path: Path) -> None:
             return
         if place.is_file() and _text(place) == old:
             return
-
-
-def write_schema(path: Path) -> None:
-    """Write the JSON Schema of `dataset.yaml`, by which editors complete and check it."""
-    write_json(path, json_schema())
 
 
 def _text(path: Path) -> str:

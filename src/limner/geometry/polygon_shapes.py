@@ -35,13 +35,6 @@ def overlap_areas(first: Sequence[Polygon], second: Sequence[Polygon]) -> tuple[
     return shared, shapely.area(ours), shapely.area(theirs)
 
 
-def overlap_ratios(first: Sequence[Polygon], second: Sequence[Polygon]) -> Areas:
-    """Return the (N, M) intersection over union of each pair; 0 if neither has an area."""
-    shared, ours, theirs = overlap_areas(first, second)
-    union = ours[:, None] + theirs[None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-
-
 def area_and_length(polygon: Polygon) -> tuple[float, float]:
     """Return the area in square pixels and the perimeter in pixels."""
     (shape,) = _shapes([polygon])

@@ -9,13 +9,12 @@ PathT = TypeVar("PathT", bound=PurePath)
 VOLUME_SUFFIXES = frozenset({".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".npz"})
 """Lower-case suffixes of files that hold a volume."""
 
-IMAGE_SUFFIXES = VOLUME_SUFFIXES | frozenset(
+JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
+"""Lower-case suffixes of JPEGs."""
+
+_OTHER_IMAGE_SUFFIXES = frozenset(
     {
         ".png",
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
         ".tif",
         ".tiff",
         ".bmp",
@@ -34,6 +33,8 @@ IMAGE_SUFFIXES = VOLUME_SUFFIXES | frozenset(
         ".jpx",
     }
 )
+
+IMAGE_SUFFIXES = VOLUME_SUFFIXES | JPEG_SUFFIXES | _OTHER_IMAGE_SUFFIXES
 """Lower-case suffixes of files that are listed as images or masks."""
 
 _PACKED = ".gz"
@@ -51,6 +52,11 @@ def image_suffix(name: str) -> str:
 def is_image_name(name: str) -> bool:
     """Tell whether a file's name ends like that of an image or a volume."""
     return image_suffix(name) in IMAGE_SUFFIXES
+
+
+def is_jpeg_name(name: str) -> bool:
+    """Tell whether a file's name ends like that of a JPEG."""
+    return image_suffix(name) in JPEG_SUFFIXES
 
 
 def is_volume_name(name: str) -> bool:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from limner.core.augment_plan import AugmentPlan
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
-from limner.core.plan import AugmentPlan, InputPlan
+from limner.core.plan import InputPlan
 from limner.core.sample import Sample
 from limner.loading.mixing import Mixing
 from limner.transforms.add_low_resolution import AddLowResolution
@@ -70,10 +71,6 @@ class Pipeline:
             drawn.append(transform.draw(rng, sample))
             sample = transform.apply(sample, drawn[-1])
         return sample, tuple(drawn)
-
-    def replay(self, sample: Sample, params: tuple[object, ...]) -> Sample:
-        """Apply parameters from `record` to `sample`; the result is identical."""
-        return self.steps(sample, params)[-1]
 
     def steps(self, sample: Sample, params: tuple[object, ...]) -> tuple[Sample, ...]:
         """Return `sample`, then the result of each transform with `params` from `record`."""

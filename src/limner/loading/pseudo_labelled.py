@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from limner.core.augment_plan import AugmentPlan
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelTable
-from limner.core.plan import AugmentPlan, InputPlan
+from limner.core.plan import InputPlan
 from limner.core.sample import Record, Sample
 from limner.formats.source import Source
 from limner.images.masks import read_values

@@ -16,15 +16,13 @@ from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.core.errors import DataError
 from limner.core.labels import LabelTable
 from limner.core.plan import ResizePlan
+from limner.images.file_names import is_jpeg_name
 from limner.planning.orientation import Orientation, measure_orientation
 from limner.planning.slicing import Slicing, common_codes, facts_of_slices
 from limner.planning.volume_fingerprint import Spacing, VolumeFingerprint, take_volume_fingerprint
 from limner.transforms.fitted_size import fitted_size
 
 Size = tuple[int, ...]
-
-JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
-"""Lower-case suffixes of JPEGs."""
 
 
 @dataclass(frozen=True)
@@ -201,15 +199,10 @@ def take_fingerprint(
     Raises:
         DataError: There are no usable training images.
     """
-    names, codes = {split: set(members) for split, members in splits.items()}, common_codes(facts)
-    stored = [image for image in facts.usable if image.name in names.get("train", ())]
-    facts = facts_of_slices(facts, slicing)
-    training = [image for image in facts.usable if image.name in names.get("train", ())]
-    if not training:
-        raise DataError(
-            "No training image has readable labels of the same size, so there is nothing to plan. "
-            "Run `limner check` on the folder: it lists each file and its problem."
-        )
+    names = {split: set(members) for split, members in splits.items()}
+    codes = common_codes(facts)
+    stored = _training_images(facts, names)
+    training = _training_images(facts_of_slices(facts, slicing), names)
     counts = Counter(image.channels for image in training)
     channels = _trained_channels(counts)
     mean, std = _pooled(training, channels)
@@ -245,9 +238,24 @@ def take_fingerprint(
     )
 
 
+def _training_images(facts: DatasetFacts, names: Mapping[str, set[str]]) -> list[ImageFacts]:
+    """Return the images of ``train`` that can be trained on.
+
+    Raises:
+        DataError: There are none.
+    """
+    training = [image for image in facts.usable if image.name in names.get("train", ())]
+    if not training:
+        raise DataError(
+            "No training image has readable labels of the same size, so there is nothing to plan. "
+            "Run `limner check` on the folder: it lists each file and its problem."
+        )
+    return training
+
+
 def _jpeg_share(training: Sequence[ImageFacts]) -> float:
     """Return the fraction of the images that are JPEGs."""
-    return sum(image.image_file.lower().endswith(JPEG_SUFFIXES) for image in training) / len(training)
+    return sum(is_jpeg_name(image.image_file) for image in training) / len(training)
 
 
 def _trained_channels(counts: Counter[int]) -> int:

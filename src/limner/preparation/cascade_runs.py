@@ -1,6 +1,5 @@
 """The two runs of a cascade: at low resolution, then at full resolution with what the first predicts."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +9,16 @@ from limner.core.execution import Execution
 from limner.core.plan import Plan
 from limner.devices.processes import num_processes
 from limner.planning.rules.cascade import FIRST_SHARE, KEY
-from limner.preparation.planned import Planned, plan_checked, settings_and_data
+from limner.preparation.planned import Planned, plan_checked
 from limner.preparation.prepared_run import PreparedRun, prepare_run
 from limner.tasks import find_task
 
 
-def prepare_cascade(
-    planned: Planned,
-    data: str | Path,
-    wanted: Mapping[str, Any],
-    run: str | Path | None,
-    execution: Execution,
-) -> PreparedRun:
+def prepare_cascade(planned: Planned, run: str | Path | None, execution: Execution) -> PreparedRun:
     """Create the run of the second stage, and in its folder the run of the first.
 
     Args:
         planned: The plan of the second stage, with the whole time budget.
-        data: The dataset folder, or the file of settings that names it.
-        wanted: The user's settings, nested.
         run: As of `prepare_run`.
         execution: Device of the training.
 
@@ -36,10 +27,9 @@ def prepare_cascade(
         DataError: As of `prepare_run`.
     """
     refuse_unsuitable(planned.plan)
-    settings, _ = settings_and_data(data, dict(wanted))
-    first, second = settings_of_stages(settings, planned.plan)
     checked, device = planned.checked, execution.device
-    low, full = (Planned(plan_checked(checked, each, device), checked) for each in (first, second))
+    stages = settings_of_stages(planned.settings, planned.plan)
+    low, full = (Planned(plan_checked(checked, each, device), checked, each) for each in stages)
     return prepare_run(full, run, device=device, first_stage=low)
 
 

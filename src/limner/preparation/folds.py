@@ -65,7 +65,7 @@ class FoldsRequest:
     num_folds: int
     group: str | None
     seed: int
-    settings: Mapping[str, Any]
+    settings: dict[str, Any]
 
     def differences(self, file: FoldsFile) -> list[str]:
         """Return how the request differs from that of a folder, in words; empty if it is the same."""

@@ -35,10 +35,17 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan, and the checked data it was made for."""
+    """A plan, and what it was made from.
+
+    Attributes:
+        plan: Every setting of a run.
+        checked: The checked data.
+        settings: The nested settings of the user and of the file, with the reasons of the file.
+    """
 
     plan: Plan
     checked: CheckResult
+    settings: dict[str, Any]
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -99,7 +106,7 @@ def plan_data(
     given = given_plans(wanted)
     checked = check_dataset(data, accept=accept, workers=workers, track=execution.track)
     plan = plan_checked(checked, wanted, execution.device, given, allow_cascade=allow_cascade)
-    return Planned(plan, checked)
+    return Planned(plan, checked, wanted)
 
 
 def settings_and_data(

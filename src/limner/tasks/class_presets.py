@@ -59,9 +59,6 @@ CLASS_PRESETS = (
     ),
 )
 
-PROBE_PIXELS = 224 * 224
-"""Size of the images of which a frozen encoder computes features: that of its pretraining, usually."""
-
 
 def find_class_preset(*, on_cpu: bool, minutes: float | None) -> Preset:
     """Return the first row that applies."""

@@ -7,6 +7,7 @@ import pytest
 from limner.core.config import parse_config
 from limner.core.dataset_file import DatasetFile
 from limner.core.labels import LabelClass, LabelTable, MaskEncoding
+from limner.formats import open_source
 from limner.formats.pairs.known_layout import Known, completed
 
 ROOT = Path("data")
@@ -76,3 +77,15 @@ def test_a_format_named_for_another_layout_is_refused_in_words(tmp_path: Path, n
     (tmp_path / "photo.txt").write_text("x")
     with pytest.raises(DataError, match=f"the layout of {name}: "):
         open_source(tmp_path, settings(format=name))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "JPEG", "jpe", "jfif"])
+def test_masks_of_polyps_are_thresholded_whatever_suffix_of_jpegs_they_have(tmp_path, suffix) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"cju0qkwl35piu0993l0dewei2.{suffix}").touch()
+    source = open_source(tmp_path)
+    assert source.name == "polyps"
+    table = source.settings.label_table()
+    assert table is not None
+    assert table.encoding.threshold == 127

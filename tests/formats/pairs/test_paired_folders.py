@@ -30,6 +30,7 @@ LAYOUTS = {
     "numbers only": ("images/scan-0{n}b.png", "masks/truth{n}.png"),
     "one folder, suffix": ("cat{n}.jpg", "cat{n}_mask.png"),
     "one folder, other suffix": ("cat{n}.jpg", "cat{n}.png"),
+    "one folder, a less common suffix of JPEGs": ("cat{n}.JFIF", "cat{n}.png"),
     "patients": ("patient{n}/slice_1.tif", "patient{n}/slice_1_mask.tif"),
     "files called image and mask": ("case{n}/image.png", "case{n}/mask.png"),
     "Carvana": ("train/car{n}.jpg", "train_masks/car{n}_mask.gif"),

@@ -18,7 +18,7 @@ from limner.formats.pairs.affixes import (
     without_count,
 )
 from limner.formats.pairs.pairing import Item
-from limner.images.file_names import image_stem
+from limner.images.file_names import image_stem, is_jpeg_name
 
 Site = tuple[str, ...]
 
@@ -130,7 +130,7 @@ def _by_mark_or_twin(items: list[Item]) -> list[tuple[Item, Role]]:
     partners = sum(any((i.path.parent, name) in keys for name in _names_inside(i.name)) for i in marked)
     if marked and partners >= 0.5 * len(marked):
         return [(item, "label" if item in marked else "image") for item in items]
-    photos = {(i.path.parent, i.name) for i in items if i.path.suffix.lower() in (".jpg", ".jpeg")}
+    photos = {(i.path.parent, i.name) for i in items if is_jpeg_name(i.path.name)}
     twins = {i for i in items if i.path.suffix.lower() in (".png", ".gif", ".bmp", ".npy", ".tif", ".tiff")}
     twins = {i for i in twins if (i.path.parent, i.name) in photos}
     if photos and len(twins) >= 0.5 * len(photos):

@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 from limner.core.labels import LabelClass, LabelTable, MaskEncoding, distinct_color
 from limner.formats.file_tree import FileTree
 from limner.formats.pairs.known_layout import Known, KnownLayout, images_below
+from limner.images.file_names import is_jpeg_name
 
 _KVASIR_NAME = re.compile(r"c[a-z0-9]{24}")
-_LOSSY = (".jpg", ".jpeg")
 
 GREY_LEVELS = LabelTable(
     (LabelClass("background", (0,), distinct_color(0)), LabelClass("polyp", (255,), distinct_color(1)))
@@ -65,7 +65,7 @@ def _clinic(tree: FileTree) -> Known | None:
 
 
 def _labels(masks: list[PurePosixPath]) -> tuple[LabelTable, str]:
-    if any(path.suffix.lower() in _LOSSY for path in masks):
+    if any(is_jpeg_name(path.name) for path in masks):
         return THRESHOLD, "its JPEG masks show a polyp where they are brighter than 127"
     return GREY_LEVELS, "255 is a polyp"
 

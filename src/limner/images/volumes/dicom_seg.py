@@ -16,20 +16,7 @@ from limner.core.labels import ValueMap
 from limner.images.volumes.dicom import INSTALL, Slice, decoded, read_dataset, slices_of, sorted_slices
 from limner.storage.whole_files import write_whole
 
-SEG = "SEG"
-"""Modality of segmentations."""
-
 MAX_SEGMENTS = 65535
-
-
-def is_segmentation(path: Path) -> bool:
-    """Tell whether a DICOM file is a segmentation.
-
-    Raises:
-        DataError: It cannot be read.
-        MissingPartError: pydicom is not installed.
-    """
-    return str(read_dataset(path, pixels=False).get("Modality", "")) == SEG
 
 
 def segment_names(path: Path) -> dict[int, str]:

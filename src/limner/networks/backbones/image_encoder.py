@@ -4,7 +4,7 @@ Shape legend: B batch, C channels, H and W height and width, F features.
 """
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -26,20 +26,6 @@ TRAINED_ON_IMAGENET = frozenset((*RESNETS, *DENSENETS, *MIX_TRANSFORMERS, *MPVIT
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 """Mean and standard deviation of each channel, in 0..255."""
-
-
-class ImageEncoder(Protocol):
-    """Interface of every encoder.
-
-    Attributes:
-        width: F.
-    """
-
-    width: int
-
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Map (B, C, H, W) of any size to (B, F)."""
-        ...
 
 
 class ResNetEncoder(ResNet):

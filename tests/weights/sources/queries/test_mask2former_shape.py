@@ -1,8 +1,8 @@
 import pytest
-import torch
 
 from limner.networks import build_network
 from limner.networks.mask2former import ENTRY, Mask2FormerOptions
+from limner.networks.weightless import weightless
 from limner.weights.sources.queries.mask2former_shape import read_shape
 
 
@@ -10,7 +10,7 @@ from limner.weights.sources.queries.mask2former_shape import read_shape
 @pytest.mark.parametrize("norm", ["trained", "frozen"])
 def test_every_published_variant_is_told_from_its_shapes(variant, norm):
     options = dict(ENTRY.variants[variant]) | {"backbone_norm": norm}
-    with torch.device("meta"):
+    with weightless():
         network = build_network("mask2former", num_classes=19, in_channels=4, **options)
     shape = read_shape(network.state_dict(), heads=8, where="it")
     expected = Mask2FormerOptions(**options)
@@ -32,6 +32,6 @@ def test_unusual_numbers_are_told_too():
         "decoder_layers": 1,
         "decoder_feedforward": 24,
     }
-    with torch.device("meta"):
+    with weightless():
         network = build_network("mask2former", num_classes=2, **options)
     assert read_shape(network.state_dict(), heads=4, where="it").options == options
