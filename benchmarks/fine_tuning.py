@@ -8,8 +8,8 @@ With `--first`, limner is first trained on another data set, for `--first-steps`
 with these weights; and from random ones, with the network and the normalisation of the other run, so that
 only the initial values and the learning rates differ, which limner plans for each. All have the same number
 of steps, so that the load of the machine does not matter; with `--minutes` they have the same time, and need
-the machine alone. The score is that of the validation images at full size; the interval is that of Student's t
-over the differences.
+the machine alone. The score is that of the validation images at full size; the interval is that of Student's
+t over the differences.
 """
 
 import argparse
