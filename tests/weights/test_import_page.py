@@ -168,6 +168,9 @@ FILES = {
     "checkpoint_epoch5.pth": _milesial,
     "bisenetv1.pth": lambda p: torch.save(authors_states.bisenetv1(19), p),
     "my_unet.pth": lambda p: _unet(p, (8, 16, 32)),
+    "my_detector.pth": lambda p: torch.save(
+        build_network("fcos", num_classes=3, backbone="resnet18").state_dict(), p
+    ),
     "STATE_DICT": lambda p: _unet(p, (32, 64, 128, 256)),
     "CHECKPOINT": lambda p: _smp_state(p, "DeepLabV3Plus"),
 }

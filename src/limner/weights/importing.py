@@ -35,8 +35,8 @@ from limner.weights.imported_plan import plan_of, summarize
 from limner.weights.model import Model
 from limner.weights.open_choices import OpenChoice, OtherReading, open_choices
 from limner.weights.sources import SOURCES
+from limner.weights.sources.by_name import source_by_name
 from limner.weights.sources.classes.classifiers import CLASSIFIERS
-from limner.weights.sources.pixels.by_name import BY_NAME
 from limner.weights.tensor_table import TensorTable
 
 SHOWN = 3
@@ -108,7 +108,7 @@ def import_checkpoint(
 
     Args:
         path: A folder (`config.json`, `model.safetensors`), or a file: .pth, .pt, .bin, .pkl or .safetensors.
-        task: ``semantic``, ``instance`` or ``panoptic``, if the checkpoint does not contain it.
+        task: A row of `TASKS`, if the checkpoint does not contain it.
         classes: The classes in trained order, if the checkpoint does not contain them.
         licence: Licence of the weights, if the checkpoint does not contain it.
         network: A row of `NETWORKS`, for a state dict that no source recognises.
@@ -181,7 +181,7 @@ class _Interpreted:
 
 
 def _interpret(checkpoint: Checkpoint, asked: Asked) -> _Interpreted:
-    source = BY_NAME if asked.network else _source_of(checkpoint)
+    source = source_by_name(asked.network) if asked.network else _source_of(checkpoint)
     reading = source.read(checkpoint, asked)
     fitted = fit_tensors(reading, checkpoint, background=asked.how_read.background)
     plan = _with_settings(plan_of(checkpoint, source, fitted.network, reading.conclusions), asked)

@@ -11,9 +11,8 @@ from typing import Any, TypeVar
 import torch
 
 from limner.core.errors import ConfigError, ModelError, describe
-from limner.core.labels import LabelTable
 from limner.core.plan import ResizePlan
-from limner.networks.backbones.image_encoder import imagenet_names, input_statistics, is_encoder
+from limner.networks.backbones.image_encoder import input_statistics, is_encoder
 from limner.weights.checkpoint_files import PREPROCESSOR, Checkpoint
 from limner.weights.checkpoint_source import (
     Asked,
@@ -29,9 +28,9 @@ from limner.weights.how_read import IMAGES, UnknownInput
 from limner.weights.renaming import Naming, Renamed, rename
 from limner.weights.sources.classes.classifier_names import FAMILIES, MMPRETRAIN, TIMM, TRANSFORMERS, Family
 from limner.weights.sources.facts.backbone_shapes import recognize_backbone
-from limner.weights.sources.facts.dense_facts import framework_names, imagenet, stated_licence
+from limner.weights.sources.facts.class_facts import image_class_labels
+from limner.weights.sources.facts.dense_facts import imagenet, stated_licence
 from limner.weights.sources.facts.image_facts import infer_normalization
-from limner.weights.sources.facts.label_facts import infer_labels, labels_of_names
 from limner.weights.sources.facts.openmmlab_backbones import patches_by_position
 from limner.weights.sources.facts.openmmlab_facts import (
     infer_preprocessing,
@@ -44,8 +43,6 @@ from limner.weights.sources.facts.openmmlab_facts import (
 Value = TypeVar("Value")
 
 TASK = "classification"
-
-IMAGENET_CLASSES = 1000
 
 CROP, EDGE = 224, 256
 """Side of the square that projects cut out of an image, and length of its shorter side before that."""
@@ -103,7 +100,7 @@ def _read(family: Family, checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
         raise ConfigError(f"The checkpoint scores images, so its task is {TASK}; found --task {asked.task}.")
     conclusions = Conclusions(
         Inferred(TASK, "it scores whole images"),
-        _labels(checkpoint, shape.num_classes, asked),
+        image_class_labels(checkpoint, shape.num_classes, asked),
         normalization,
         _resize(family, checkpoint, shape),
         stated_licence(checkpoint, asked),
@@ -291,16 +288,6 @@ def _unknown_images(family: Family, checkpoint: Checkpoint) -> frozenset[Unknown
     if family.project == MMPRETRAIN:
         return unknown_images(checkpoint)
     return frozenset() if checkpoint.preprocessor else IMAGES
-
-
-def _labels(checkpoint: Checkpoint, classes: int, asked: Asked) -> Inferred[LabelTable]:
-    names = framework_names(checkpoint)
-    if asked.classes is None and names is not None:
-        return labels_of_names(names.value, names.why, checkpoint, classes, TASK)
-    if asked.classes is None and classes == IMAGENET_CLASSES and "id2label" not in checkpoint.config:
-        why = f"assumed to be those of ImageNet-1k, since there are {classes}"
-        return labels_of_names(imagenet_names(), why, checkpoint, classes, TASK)
-    return infer_labels(checkpoint, classes, TASK, asked.classes)
 
 
 def _resize(family: Family, checkpoint: Checkpoint, shape: NetworkShape) -> Inferred[ResizePlan]:

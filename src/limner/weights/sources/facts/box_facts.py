@@ -103,7 +103,7 @@ def conclude_boxes(
         raise ConfigError(f"The checkpoint predicts boxes, so its task is {TASK}; found --task {asked.task}.")
     return Conclusions(
         Inferred(TASK, "it predicts boxes"),
-        _box_labels(checkpoint, classes, asked),
+        box_labels(checkpoint, classes, asked),
         normalization,
         resize,
         stated_licence(checkpoint, asked),
@@ -112,7 +112,12 @@ def conclude_boxes(
     )
 
 
-def _box_labels(checkpoint: Checkpoint, classes: int, asked: Asked) -> Inferred[LabelTable]:
+def box_labels(checkpoint: Checkpoint, classes: int, asked: Asked) -> Inferred[LabelTable]:
+    """Return the classes of boxes in trained order.
+
+    Raises:
+        ModelError: There are more or fewer names than classes.
+    """
     names = framework_names(checkpoint)
     if asked.classes is None and names is not None:
         return labels_of_names(names.value, names.why, checkpoint, classes, TASK)

@@ -75,7 +75,7 @@ def conclude(
     return Conclusions(
         Inferred(TASK, "it scores each pixel"),
         _labels(checkpoint, shape.num_classes, asked, names),
-        _normalization(shape.in_channels, normalization, asked),
+        normalization_of_channels(shape.in_channels, normalization, asked),
         resize,
         stated_licence(checkpoint, asked),
         window,
@@ -101,7 +101,19 @@ def _rounded(values: Sequence[float]) -> tuple[float, ...]:
     return tuple(round(value, 6) for value in values)
 
 
-def _normalization(channels: int, known: Inferred[Normalization], asked: Asked) -> Inferred[Normalization]:
+def normalization_of_channels(
+    channels: int, known: Inferred[Normalization], asked: Asked
+) -> Inferred[Normalization]:
+    """Return the normalisation that the caller has set, or else the known one.
+
+    Args:
+        channels: Channels of the image.
+        known: What is used if the caller has set none.
+        asked: What the caller has set.
+
+    Raises:
+        ConfigError: The known one is of another number of channels, so the caller has to set it.
+    """
     given = asked.settings.get("input", {})
     if "mean" in given and "std" in given:
         return Inferred(Normalization(tuple(given["mean"]), tuple(given["std"])), SET_BY_USER)

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from limner.core.errors import ConfigError, ModelError, describe
-from limner.core.labels import LabelClass, LabelTable, distinct_color
 from limner.core.plan import ResizePlan
 from limner.formats.source import TEXT_TASK
 from limner.networks.dbnet import NUM_LEVELS
@@ -32,11 +31,12 @@ from limner.weights.sources.facts.openmmlab_facts import (
     refuse_caffe_style,
     unknown_images,
 )
+from limner.weights.sources.facts.text_facts import text_labels
 
 TASK = TEXT_TASK
 
 RECIPE = {
-    "loss": {"terms": [{"name": "db"}]},
+    "loss": {"terms": [{"name": "differentiable_binarization"}]},
     "optimizer": {"learning_rate": 1e-4, "multipliers": {"backbone": 0.1}},
     "train": {"steps": 1, "batch_size": 16, "validate_every": 1, "save_every": 1},
 }
@@ -166,10 +166,9 @@ def _conclude(
 ) -> Conclusions:
     if asked.task not in (None, TASK):
         raise ConfigError(f"The checkpoint finds words, so its task is {TASK}; found --task {asked.task}.")
-    text = LabelTable((LabelClass("text", (1,), distinct_color(1), is_thing=True),))
     return Conclusions(
         Inferred(TASK, "it scores pixels of text"),
-        Inferred(asked.classes, "you set them") if asked.classes else Inferred(text, "its only class"),
+        text_labels(asked),
         normalization,
         resize,
         stated_licence(checkpoint, asked),
