@@ -84,7 +84,7 @@ def test_teachers_that_do_not_fit_are_refused_before_training(teacher, cells, tm
     (cells / "dataset.yaml").write_text(classes, "utf-8")
     for path in (cells / "images").iterdir():
         cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
-    with pytest.raises(ConfigError, match=r"images of other channels[\s\S]*found: +3[\s\S]*expected: 1"):
+    with pytest.raises(ConfigError, match=r"another number of channels[\s\S]*found: +3[\s\S]*expected: 1"):
         student()
     assert not (tmp_path / "no").exists()
 

@@ -9,6 +9,7 @@ from limner.core.labels import LabelClass, LabelTable
 from limner.devices.machine import Machine, Memory
 from limner.planning.decisions import decide
 from limner.planning.fingerprint import take_fingerprint
+from limner.planning.orientation import Asymmetry, Orientation
 from limner.planning.rules import RULES
 
 GIB = 2**30
@@ -54,6 +55,28 @@ def test_crops_are_centred_on_what_is_rare(make_case, make_facts, share, shape, 
     settled, reasons = settle(with_classes(make_case(facts, minutes=3), facts, "road", "tree"))
     assert settled["augment.foreground_probability"] == probability
     assert reasons["augment.foreground_probability"].startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("left_right", "up_down", "turn", "axes", "words"),
+    [  # up to 20 % of shared asymmetry changes nothing; up to 50 % left-right mirrors are still allowed
+        (0.1, 0.1, 0.1, (0, 1), "orientation is meaningless"),
+        (0.1, 0.1, 0.4, (0, 1), "mirroring changes little, quarter turns more"),
+        (0.3, 0.1, 0.1, (0, 1), "mirroring changes little, but left and right differ too much for quarter"),
+        (0.1, 0.6, 0.6, (1,), "top and bottom differ in the same way"),
+        (0.6, 0.1, 0.6, (0,), "left and right differ in the same way"),
+        (0.6, 0.6, 0.6, (), "left and right and also top and bottom differ in the same way"),
+    ],
+)
+def test_the_sides_that_differ_are_named(make_case, left_right, up_down, turn, axes, words):
+    case = make_case()
+    shared = (Asymmetry(each, 0.002) for each in (left_right, up_down, turn))
+    settled, reasons = settle(
+        replace(case, fingerprint=replace(case.fingerprint, orientation=Orientation(20, *shared)))
+    )
+    assert settled["augment.flip_axes"] == axes
+    assert settled["augment.quarter_turns"] == words.startswith("orientation")
+    assert reasons["augment.flip_axes"].startswith(words)
 
 
 def test_a_pretrained_encoder_is_only_claimed_if_it_is_certain(make_case):

@@ -101,5 +101,7 @@ def test_weights_of_another_network_or_of_other_dimensions_are_refused(tiny_plan
     check_start(plan, {"network.name": "unet"}, 2)
     with pytest.raises(ConfigError, match=r"another network: m[\s\S]*found: +unet, 2 classes[\s\S]*enet"):
         check_start(plan, {"network.name": "enet", "network.weights": "m"}, 2)
-    with pytest.raises(ConfigError, match="other dimensions"):
+    with pytest.raises(
+        ConfigError, match=r"another number of dimensions[\s\S]*found: +2[\s\S]*fix: +Choose weights"
+    ):
         check_start(plan, {}, 3)

@@ -86,7 +86,10 @@ def _experiment(path: Path, values: Mapping[str, Any], comments: Mapping[str, st
     if isinstance(data, dict) and set(data) == {"path"}:
         data = data["path"]
     if not isinstance(data, str):
-        raise ConfigError(f"{path}: data: expected the path of the dataset folder, found {data!r}.")
+        raise ConfigError(
+            f"{path}: data: expected the path of the dataset folder, found {data!r}. "
+            "Write `data: path/to/my_images`."
+        )
     settings = {name: value for name, value in values.items() if name != "data"}
     known = read_settings(settings, where=str(path))
     reasons = {key: f"{YOU_SET_IT}: {comment}" for key, comment in comments.items() if key in known}
@@ -105,4 +108,11 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise ConfigError(describe("The file cannot be read", where=path, found=str(error))) from None
     except UnicodeDecodeError:
-        raise ConfigError(describe("The file is not text", where=path, expected="YAML in UTF-8")) from None
+        raise ConfigError(
+            describe(
+                "The file is not text",
+                where=path,
+                expected="YAML in UTF-8",
+                fix="Name a plan or a recipe, or save the file as UTF-8.",
+            )
+        ) from None

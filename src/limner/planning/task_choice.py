@@ -88,10 +88,11 @@ def check_start(start: Plan, user: Mapping[str, Any], spatial_dims: int) -> None
     if spatial_dims != start.input.spatial_dims:
         raise ConfigError(
             describe(
-                "The weights are for images of other dimensions",
+                "The weights are for images with another number of dimensions",
                 where=weights,
                 found=f"{start.input.spatial_dims} dimensions",
                 expected=f"{spatial_dims}, as the images have",
+                fix=f"Choose weights that were trained on images of {spatial_dims} dimensions, or omit them.",
             )
         )
 

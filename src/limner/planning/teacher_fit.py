@@ -44,8 +44,12 @@ def check_teacher(teacher: Plan | None, settled: Mapping[str, Any], labels: Labe
         )
     for what, theirs, ours in (
         ("is trained for another task", teacher.task, settled["task"]),
-        ("takes images of other channels", teacher.input.channels, settled["input.channels"]),
-        ("takes images of other dimensions", teacher.input.spatial_dims, settled["input.spatial_dims"]),
+        ("takes images with another number of channels", teacher.input.channels, settled["input.channels"]),
+        (
+            "takes images with another number of dimensions",
+            teacher.input.spatial_dims,
+            settled["input.spatial_dims"],
+        ),
     ):
         if theirs != ours:
             raise ConfigError(

@@ -7,7 +7,7 @@ from typing import Any
 from limner.core.plan import Decision
 from limner.core.wording import channel_words, count_words, element, share, size
 from limner.planning.decisions import Case
-from limner.planning.orientation import FEWEST_IMAGES, Orientation
+from limner.planning.orientation import FEWEST_IMAGES, SHARED_AT_MOST, Orientation
 from limner.planning.rules.volume_augmentation import choose_mirrors
 from limner.tasks import find_task
 
@@ -45,7 +45,7 @@ def choose_geometry(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     fingerprint = case.fingerprint
     if fingerprint.are_volumes:
         yield from choose_mirrors(case)
-        yield Decision("augment.quarter_turns", False, "patients lie in one direction")
+        yield Decision("augment.quarter_turns", False, "volumes are recorded in a fixed orientation")
         return
     if case.shows_text:
         yield from _keep_upright("the images contain text, which is never mirrored and rarely rotated")
@@ -132,9 +132,19 @@ def _orientation_reason(found: Orientation) -> str:
     )
     if found.turns:
         return f"orientation is meaningless: {measured}"
-    if found.mirrors_up_down:
-        return f"mirroring changes little, rotation more: {measured}"
-    return f"top and bottom differ in the same way in all images: {measured}"
+    differing = [
+        sides
+        for sides, may_swap in (
+            ("left and right", found.mirrors_left_right),
+            ("top and bottom", found.mirrors_up_down),
+        )
+        if not may_swap
+    ]
+    if differing:
+        return f"{' and also '.join(differing)} differ in the same way in all images: {measured}"
+    if found.turn.exceeds(SHARED_AT_MOST):
+        return f"mirroring changes little, quarter turns more: {measured}"
+    return f"mirroring changes little, but left and right differ too much for quarter turns: {measured}"
 
 
 def choose_colour(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:

@@ -72,9 +72,11 @@ def choose_volume_augmentation(case: Case, settled: Mapping[str, Any]) -> Iterat
     else:
         reason = "voxels are about as long along all axes"
     yield Decision("augment.thick_axis", thick if is_thick else None, reason)
-    reason = f"in {share(OFTEN)} of the patches: patients never lie in quite the same way"
+    reason = f"in {share(OFTEN)} of the patches: directions vary a little between recordings"
     yield Decision("augment.rotation", ROTATION, reason)
-    yield Decision("augment.scale", VOLUME_ZOOM, f"in {share(OFTEN)} of the patches: bodies differ in size")
+    yield Decision(
+        "augment.scale", VOLUME_ZOOM, f"in {share(OFTEN)} of the patches: sizes differ between volumes"
+    )
     reason = "the others are cut out as they are, which is fast and blurs nothing"
     yield Decision("augment.affine_probability", OFTEN, reason)
     yield from _choose_values("patches", brightness=BRIGHTNESS, contrast=CONTRAST)
@@ -94,7 +96,7 @@ def choose_slice_augmentation(case: Case, settled: Mapping[str, Any]) -> Iterato
         reason = f"pixels of slices are {elongation:.2g} times as long as wide, and not mixed"
         yield Decision("augment.rotation", 0.0, reason)
     else:
-        reason = f"within slices, in {share(OFTEN)} of them: patients never lie in quite the same way"
+        reason = f"within slices, in {share(OFTEN)} of them: directions vary a little between recordings"
         yield Decision("augment.rotation", ROTATION, reason)
     reason = "the others are cut out as they are, which is fast and blurs nothing"
     yield Decision("augment.affine_probability", OFTEN, reason)
@@ -103,7 +105,7 @@ def choose_slice_augmentation(case: Case, settled: Mapping[str, Any]) -> Iterato
 
 def _choose_values(samples: str, **others: float) -> Iterator[Decision]:
     """Decide the changes of values that patches and slices share, after some others."""
-    reason = f"scanners and protocols differ; each change in 10 to 30 % of the {samples}"
+    reason = f"scanners and protocols differ; each change in 10 to 37 % of the {samples}"
     values = {**others, "gamma": GAMMA, "noise": NOISE, "blur": BLUR, "low_resolution": RESOLUTION}
     for name, value in values.items():
         yield Decision(f"augment.{name}", value, reason)
