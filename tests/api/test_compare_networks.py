@@ -115,13 +115,14 @@ def test_networks_for_slices_and_for_volumes_are_not_mixed(tmp_path, monkeypatch
     def goes_on(planned, out):
         raise RuntimeError("goes on")
 
-    volumes = SimpleNamespace(checked=SimpleNamespace(
-        facts=SimpleNamespace(volumes=("a",)), source=SimpleNamespace(root=tmp_path)
-    ))  # fmt: skip
+    checked = SimpleNamespace(facts=SimpleNamespace(volumes=("a",)), source=SimpleNamespace(root=tmp_path))
     given = []
-    monkeypatch.setattr(
-        module, "plan_data", lambda data, settings, *_, **__: given.append(settings) or volumes
-    )
+
+    def plan_data(data, settings, *_, **__):
+        given.append(settings)
+        return SimpleNamespace(checked=checked, settings=settings)
+
+    monkeypatch.setattr(module, "plan_data", plan_data)
     monkeypatch.setattr(module, "_begin", goes_on)
     with pytest.raises(ConfigError, match=r"(?s)for slices only: segnet\n.*--spatial 2d"):
         compare_networks(tmp_path, ["unet", "segnet"])

@@ -40,6 +40,7 @@ from limner.transforms.fit_channels import FitChannels
 from limner.transforms.flip import Flip, FlipParams
 from limner.transforms.jpeg_compression import JpegCompression, JpegParams
 from limner.transforms.keep_zeros import KeepZeros
+from limner.transforms.part_cut import PartCut
 from limner.transforms.photometric import Photometric, PhotometricParams
 from limner.transforms.quarter_turn import QuarterTurn, QuarterTurnParams
 from limner.transforms.random_changes import ChangesParams, RandomChanges
@@ -166,6 +167,7 @@ TRANSFORMS = [
     (Photometric(brightness=0.2), PhotometricParams(shift=9.0)),
     (KeepZeros(Photometric(brightness=0.2)), PhotometricParams(shift=9.0)),
     (AreaCrop((24, 32)), CropParams((3, 2), (30, 41))),
+    (PartCut(1.0), CropParams((3, 2), (30, 41))),
     (RandomChanges(2, 0.5), ChangesParams((("shift x", 0.2), ("brightness", 0.5)))),
     (Erasing(0.5), ErasingParams((slice(3, 9), slice(2, 20)))),
     (Rotate(30), RotateParams(11.0)),
@@ -185,7 +187,7 @@ def dims_of(transform, params) -> tuple[int, ...]:
     """Return for images of how many axes a case is meant."""
     if isinstance(transform, ScaleCrop | AreaCrop):
         return (len(transform.size),)
-    if isinstance(transform, RandomChanges | Erasing):
+    if isinstance(transform, RandomChanges | Erasing | PartCut):
         return (2,)
     if isinstance(transform, FitChannels):
         return (transform.plan.spatial_dims,)

@@ -92,7 +92,7 @@ def _numbers_of_classes(network: NetworkShape, given: Mapping[str, Shape]) -> It
         yield 1
         return
     two, three = (shapes_of(replace(network, num_classes=classes)) for classes in (2, 3))
-    for name in [name for name in two if len(given.get(name, ())) == len(two[name])]:
+    for name in [name for name in two if name in given and len(given[name]) == len(two[name])]:
         for size, less, more in zip(given[name], two[name], three[name], strict=True):
             if more == less + 1 and size > less - 2:
                 yield size - (less - 2)
