@@ -10,13 +10,11 @@ the machine alone; with steps, what else the machine does changes nothing.
 """
 
 import argparse
-import json
 import os
-import statistics
 import tempfile
 from pathlib import Path
 
-from teacher import interval
+from paired_runs import print_rows, scores_of
 
 import limner
 from limner.planning.plan_files import read_plan
@@ -54,17 +52,12 @@ def main() -> None:
                     },
                 }
                 run = limner.train(arguments.second, run=work / f"{kind}-{seed}", settings=settings)
-                path = run.evaluation("val") / "scores.json"
-                scores.append(json.loads(path.read_text(encoding="utf-8"))[arguments.score])
+                scores.append(scores_of(run)[arguments.score])
     print(
         f"| {arguments.second.name} | {arguments.score} of seeds {arguments.seeds} | mean |\n"
         "| --- | --- | ---: |"
     )
-    for kind, scores in found.items():
-        each = ", ".join(f"{score:.4f}" for score in scores)
-        print(f"| {kind} | {each} | {statistics.mean(scores):.4f} |")
-    gains = [after - alone for alone, after in zip(*found.values(), strict=True)]
-    print(f"| difference | | {statistics.mean(gains):+.4f}{interval(gains)} |")
+    print_rows(found)
 
 
 if __name__ == "__main__":

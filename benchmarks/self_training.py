@@ -12,12 +12,12 @@ import argparse
 import json
 import os
 import shutil
-import statistics
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from teacher import QUIET, STUDENT, interval
+from paired_runs import print_rows, scores_of
+from teacher import QUIET, STUDENT
 
 import limner
 
@@ -45,7 +45,8 @@ def main() -> None:
             for kind, scores in compare(Path(folder), seed, arguments).items():
                 found[kind].append(scores)
     for score in SCORES:
-        print_table(score, found, arguments.seeds)
+        print(f"\n| model | {score} of seeds {arguments.seeds} | mean |\n| --- | --- | ---: |")
+        print_rows({kind: [one[score] for one in scores] for kind, scores in found.items()})
 
 
 def compare(work: Path, seed: int, arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
@@ -89,23 +90,6 @@ def train(data, root, seed, arguments, *, weights=None, unlabelled=None, **setti
     return limner.train(
         data, run=root, task="semantic", weights=weights, unlabelled=unlabelled, settings=settings
     )
-
-
-def scores_of(run) -> dict[str, float]:
-    scores = json.loads((run.evaluation("val") / "scores.json").read_text(encoding="utf-8"))
-    return {name: scores[name] for name in SCORES}
-
-
-def print_table(score: str, found: dict[str, list[dict[str, float]]], seeds: list[int]) -> None:
-    """Print a score of each model and seed, and what the unlabelled images add."""
-    print(f"\n| model | {score} of seeds {seeds} | mean |\n| --- | --- | ---: |")
-    of = {kind: [one[score] for one in scores] for kind, scores in found.items()}
-    for kind, values in of.items():
-        print(f"| {kind} | {', '.join(f'{value:.4f}' for value in values)} | {statistics.mean(values):.4f} |")
-    _, alone, both = of.values()
-    gains = [after - before for before, after in zip(alone, both, strict=True)]
-    each = ", ".join(f"{gain:+.4f}" for gain in gains)
-    print(f"| difference | {each} | {statistics.mean(gains):+.4f}{interval(gains)} |", flush=True)
 
 
 if __name__ == "__main__":

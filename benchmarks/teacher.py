@@ -9,13 +9,11 @@ that the teacher's forward pass costs steps. The interval is that of Student's t
 """
 
 import argparse
-import json
 import os
-import statistics
 import tempfile
 from pathlib import Path
 
-from scipy.stats import t as students_t
+from paired_runs import print_rows, scores_of
 
 import limner
 
@@ -54,13 +52,9 @@ def compare(data: Path, work: Path, arguments) -> None:
             root = work / f"{kind.split()[0]}-{seed}"
             learned_from = teacher.root if kind == "with the teacher" else None
             run = train(data, root, arguments, STUDENT, {**length, "seed": seed}, teacher=learned_from)
-            scores.append(score_of(run))
-    print(f"| {data.name} | the teacher | | {score_of(teacher):.4f} |")
-    for kind, scores in found.items():
-        each = ", ".join(f"{score:.4f}" for score in scores)
-        print(f"| {data.name} | {kind} | {each} | {statistics.mean(scores):.4f} |", flush=True)
-    gains = [with_it - alone for alone, with_it in zip(*found.values(), strict=True)]
-    print(f"| {data.name} | difference | | {statistics.mean(gains):+.4f}{interval(gains)} |", flush=True)
+            scores.append(scores_of(run)[SCORE])
+    print(f"| {data.name} | the teacher | | {scores_of(teacher)[SCORE]:.4f} |")
+    print_rows(found, prefix=f"| {data.name} ")
 
 
 def train(data: Path, root: Path, arguments, network, length, teacher=None):
@@ -70,18 +64,6 @@ def train(data: Path, root: Path, arguments, network, length, teacher=None):
         "input": {"crop_size": [arguments.side, arguments.side]},
     }
     return limner.train(data, run=root, task="semantic", teacher=teacher, settings=settings)
-
-
-def score_of(run) -> float:
-    return json.loads((run.evaluation("val") / "scores.json").read_text(encoding="utf-8"))[SCORE]
-
-
-def interval(gains: list[float]) -> str:
-    """Return the 95 % interval of the mean, of at least two differences."""
-    if len(gains) < 2:
-        return ""
-    half = students_t.ppf(0.975, len(gains) - 1) * statistics.stdev(gains) / len(gains) ** 0.5
-    return f" +- {half:.4f}"
 
 
 if __name__ == "__main__":

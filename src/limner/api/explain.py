@@ -22,7 +22,6 @@ from limner.core.wording import first_few
 from limner.drawing.display import RGBImage, display_image
 from limner.images.read_image import read_image
 from limner.inference.ensemble import Ensemble
-from limner.inference.fitted_images import fit_images
 from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
 from limner.storage.output_folder import make_output_folder, refuse_dataset, refuse_inside
@@ -191,10 +190,8 @@ def _loaded(
 def _prepared(predictor: Predictor, image: Path) -> tuple[torch.Tensor, RGBImage]:
     """Return the input of the network, and the image to draw on."""
     picture = read_image(image)
-    fitted = predictor.fit(picture.array, where=str(image), stored_dtype=picture.stored_dtype)
-    values = torch.from_numpy(np.ascontiguousarray(fitted, np.float32))[None].movedim(-1, 1)
-    values = fit_images(values.to(predictor.device), predictor.plan.resize_for(predictor.settings))
-    return predictor.model.normalization(values), display_image(picture.array)
+    images, _ = predictor.inputs(picture.array, where=str(image), stored_dtype=picture.stored_dtype)
+    return predictor.model.normalization(images), display_image(picture.array)
 
 
 def _resized(heats: Mapping[str, Heat], size: tuple[int, int]) -> dict[str, Heat]:

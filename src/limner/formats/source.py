@@ -140,7 +140,7 @@ class Source(ABC):
         """
 
     def stated_shape(self, record: Record) -> tuple[int, ...] | None:
-        """Return the spatial shape of the labels if it is known without reading them, else None.
+        """Return the spatial shape of the labels if their file states it, without reading more, else None.
 
         Raises:
             DataError: A file cannot be read; the message names it.

@@ -266,18 +266,21 @@ class Predictor:
         images, size = self._resized(seen, reduction)
         return ImageRuns(self.running_model, images, size, self.settings, where, self.kind)
 
-    def inputs(self, image: Image, *, where: str, reduction: int = 1) -> tuple[torch.Tensor, tuple[int, ...]]:
+    def inputs(
+        self, image: Image, *, where: str, reduction: int = 1, stored_dtype: str = ""
+    ) -> tuple[torch.Tensor, tuple[int, ...]]:
         """Return the input (1, C, *S) of the model on its device, and the size of the image.
 
         Args:
             image: (*spatial, C) or (*spatial) in file values.
             where: The file, for messages.
             reduction: As of `Picture`, of the image.
+            stored_dtype: As of `predict`.
 
         Raises:
             DataError: The image does not match the model's input.
         """
-        return self._resized(self.fit(image, where=where)[np.newaxis], reduction)
+        return self._resized(self.fit(image, where=where, stored_dtype=stored_dtype)[np.newaxis], reduction)
 
     def _resized(self, fitted: Image, reduction: int) -> tuple[torch.Tensor, tuple[int, ...]]:
         """Return the input (B, C, *S) for fitted images (B, *spatial, C), and the size of each."""

@@ -201,7 +201,8 @@ def _values_words(trained: TrainedValues) -> str:
     """Return the values of the training images, without their type: volumes are read as float32 from any."""
     if trained.value_range is not None:
         return f"values from {_range_words(trained.value_range)}"
-    return f"a largest value of at least {(trained.smallest_maximum or 0) / TOO_DARK:g}"
+    assert trained.smallest_maximum is not None, "nothing that values could be far off from"
+    return f"a largest value of at least {trained.smallest_maximum / TOO_DARK:g}"
 
 
 def _range_words(values: ValueRange) -> str:

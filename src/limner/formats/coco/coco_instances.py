@@ -36,7 +36,6 @@ from limner.formats.image_finder import ImageFinder
 from limner.formats.problems import Problems
 from limner.formats.shapes.object_source import BOXES, ObjectSource
 from limner.formats.terms import COCO, Terms
-from limner.images.read_image import image_header
 from limner.storage.json_files import JsonObject
 
 
@@ -223,12 +222,10 @@ class CocoInstances(ObjectSource):
         """Parse the annotations of the image."""
         return self._drawn(record, Problems())
 
-    def stated_size_of(self, record: Record) -> tuple[int, int]:
-        """Return height and width as the JSON states them, else those of the image, upright as it is read."""
+    def size_in_label_file(self, record: Record) -> tuple[int, int] | None:
+        """Return height and width as the JSON states them, or None if it does not."""
         *_, height, width = self._place(record)
-        if not (height and width):
-            height, width = image_header(record.image).shape
-        return height, width
+        return (height, width) if height and width else None
 
     def _drawn(self, record: Record, problems: Problems) -> list[Drawn]:
         """Return the annotations of an image that can be drawn."""

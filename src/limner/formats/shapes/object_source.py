@@ -241,17 +241,22 @@ class ObjectSource(Source):
             return height, width
         return self.stated_size_of(record)
 
-    def stated_shape(self, record: Record) -> tuple[int, ...]:
-        """Return height and width of the labels, which need not be drawn for it."""
-        return self.size_of(record)
+    def stated_shape(self, record: Record) -> tuple[int, ...] | None:
+        """Return height and width as the label file states them, if the labels are drawn in that size."""
+        return None if self.settings.images_resized else self.size_in_label_file(record)
 
     def stated_size_of(self, record: Record) -> tuple[int, int]:
         """Return height and width as the label file states them, else those of the image."""
-        entry = self._entry(record)
-        if entry.height and entry.width:
-            return entry.height, entry.width
+        stated = self.size_in_label_file(record)
+        if stated is not None:
+            return stated
         height, width = image_header(record.image).shape
         return height, width
+
+    def size_in_label_file(self, record: Record) -> tuple[int, int] | None:
+        """Return height and width as the label file states them, or None if it does not."""
+        entry = self._entry(record)
+        return (entry.height, entry.width) if entry.height and entry.width else None
 
     def read_values(self, record: Record) -> ValueMap:
         """Paint the class of each object, higher over lower and smaller over larger ones, on background.

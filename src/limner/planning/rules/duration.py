@@ -40,8 +40,9 @@ def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     batch, images = settled["train.batch_size"], case.fingerprint.num_samples
     noun = case.fingerprint.sample_noun
     empty = settled["input.empty_slices"]
-    counted = ", counting those without foreground" if empty else ""
-    counted += f", which are at most {share(empty)} of those used" if empty else ""
+    counted = ""
+    if empty:
+        counted = f", counting those without foreground, which are at most {share(empty)} of those used"
     seconds = seconds_per_step(case, settled)
     if case.minutes is not None:
         yield Decision("train.minutes", case.minutes, "you set it")

@@ -12,8 +12,8 @@ from limner.weights.checkpoint_files import CONFIG, Checkpoint
 from limner.weights.checkpoint_source import Asked, Conclusions, Inferred, Normalization
 from limner.weights.how_read import UnknownInput
 from limner.weights.renaming import Renamed
-from limner.weights.sources.facts.dense_facts import framework_names, stated_licence
-from limner.weights.sources.facts.label_facts import infer_labels, labels_of_names
+from limner.weights.sources.facts.dense_facts import stated_licence
+from limner.weights.sources.facts.label_facts import infer_labels
 
 TASK = "detection"
 
@@ -118,14 +118,10 @@ def box_labels(checkpoint: Checkpoint, classes: int, asked: Asked) -> Inferred[L
     Raises:
         ModelError: There are more or fewer names than classes.
     """
-    names = framework_names(checkpoint)
-    if asked.classes is None and names is not None:
-        return labels_of_names(names.value, names.why, checkpoint, classes, TASK)
-    found = infer_labels(checkpoint, classes, TASK, asked.classes)
-    is_unnamed = asked.classes is None and "id2label" not in checkpoint.config
-    if is_unnamed and classes in (COCO_IDS, 80):
-        return Inferred(_coco_labels(classes), f"assumed to be those of COCO, since there are {classes}")
-    return found
+    usual = None
+    if classes in (COCO_IDS, 80):
+        usual = Inferred(_coco_labels(classes), f"assumed to be those of COCO, since there are {classes}")
+    return infer_labels(checkpoint, classes, TASK, asked.classes, usual)
 
 
 def _coco_labels(classes: int) -> LabelTable:

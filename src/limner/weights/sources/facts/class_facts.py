@@ -4,7 +4,6 @@ from limner.core.labels import LabelTable
 from limner.networks.backbones.image_encoder import imagenet_names
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import Asked, Inferred
-from limner.weights.sources.facts.dense_facts import framework_names
 from limner.weights.sources.facts.label_facts import infer_labels, labels_of_names
 
 IMAGENET_CLASSES = 1000
@@ -24,10 +23,8 @@ def image_class_labels(
     Raises:
         ModelError: There are more or fewer names than classes.
     """
-    names = framework_names(checkpoint)
-    if asked.classes is None and names is not None:
-        return labels_of_names(names.value, names.why, checkpoint, classes, task)
-    if asked.classes is None and classes == IMAGENET_CLASSES and "id2label" not in checkpoint.config:
+    usual = None
+    if classes == IMAGENET_CLASSES:
         why = f"assumed to be those of ImageNet-1k, since there are {classes}"
-        return labels_of_names(imagenet_names(), why, checkpoint, classes, task)
-    return infer_labels(checkpoint, classes, task, asked.classes)
+        usual = labels_of_names(imagenet_names(), why, checkpoint, classes, task)
+    return infer_labels(checkpoint, classes, task, asked.classes, usual)

@@ -6,7 +6,6 @@ Each value has a reason, which is shown and saved.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from typing import Any
 
 from limner.core.errors import ConfigError, ModelError, describe
@@ -24,7 +23,7 @@ from limner.weights.checkpoint_source import (
 )
 from limner.weights.how_read import UnknownInput
 from limner.weights.sources.facts.image_facts import IMAGENET_MEAN, IMAGENET_STD, infer_normalization
-from limner.weights.sources.facts.label_facts import infer_labels, labels_of_names
+from limner.weights.sources.facts.label_facts import framework_names, infer_labels, labels_of_names
 
 TASK = "semantic"
 
@@ -149,14 +148,13 @@ def _scored_labels(
     checkpoint: Checkpoint, num_classes: int, asked: Asked, names: Inferred[Sequence[str]] | None
 ) -> Inferred[LabelTable]:
     """Return the classes that the network has a score for."""
-    if asked.classes is None:
-        said = framework_names(checkpoint)
-        if said is not None:
-            found = labels_of_names(said.value, said.why, checkpoint, num_classes, TASK)
-            return Inferred(_with_palette(found.value, checkpoint), found.why)
-        if names is not None and len(names.value) == num_classes and "id2label" not in checkpoint.config:
-            return labels_of_names(names.value, names.why, checkpoint, num_classes, TASK)
-    return infer_labels(checkpoint, num_classes, TASK, asked.classes)
+    usual = None
+    if names is not None and len(names.value) == num_classes:
+        usual = labels_of_names(names.value, names.why, checkpoint, num_classes, TASK)
+    found = infer_labels(checkpoint, num_classes, TASK, asked.classes, usual)
+    if asked.classes is not None or framework_names(checkpoint) is None:
+        return found
+    return Inferred(_with_palette(found.value, checkpoint), found.why)
 
 
 def _background_and(classes: LabelTable | None) -> Inferred[LabelTable]:
@@ -169,17 +167,6 @@ def _background_and(classes: LabelTable | None) -> Inferred[LabelTable]:
     table = LabelTable((BACKGROUND, LabelClass(name, (1,), distinct_color(1))))
     why = "one score per pixel, so there are a background and one class; mask values 0 and 1"
     return Inferred(table, why)
-
-
-def framework_names(checkpoint: Checkpoint) -> Inferred[Sequence[str]] | None:
-    """Return the class names that mmcv or mmengine stored in the checkpoint."""
-    inside = checkpoint.meta.get("dataset_meta")
-    for key, meta in product(("classes", "CLASSES"), (inside, checkpoint.meta)):
-        if isinstance(meta, Mapping) and isinstance(meta.get(key), (list, tuple)):
-            names = [str(name).strip() for name in meta[key]]
-            unique = [f"{n} ({i})" if names.count(n) > 1 else n for i, n in enumerate(names)]
-            return Inferred(unique, f"{key} of the checkpoint's meta")
-    return None
 
 
 def _with_palette(table: LabelTable, checkpoint: Checkpoint) -> LabelTable:

@@ -6,6 +6,7 @@ Each value has a reason, which is shown and saved.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from limner.core.errors import ConfigError, ModelError, describe
@@ -63,9 +64,20 @@ def _query_tasks() -> tuple[str, ...]:
 
 
 def infer_labels(
-    checkpoint: Checkpoint, num_classes: int, task: str, wanted: LabelTable | None
+    checkpoint: Checkpoint,
+    num_classes: int,
+    task: str,
+    wanted: LabelTable | None,
+    usual: Inferred[LabelTable] | None = None,
 ) -> Inferred[LabelTable]:
     """Return the classes in trained order.
+
+    Args:
+        checkpoint: The checkpoint.
+        num_classes: The size of its class head.
+        task: A row of `TASKS`.
+        wanted: The classes that the caller has set.
+        usual: Those that are assumed of a checkpoint without names.
 
     Raises:
         ModelError: There are more or fewer names than classes.
@@ -73,16 +85,32 @@ def infer_labels(
     if wanted is not None:
         _refuse_other_number(wanted.names, num_classes, checkpoint)
         return Inferred(wanted, "you set them")
+    stored = framework_names(checkpoint)
+    if stored is not None:
+        return labels_of_names(stored.value, stored.why, checkpoint, num_classes, task)
     known = known_data(num_classes, task)
     id2label = checkpoint.config.get("id2label")
     if isinstance(id2label, Mapping) and not all(
         re.fullmatch(r"LABEL_\d+", str(v)) for v in id2label.values()
     ):
         return labels_of_names(_names(id2label), f"id2label of {CONFIG}", checkpoint, num_classes, task)
+    if usual is not None and "id2label" not in checkpoint.config:
+        return usual
     if known is not None:
         return Inferred(known.labels(), f"assumed to be those of {known.name}, since there are {num_classes}")
     names = [f"class_{index}" for index in range(num_classes)]
     return Inferred(_numbered(names), f"names unknown; set them with --classes{_things(task)}")
+
+
+def framework_names(checkpoint: Checkpoint) -> Inferred[Sequence[str]] | None:
+    """Return the class names that mmcv or mmengine stored in the checkpoint."""
+    inside = checkpoint.meta.get("dataset_meta")
+    for key, meta in product(("classes", "CLASSES"), (inside, checkpoint.meta)):
+        if isinstance(meta, Mapping) and isinstance(meta.get(key), (list, tuple)):
+            names = [str(name).strip() for name in meta[key]]
+            unique = [f"{n} ({i})" if names.count(n) > 1 else n for i, n in enumerate(names)]
+            return Inferred(unique, f"{key} of the checkpoint's meta")
+    return None
 
 
 def labels_of_names(

@@ -4,16 +4,7 @@ from collections.abc import Mapping
 
 from limner.core.errors import ConfigError, describe
 from limner.core.labels import LabelTable
-from limner.core.outputs import (
-    CentreOffsets,
-    ClassLogits,
-    DenseLogits,
-    OutputKind,
-    PointBoxes,
-    QueryBoxes,
-    QueryMasks,
-    TextMaps,
-)
+from limner.core.outputs import ClassLogits, DenseLogits, OutputKind, QueryBoxes, QueryMasks, TextMaps
 from limner.core.plan import ResizePlan
 from limner.networks import NETWORKS
 from limner.tasks import TASKS
@@ -31,30 +22,22 @@ from limner.weights.sources.facts.box_facts import box_labels
 from limner.weights.sources.facts.class_facts import image_class_labels
 from limner.weights.sources.facts.dense_facts import (
     conclude,
-    framework_names,
     imagenet,
     normalization_of_channels,
     stated_licence,
 )
-from limner.weights.sources.facts.label_facts import infer_labels, infer_task, labels_of_names
+from limner.weights.sources.facts.label_facts import infer_labels, infer_task
 from limner.weights.sources.facts.text_facts import text_labels
 from limner.weights.sources.facts.volume_conclusions import conclude_volumes
-
-LOSSES: Mapping[OutputKind, str] = {
-    QueryMasks: "segment_set",
-    CentreOffsets: "centre_offset",
-    TextMaps: "differentiable_binarization",
-    PointBoxes: "point_boxes",
-    QueryBoxes: "box_set",
-}
-"""Output kind -> its only loss. Logits have several, of which the default of a plan is one."""
 
 UNKNOWN_NORMALIZATION = "assumed: ImageNet's; set them with --set input.mean=[...] --set input.std=[...]"
 
 
 def loss_of_output(kind: OutputKind) -> str | None:
     """Return the name of the loss of an output kind, or None if there are several."""
-    return LOSSES.get(kind)
+    objective = next(task.objectives[kind] for task in TASKS.values() if task.accepts(kind))
+    own = objective.losses - ({objective.distillation.name} if objective.distillation else set())
+    return next(iter(own)) if len(own) == 1 else None
 
 
 def conclude_by_output(
@@ -135,7 +118,4 @@ def _infer_labels(checkpoint: Checkpoint, num_classes: int, asked: Asked, task: 
         return text_labels(asked)
     if kind_of_task.accepts(QueryBoxes):
         return box_labels(checkpoint, num_classes, asked)
-    names = framework_names(checkpoint)
-    if asked.classes is None and names is not None:
-        return labels_of_names(names.value, names.why, checkpoint, num_classes, task)
     return infer_labels(checkpoint, num_classes, task, asked.classes)

@@ -19,9 +19,9 @@ from limner.weights.checkpoint_source import (
 )
 from limner.weights.renaming import Renamed, rename
 from limner.weights.sources.facts.backbone_shapes import input_channels
-from limner.weights.sources.facts.dense_facts import framework_names, stated_licence
+from limner.weights.sources.facts.dense_facts import stated_licence
 from limner.weights.sources.facts.known_data import SMALLEST
-from limner.weights.sources.facts.label_facts import infer_labels, infer_task, labels_of_names
+from limner.weights.sources.facts.label_facts import framework_names, infer_labels, infer_task
 from limner.weights.sources.facts.openmmlab_backbones import BACKBONES, convert_backbone, leave_out_counters
 from limner.weights.sources.facts.openmmlab_facts import (
     CONFIGURATION,
@@ -145,11 +145,8 @@ def _task(
 def _labels(
     checkpoint: Checkpoint, num_classes: int, task: str, wanted: LabelTable | None
 ) -> Inferred[LabelTable]:
-    names = framework_names(checkpoint)
-    if wanted is not None or names is None:
-        return infer_labels(checkpoint, num_classes, task, wanted)
-    found = labels_of_names(names.value, names.why, checkpoint, num_classes, task)
-    things = _things(checkpoint)
+    found = infer_labels(checkpoint, num_classes, task, wanted)
+    things = None if wanted is not None or framework_names(checkpoint) is None else _things(checkpoint)
     if things is None or not find_task(task).has_stuff:
         return found
     classes = tuple(replace(one, is_thing=one.name in things) for one in found.value.classes)
